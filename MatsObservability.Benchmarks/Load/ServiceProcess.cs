@@ -154,6 +154,9 @@ internal sealed class PhoenixProcess(IReadOnlyDictionary<string, string?> enviro
     /// <summary>OTLP/HTTP alone.</summary>
     public string OtlpHttpUrl => $"http://127.0.0.1:{_otlpPort}";
 
+    /// <summary>Prometheus metrics.</summary>
+    public string MetricsUrl => $"http://127.0.0.1:{_metricsPort}";
+
     /// <inheritdoc/>
     protected override void AddVariables(Dictionary<string, string?> variables)
     {

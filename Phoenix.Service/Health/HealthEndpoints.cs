@@ -1,3 +1,4 @@
+using System.Text.Json.Nodes;
 using Microsoft.AspNetCore.Http.HttpResults;
 using Npgsql;
 using Phoenix.Service.Listening;
@@ -31,17 +32,26 @@ internal static class HealthEndpoints
     /// <summary>The process answers; nothing else is asked.</summary>
     private static ContentHttpResult Live() => TypedResults.Text("OK");
 
-    /// <summary>200 <c>{}</c> once migrated and while the database answers; else 503 and the reason.</summary>
-    private static async Task<IResult> ReadyAsync(DatabaseState state, NpgsqlDataSource dataSource, CancellationToken cancellationToken) =>
-        await FaultAsync(state, dataSource, cancellationToken) is { } fault
-            ? TypedResults.Text(fault, statusCode: StatusCodes.Status503ServiceUnavailable)
-            : TypedResults.Text("{}", "application/json");
+    /// <summary>
+    /// 200 <c>{}</c> once migrated and while the database answers; else 503 and the reason. A database that takes no writes still serves reads, and
+    /// no other replica would do better: 200, and <c>degraded</c> says why.
+    /// </summary>
+    private static async Task<IResult> ReadyAsync(DatabaseState state, NpgsqlDataSource dataSource, CancellationToken cancellationToken)
+    {
+        if (await FaultAsync(state, dataSource, cancellationToken) is { } fault)
+        {
+            return TypedResults.Text(fault, statusCode: StatusCodes.Status503ServiceUnavailable);
+        }
 
-    /// <summary>The word that Aspire's health checks answer: Healthy, or 503 Unhealthy.</summary>
+        return TypedResults.Text(
+            state.Refusal is { } refusal ? new JsonObject { ["degraded"] = refusal }.ToJsonString() : "{}", "application/json");
+    }
+
+    /// <summary>The word that Aspire's health checks answer: Healthy, Degraded with the reason while writes are refused, or 503 Unhealthy.</summary>
     private static async Task<ContentHttpResult> HealthAsync(DatabaseState state, NpgsqlDataSource dataSource, CancellationToken cancellationToken) =>
-        await FaultAsync(state, dataSource, cancellationToken) is null
-            ? TypedResults.Text("Healthy")
-            : TypedResults.Text("Unhealthy", statusCode: StatusCodes.Status503ServiceUnavailable);
+        await FaultAsync(state, dataSource, cancellationToken) is not null
+            ? TypedResults.Text("Unhealthy", statusCode: StatusCodes.Status503ServiceUnavailable)
+            : TypedResults.Text(state.Refusal is { } refusal ? $"Degraded: {refusal}" : "Healthy");
 
     private static async Task<string?> FaultAsync(DatabaseState state, NpgsqlDataSource dataSource, CancellationToken cancellationToken)
     {

@@ -11,7 +11,7 @@ namespace Phoenix.Service.Ingest;
 
 /// <summary>The way of an export request, the same for every transport and signal.</summary>
 /// <remarks>
-/// 1. Admission: while the database is not ready, the queue full or memory short, the request is refused before its body is read.
+/// 1. Admission: while the database is not ready or takes no writes, the queue is full or memory short, the request is refused before its body is read.
 /// 2. Receive: the body goes into one pooled buffer, under the size limit.
 /// 3. Inflate: a compressed body is replaced by its content, under the same limit.
 /// 4. Transcode: OTLP/JSON becomes protobuf.
@@ -42,10 +42,15 @@ internal sealed partial class IngestPipeline(
                 return Unavailable(database.Waiting);
             }
 
+            if (database.RefusedNow is { } refused)
+            {
+                return Unavailable(refused);
+            }
+
             reservation = queue.TryAdmit(out var refusal);
             if (reservation is null)
             {
-                return Busy(refusal!);
+                return Busy(request, refusal!);
             }
 
             // 2. Receive. 3. Inflate. 4. Transcode. 5. Decode.
@@ -58,6 +63,7 @@ internal sealed partial class IngestPipeline(
             if (request.Signal == Signal.Spans)
             {
                 metrics.CountSpans(request.Transport, SpanOutcome.SampledOut, batch.SampledOutCount);
+                metrics.ObserveRequest(batch.RecordCount, request.ContentLength);
             }
 
             // 6. Enqueue.
@@ -111,7 +117,7 @@ internal sealed partial class IngestPipeline(
         catch (Exception exception) when (PostgresErrors.IsDatabase(exception))
         {
             Log.ProjectsUnavailable(logger, PostgresErrors.Describe(exception));
-            return Unavailable("the database does not answer");
+            return Unavailable(PostgresErrors.Explain(exception));
         }
         finally
         {
@@ -146,7 +152,7 @@ internal sealed partial class IngestPipeline(
             return (null, fault switch
             {
                 BodyFault.TooLarge => new IngestOutcome(IngestStatus.TooLarge, $"the body is larger than {limit} bytes (Phoenix:Ingest:MaxRequestBytes)"),
-                BodyFault.Busy => Busy("the ingest queue is full"),
+                BodyFault.Busy => Busy(request, reservation.Refusal),
                 BodyFault.UnknownEncoding => new IngestOutcome(IngestStatus.Unsupported, $"content encoding '{encoding}' is not supported; use gzip, deflate, br or none"),
                 _ => new IngestOutcome(IngestStatus.Malformed, $"the {encoding} stream is corrupt or cut short"),
             });
@@ -163,7 +169,7 @@ internal sealed partial class IngestPipeline(
         {
             if (!reservation.TryGrow(body.Memory.Length))
             {
-                return (null, Busy("the ingest queue is full"));
+                return (null, Busy(request, reservation.Refusal));
             }
 
             if (OtlpJson.Transcode(request.Signal, body.Span, transcoded) is { } error)
@@ -219,7 +225,15 @@ internal sealed partial class IngestPipeline(
         }
     }
 
-    private IngestOutcome Busy(string message) => new(IngestStatus.Busy, message, RetryAfter: options.Value.BusyRetryDelay);
+    private IngestOutcome Busy(IngestRequest request, QueueRefusal refusal)
+    {
+        if (request.Signal == Signal.Spans)
+        {
+            metrics.CountRefusedSpans(refusal.Stage, request.ContentLength);
+        }
+
+        return new(IngestStatus.Busy, refusal.Reason, RetryAfter: options.Value.BusyRetryDelay);
+    }
 
     private IngestOutcome Unavailable(string message) => new(IngestStatus.Unavailable, message, RetryAfter: options.Value.UnavailableRetryDelay);
 

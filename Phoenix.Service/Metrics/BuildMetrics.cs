@@ -1,9 +1,11 @@
 using System.Reflection;
+using Phoenix.Service.Ingest.Enqueue;
+using Phoenix.Service.Storage.Postgres;
 
 namespace Phoenix.Service.Metrics;
 
-/// <summary>Which build answers, and the memory it may use.</summary>
-internal sealed class BuildMetrics : IMetricSource
+/// <summary>Which build answers, the memory it may use, and whether its database takes writes.</summary>
+internal sealed class BuildMetrics(MemoryLimiter memory, DatabaseState database) : IMetricSource
 {
     private readonly string _labels = Describe(typeof(BuildMetrics).Assembly);
 
@@ -15,7 +17,8 @@ internal sealed class BuildMetrics : IMetricSource
     {
         writer.Family("phoenix_build_info", MetricType.Gauge, "1; the labels say which build runs.");
         writer.Sample("phoenix_build_info", _labels, 1);
-        writer.Gauge("phoenix_memory_limit_bytes", "Memory the process may use: its configured or container limit, else the machine's.", MemoryLimit.Bytes);
+        writer.Gauge("phoenix_memory_limit_bytes", "Memory the process may use: PHOENIX_MEMORY_LIMIT, else three quarters of the container's or machine's.", memory.LimitBytes);
+        writer.Gauge("phoenix_database_writable", "1; 0 while the database refuses writes because its disk is full or it is read-only.", database.Refusal is null ? 1 : 0);
         return ValueTask.CompletedTask;
     }
 
@@ -28,11 +31,4 @@ internal sealed class BuildMetrics : IMetricSource
             ? PrometheusWriter.Labels(("version", version))
             : PrometheusWriter.Labels(("version", version[..plus]), ("revision", version[(plus + 1)..]));
     }
-}
-
-/// <summary>The memory bound the runtime itself goes by.</summary>
-internal static class MemoryLimit
-{
-    /// <summary>Bytes.</summary>
-    public static long Bytes => GC.GetGCMemoryInfo().TotalAvailableMemoryBytes;
 }

@@ -55,6 +55,9 @@ internal sealed class IngestMetrics : IMetricSource
     private readonly Counter _inserted = new();
     private readonly Counter _insertionFailures = new();
     private readonly Counter _failedSpans = new();
+    private readonly SeriesSet<string, Counter> _refusedSpans = new(static stage => PrometheusWriter.Labels(("processor", stage)), static () => new Counter());
+    private readonly Counter _sentSpans = new();
+    private readonly Counter _sentBytes = new();
     private readonly TimeProvider _time;
     private Func<QueueState>? _queue;
     private long _lastActivityMilliseconds;
@@ -63,6 +66,11 @@ internal sealed class IngestMetrics : IMetricSource
     public IngestMetrics(TimeProvider time)
     {
         _time = time;
+        foreach (var stage in (string[])["memory_limit", "queue_full"])
+        {
+            (_, _) = (_refusals[stage], _refusedSpans[stage]);
+        }
+
         foreach (var transport in Enum.GetValues<IngestTransport>())
         {
             _ = _acks[transport];
@@ -99,6 +107,24 @@ internal sealed class IngestMetrics : IMetricSource
 
     /// <summary>Counts a request answered 429 or RESOURCE_EXHAUSTED. <paramref name="reason"/> is one of a few constants, e.g. <c>queue_full</c>.</summary>
     public void CountRefusal(string reason) => _refusals[reason].Add(1);
+
+    /// <summary>Learns how large a span is on the wire, for <see cref="CountRefusedSpans"/>.</summary>
+    public void ObserveRequest(int spans, long? contentLength)
+    {
+        if (spans > 0 && contentLength is { } bytes)
+        {
+            _sentSpans.Add(spans);
+            _sentBytes.Add(bytes);
+        }
+    }
+
+    /// <summary>Counts the spans of a refused request. Its body is not read, so they are as many as its length lets expect, at least one.</summary>
+    public void CountRefusedSpans(string stage, long? contentLength) =>
+        _refusedSpans[stage].Add(Math.Max(1, Math.Round((contentLength ?? 0) * _sentSpans.Value / Math.Max(1, _sentBytes.Value))));
+
+    /// <summary>Writes the estimate of refused spans as the family <paramref name="name"/>.</summary>
+    internal void WriteRefusedSpans(PrometheusWriter writer, string name) => _refusedSpans.WriteCounters(
+        writer, name, "Spans refused with a retry hint, estimated by the length of their requests.", static counter => counter.Value);
 
     /// <summary>Time from the request's first byte to its positive answer.</summary>
     public void ObserveAck(IngestTransport transport, TimeSpan elapsed) => _acks[transport].Observe(elapsed.TotalSeconds);

@@ -1,4 +1,3 @@
-using System.Buffers;
 using System.Buffers.Binary;
 using System.Runtime.CompilerServices;
 
@@ -11,7 +10,7 @@ namespace Phoenix.Service.Storage;
 /// </summary>
 public sealed class CopyRows(int expectedBytes = 64 * 1024) : IDisposable
 {
-    private byte[] _buffer = ArrayPool<byte>.Shared.Rent(expectedBytes);
+    private byte[] _buffer = BufferPool.Rent(expectedBytes);
     private int _length;
     private int _rowStart;
 
@@ -113,7 +112,7 @@ public sealed class CopyRows(int expectedBytes = 64 * 1024) : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
-        ArrayPool<byte>.Shared.Return(_buffer);
+        BufferPool.Return(_buffer);
         _buffer = [];
         _length = _rowStart = 0;
     }
@@ -133,9 +132,9 @@ public sealed class CopyRows(int expectedBytes = 64 * 1024) : IDisposable
 
     private void Grow(int size)
     {
-        var larger = ArrayPool<byte>.Shared.Rent(checked(Math.Max(_buffer.Length * 2, _length + size)));
+        var larger = BufferPool.Rent(checked(Math.Max(_buffer.Length * 2, _length + size)));
         _buffer.AsSpan(0, _length).CopyTo(larger);
-        ArrayPool<byte>.Shared.Return(_buffer);
+        BufferPool.Return(_buffer);
         _buffer = larger;
     }
 }

@@ -12,11 +12,11 @@ namespace Phoenix.Service.Storage;
 /// <remarks>
 /// What a failure leads to (<see cref="WriteFault"/>): duplicates: the group is merged instead of copied. A value PostgreSQL refuses: the group is
 /// halved until the request is alone, then the request's rows, until the row is alone and rejected. Connection lost or conflict: again after a
-/// pause, as a merge, because the lost commit may have happened. No space: refused at once. A loop ends only when the queue is completed
+/// pause, as a merge, because the lost commit may have happened. No space: the group and what waits behind it are refused at once. A loop ends only when the queue is completed
 /// and empty; nothing thrown by a write leaves <see cref="WriteAsync"/>, and every batch taken is completed.
 /// </remarks>
 internal sealed partial class SpanBatchWriter(
-    ChannelReader<PendingBatch> queue, Action completeQueue, BatchStore store, IOptions<StorageOptions> options, IngestMetrics metrics, TraceMetrics traces,
+    ChannelReader<PendingBatch> queue, Action completeQueue, BatchStore store, DatabaseState database, IOptions<StorageOptions> options, IngestMetrics metrics, TraceMetrics traces,
     IHostApplicationLifetime lifetime, TimeProvider time, ILogger<SpanBatchWriter> logger) : IHostedService, IDisposable
 {
     private readonly StorageOptions _options = options.Value;
@@ -112,6 +112,7 @@ internal sealed partial class SpanBatchWriter(
                 using var deadline = new CancellationTokenSource(_options.WriteTimeout, time);
                 var duplicates = await store.StoreAsync(session, group, merge, deadline.Token);
                 backoff.Succeeded();
+                database.SetWriting();
                 Acknowledge(group, duplicates, time.GetElapsedTime(started));
                 return;
             }
@@ -139,15 +140,13 @@ internal sealed partial class SpanBatchWriter(
 
                 if (fault == WriteFault.Storage)
                 {
-                    Log.StorageFull(logger, PostgresErrors.Describe(exception));
-                    Fail(group, new WriteResult(WriteStatus.StorageFull, Message: "the database has no space left or is read-only"));
-                    await PauseAsync(backoff);
+                    await RefuseAsync(group, exception, backoff);
                     return;
                 }
 
                 Log.WillRetry(logger, attempt, PostgresErrors.Describe(exception), PostgresErrors.IsDatabase(exception) ? null : exception);
                 merge = true;
-                if (!await PauseAsync(backoff))
+                if (!await PauseAsync(backoff.Failed()))
                 {
                     Fail(group, new WriteResult(WriteStatus.Unavailable, Message: "the service is stopping and the database does not answer"));
                     return;
@@ -179,8 +178,31 @@ internal sealed partial class SpanBatchWriter(
         catch (Exception failure) when (PostgresErrors.IsDatabase(failure))
         {
             await session.ResetAsync(keepConnection: false);
-            Fail(group, new WriteResult(WriteStatus.Unavailable, Message: "the database does not answer"));
+            if (PostgresErrors.Classify(failure) == WriteFault.Storage)
+            {
+                await RefuseAsync(group, failure, backoff);
+            }
+            else
+            {
+                Fail(group, new WriteResult(WriteStatus.Unavailable, Message: PostgresErrors.Explain(failure)));
+            }
         }
+    }
+
+    /// <summary>The database takes no writes: answers the group and all that is queued, and holds further requests off until the next try.</summary>
+    private async Task RefuseAsync(List<PendingBatch> group, Exception exception, WriteBackoff backoff)
+    {
+        var pause = backoff.Failed();
+        var refusal = new WriteResult(WriteStatus.StorageFull, Message: PostgresErrors.Explain(exception));
+        database.SetRefusing(refusal.Message!, pause);
+        Log.StorageFull(logger, PostgresErrors.Describe(exception));
+        Fail(group, refusal);
+        while (queue.TryRead(out var pending))
+        {
+            Fail([pending], refusal);
+        }
+
+        await PauseAsync(pause);
     }
 
     private void Acknowledge(List<PendingBatch> group, int duplicates, TimeSpan elapsed)
@@ -233,12 +255,12 @@ internal sealed partial class SpanBatchWriter(
     }
 
     /// <summary>Waits before the next try. False when the service stops: senders are told to come back rather than kept waiting.</summary>
-    private async Task<bool> PauseAsync(WriteBackoff backoff)
+    private async Task<bool> PauseAsync(TimeSpan pause)
     {
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(lifetime.ApplicationStopping, _giveUp.Token);
         try
         {
-            await backoff.WaitAsync(stop.Token);
+            await Task.Delay(pause, time, stop.Token);
             return true;
         }
         catch (OperationCanceledException)

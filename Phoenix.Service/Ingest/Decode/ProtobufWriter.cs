@@ -1,6 +1,6 @@
-using System.Buffers;
 using System.Buffers.Binary;
 using System.Runtime.CompilerServices;
+using Phoenix.Service.Storage;
 
 namespace Phoenix.Service.Ingest.Decode;
 
@@ -13,7 +13,7 @@ internal sealed class ProtobufWriter : IDisposable
 {
     private const int LengthBytes = 4;
 
-    private byte[] _buffer = ArrayPool<byte>.Shared.Rent(16 * 1024);
+    private byte[] _buffer = BufferPool.Rent(16 * 1024);
 
     /// <summary>Bytes written.</summary>
     public int Length { get; private set; }
@@ -126,16 +126,16 @@ internal sealed class ProtobufWriter : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
-        ArrayPool<byte>.Shared.Return(_buffer);
+        BufferPool.Return(_buffer);
         _buffer = [];
         Length = 0;
     }
 
     private void Grow(int size)
     {
-        var larger = ArrayPool<byte>.Shared.Rent(checked(Math.Max(_buffer.Length * 2, Length + size)));
+        var larger = BufferPool.Rent(checked(Math.Max(_buffer.Length * 2, Length + size)));
         _buffer.AsSpan(0, Length).CopyTo(larger);
-        ArrayPool<byte>.Shared.Return(_buffer);
+        BufferPool.Return(_buffer);
         _buffer = larger;
     }
 }

@@ -5,6 +5,16 @@ using Phoenix.Service.Storage;
 
 namespace Phoenix.Service.Ingest.Enqueue;
 
+/// <summary>Why a request is refused for now: the stage that refuses it, as metrics name it, and a sentence for people.</summary>
+internal sealed record QueueRefusal(string Stage, string Reason)
+{
+    /// <summary>More waits than the bounds of the queue allow.</summary>
+    public static QueueRefusal QueueFull { get; } = new("queue_full", "the ingest queue is full");
+
+    /// <summary>The process is near its memory limit.</summary>
+    public static QueueRefusal MemoryLimit { get; } = new("memory_limit", "the memory limit is reached");
+}
+
 /// <summary>
 /// Admission and the queue between requests and writers. What a request holds in memory is reserved from its first byte until its commit, so
 /// the total is bounded whatever the database does. A refusal is immediate: nobody waits for room. Thread-safe.
@@ -22,6 +32,7 @@ internal sealed class IngestQueue
     public IngestQueue(IOptions<IngestOptions> options, MemoryLimiter memory, IngestMetrics metrics)
     {
         (_options, _memory, _metrics) = (options.Value, memory, metrics);
+        memory.UseReserved(() => Bytes);
         metrics.UseQueue(() => new QueueState(Interlocked.Read(ref _records), _options.MaxQueueRecords, Interlocked.Read(ref _bytes)));
     }
 
@@ -34,21 +45,19 @@ internal sealed class IngestQueue
     /// <summary>Bytes reserved.</summary>
     public long Bytes => Interlocked.Read(ref _bytes);
 
-    /// <summary>Lets a request in, or counts the refusal and returns null; <paramref name="reason"/> then says why, for people.</summary>
-    public Reservation? TryAdmit(out string? reason)
+    /// <summary>Lets a request in, or counts the refusal and returns null; <paramref name="refusal"/> then says why.</summary>
+    public Reservation? TryAdmit(out QueueRefusal? refusal)
     {
-        if (_memory.IsOverLimit)
+        refusal = _memory.Refuses(Bytes) ? QueueRefusal.MemoryLimit
+            : Records >= _options.MaxQueueRecords || Bytes >= _options.MaxQueueBytes ? QueueRefusal.QueueFull
+            : null;
+        if (refusal is null)
         {
-            return Refuse("memory_limit", "the memory limit is reached", out reason);
+            return new Reservation(this);
         }
 
-        if (Records >= _options.MaxQueueRecords || Bytes >= _options.MaxQueueBytes)
-        {
-            return Refuse("queue_full", "the ingest queue is full", out reason);
-        }
-
-        reason = null;
-        return new Reservation(this);
+        _metrics.CountRefusal(refusal.Stage);
+        return null;
     }
 
     /// <summary>Hands a decoded request to the writers. False after <see cref="Complete"/>; the caller then keeps ownership.</summary>
@@ -57,27 +66,30 @@ internal sealed class IngestQueue
     /// <summary>No further requests: writers drain what is queued and end.</summary>
     public void Complete() => _channel.Writer.TryComplete();
 
-    private Reservation? Refuse(string label, string text, out string reason)
-    {
-        _metrics.CountRefusal(label);
-        reason = text;
-        return null;
-    }
-
     /// <summary>The share of the queue's bounds one request holds. Disposed once, by whoever owns the request then.</summary>
     public sealed class Reservation(IngestQueue queue) : IDisposable
     {
         private long _bytes;
         private long _records;
 
-        /// <summary>Reserves <paramref name="bytes"/> more; false, counted, when others hold too much. Alone, a request always gets what it asks for.</summary>
+        /// <summary>Why <see cref="TryGrow"/> was false.</summary>
+        public QueueRefusal Refusal { get; private set; } = QueueRefusal.QueueFull;
+
+        /// <summary>
+        /// Reserves <paramref name="bytes"/> more; false, counted, when others hold too much or memory is short. Alone, a request always gets what it asks
+        /// for, up to the memory limit.
+        /// </summary>
         public bool TryGrow(long bytes)
         {
             var total = Interlocked.Add(ref queue._bytes, bytes);
-            if (total > queue._options.MaxQueueBytes && total > _bytes + bytes)
+            var refusal = queue._memory.Refuses(total) ? QueueRefusal.MemoryLimit
+                : total > queue._options.MaxQueueBytes && total > _bytes + bytes ? QueueRefusal.QueueFull
+                : null;
+            if (refusal is not null)
             {
                 Interlocked.Add(ref queue._bytes, -bytes);
-                queue._metrics.CountRefusal("queue_full");
+                queue._metrics.CountRefusal(refusal.Stage);
+                Refusal = refusal;
                 return false;
             }
 

@@ -1,23 +1,35 @@
 using Microsoft.Extensions.Options;
+using Phoenix.Service.Storage;
 
 namespace Phoenix.Service.Ingest.Enqueue;
 
 /// <summary>
-/// Watches the memory of this process. Above 80 % of the limit requests are refused; above 90 % unused memory is also collected and given back.
+/// Watches the memory of this process. Soft limit, 80 %: requests are refused and unused memory is collected, so that refusing ends by itself.
+/// Hard limit, 90 %: what requests would take on top of the last reading is refused before it is taken, because a reading comes only so often.
 /// The garbage collector itself is held to the limit, so that a refusal comes before the system ends the process.
 /// </summary>
 internal sealed partial class MemoryLimiter(IOptions<IngestOptions> options, TimeProvider time, ILogger<MemoryLimiter> logger) : BackgroundService
 {
     private static readonly TimeSpan s_interval = TimeSpan.FromMilliseconds(250);
-    private static readonly TimeSpan s_collectionPause = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan s_softPause = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan s_hardPause = TimeSpan.FromMilliseconds(500);
 
     private volatile bool _isOverLimit;
+    private Func<long> _reserved = static () => 0;
+    private long _unreserved;
 
-    /// <summary>True while new requests must be refused.</summary>
-    public bool IsOverLimit => _isOverLimit;
+    /// <summary>Whether requests that hold <paramref name="reserved"/> bytes together must not get them.</summary>
+    public bool Refuses(long reserved) => _isOverLimit || Interlocked.Read(ref _unreserved) + reserved > HardLimitBytes;
 
     /// <summary>The limit in force, in bytes.</summary>
     public long LimitBytes { get; } = options.Value.MemoryLimitBytes > 0 ? options.Value.MemoryLimitBytes : GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / 4 * 3;
+
+    private long SoftLimitBytes => LimitBytes / 10 * 8;
+
+    private long HardLimitBytes => LimitBytes / 10 * 9;
+
+    /// <summary>Registers where the bytes that requests hold are read. Call once.</summary>
+    public void UseReserved(Func<long> reserved) => _reserved = reserved;
 
     /// <inheritdoc/>
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
@@ -35,14 +47,16 @@ internal sealed partial class MemoryLimiter(IOptions<IngestOptions> options, Tim
             while (await timer.WaitForNextTickAsync(stoppingToken))
             {
                 var used = Environment.WorkingSet;
-                if (used > LimitBytes / 10 * 9 && (lastCollection == 0 || time.GetElapsedTime(lastCollection) > s_collectionPause))
+                if (used > SoftLimitBytes && (lastCollection == 0 || time.GetElapsedTime(lastCollection) > (used > HardLimitBytes ? s_hardPause : s_softPause)))
                 {
-                    lastCollection = time.GetTimestamp();
+                    BufferPool.Release();
                     GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
+                    lastCollection = time.GetTimestamp();
                     used = Environment.WorkingSet;
                 }
 
-                Set(used > LimitBytes / 10 * 8, used);
+                Interlocked.Exchange(ref _unreserved, Math.Max(0, used - _reserved()));
+                Set(used > SoftLimitBytes, used);
             }
         }
         catch (OperationCanceledException)

@@ -2,6 +2,7 @@ using System.Buffers;
 using System.IO.Compression;
 using System.IO.Pipelines;
 using Phoenix.Service.Ingest.Enqueue;
+using Phoenix.Service.Storage;
 
 namespace Phoenix.Service.Ingest.Receive;
 
@@ -115,7 +116,7 @@ internal sealed class RequestBody(IngestQueue.Reservation reservation, int limit
     {
         if (_buffer.Length > 0)
         {
-            ArrayPool<byte>.Shared.Return(_buffer);
+            BufferPool.Return(_buffer);
             _buffer = [];
             _length = 0;
         }
@@ -163,11 +164,11 @@ internal sealed class RequestBody(IngestQueue.Reservation reservation, int limit
             return false;
         }
 
-        var larger = ArrayPool<byte>.Shared.Rent(size);
+        var larger = BufferPool.Rent(size);
         _buffer.AsSpan(0, _length).CopyTo(larger);
         if (_buffer.Length > 0)
         {
-            ArrayPool<byte>.Shared.Return(_buffer);
+            BufferPool.Return(_buffer);
         }
 
         _buffer = larger;

@@ -49,6 +49,16 @@ internal static class PostgresErrors
         ? $"PostgreSQL refuses the connection of ConnectionStrings:phoenixdb (PHOENIX_SQL_DATABASE_URL): {error.MessageText}"
         : null;
 
+    /// <summary>What a sender whose records could not be written is told.</summary>
+    public static string Explain(Exception exception) => Classify(exception) == WriteFault.Storage && exception is PostgresException error
+        ? error.SqlState switch
+        {
+            PostgresErrorCodes.DiskFull => "the database has no space left on its disk (SQLSTATE 53100); nothing was stored, send it again later",
+            PostgresErrorCodes.ReadOnlySqlTransaction => "the database is read-only (SQLSTATE 25006); nothing was stored, send it again later",
+            _ => $"the database has reached a limit (SQLSTATE {error.SqlState}); nothing was stored, send it again later",
+        }
+        : "the database does not answer";
+
     /// <summary>One line about <paramref name="exception"/> that holds no row content.</summary>
     public static string Describe(Exception exception) => exception is PostgresException error ? $"{error.SqlState} {error.MessageText}" : exception.Message;
 }
