@@ -29,6 +29,10 @@ internal sealed class Decoding : IDisposable
 
     public LogDecoder Logs => _services.GetRequiredService<LogDecoder>();
 
+    /// <summary>Decodes a protobuf body of <paramref name="signal"/>.</summary>
+    public DecodeResult Decode(Signal signal, ReadOnlySpan<byte> body) =>
+        new Decoders(Spans, Logs, _services.GetRequiredService<MetricDecoder>()).Decode(signal, body, projectOverride: null);
+
     public NormalizeMetrics Metrics => _services.GetRequiredService<NormalizeMetrics>();
 
     /// <summary>A span with ids, times and a name, and these attributes; values are string, bool, long, int, double, string[] or AnyValue.</summary>

@@ -1,13 +1,18 @@
 using System.Text;
 using Google.Protobuf;
+using OpenTelemetry.Proto.Collector.Logs.V1;
+using OpenTelemetry.Proto.Collector.Metrics.V1;
 using OpenTelemetry.Proto.Collector.Trace.V1;
 using OpenTelemetry.Proto.Common.V1;
+using OpenTelemetry.Proto.Logs.V1;
+using OpenTelemetry.Proto.Metrics.V1;
 using OpenTelemetry.Proto.Resource.V1;
 using OpenTelemetry.Proto.Trace.V1;
+using Phoenix.Service.Storage;
 
 namespace MatsObservability.Tests.Support;
 
-/// <summary>Random trace requests with every field of the messages in use; the same seed gives the same request.</summary>
+/// <summary>Random export requests of every signal with every field of the messages in use; the same seed gives the same requests.</summary>
 internal sealed class RandomRequests(int seed)
 {
     private static readonly string[] s_keys =
@@ -24,7 +29,58 @@ internal sealed class RandomRequests(int seed)
 
     private readonly Random _random = new(seed);
 
-    /// <summary>A request.</summary>
+    /// <summary>A request of <paramref name="signal"/>.</summary>
+    public IMessage Next(Signal signal) => signal switch { Signal.Spans => Next(), Signal.Logs => NextLogs(), _ => NextMetrics() };
+
+    /// <summary>A request of log records.</summary>
+    public ExportLogsServiceRequest NextLogs()
+    {
+        var scope = new ScopeLogs { SchemaUrl = Text(), Scope = new InstrumentationScope { Name = Text(), Version = Text() } };
+        for (var i = _random.Next(5); i >= 0; i--)
+        {
+            var record = new LogRecord
+            {
+                TimeUnixNano = Time(), ObservedTimeUnixNano = Time(), SeverityNumber = (SeverityNumber)_random.Next(-1, 27), SeverityText = Text(), EventName = Text(),
+                Body = Value(0), Flags = Small(), DroppedAttributesCount = Small(), TraceId = Bytes(16), SpanId = Bytes(_random.Next(4) == 0 ? 3 : 8),
+            };
+            AddAttributes(record.Attributes, 0);
+            scope.LogRecords.Add(record);
+        }
+
+        var resource = new ResourceLogs { SchemaUrl = Text(), Resource = new Resource(), ScopeLogs = { scope } };
+        AddAttributes(resource.Resource.Attributes, 0);
+        return new ExportLogsServiceRequest { ResourceLogs = { resource } };
+    }
+
+    /// <summary>A request of metric points of every type.</summary>
+    public ExportMetricsServiceRequest NextMetrics()
+    {
+        var scope = new ScopeMetrics { SchemaUrl = Text(), Scope = new InstrumentationScope { Name = Text(), Version = Text() } };
+        scope.Metrics.Add(new Metric { Name = Text(), Unit = Text(), Description = Text(), Gauge = new Gauge { DataPoints = { Point(new NumberDataPoint { TimeUnixNano = Time(), AsDouble = _random.NextDouble() }, point => point.Attributes) } } });
+        scope.Metrics.Add(new Metric { Name = "sum", Sum = new Sum { IsMonotonic = true, AggregationTemporality = AggregationTemporality.Delta, DataPoints = { Point(new NumberDataPoint { TimeUnixNano = Time(), StartTimeUnixNano = Time(), AsInt = _random.NextInt64(), Flags = Small(), Exemplars = { new Exemplar { TimeUnixNano = Time(), AsDouble = 1, TraceId = Bytes(16), SpanId = Bytes(8) } } }, point => point.Attributes) } } });
+        scope.Metrics.Add(new Metric { Name = "histogram", Histogram = new Histogram { DataPoints = { Point(new HistogramDataPoint { TimeUnixNano = Time(), Count = 3, Sum = 4.5, Min = 1, Max = 2, BucketCounts = { 1, 0, 2 }, ExplicitBounds = { 1, 5 } }, point => point.Attributes) } } });
+        scope.Metrics.Add(new Metric
+        {
+            Name = "exponential",
+            ExponentialHistogram = new ExponentialHistogram
+            {
+                DataPoints =
+                {
+                    Point(new ExponentialHistogramDataPoint
+                    {
+                        TimeUnixNano = Time(), Count = 9, Sum = -1, Scale = _random.Next(-5, 20), ZeroCount = 1, ZeroThreshold = 0.1,
+                        Positive = new() { Offset = _random.Next(-9, 9), BucketCounts = { 1, 2, 3 } }, Negative = new() { BucketCounts = { 2 } },
+                    }, point => point.Attributes),
+                },
+            },
+        });
+        scope.Metrics.Add(new Metric { Name = "summary", Summary = new Summary { DataPoints = { Point(new SummaryDataPoint { TimeUnixNano = Time(), Count = 2, Sum = 3, QuantileValues = { new SummaryDataPoint.Types.ValueAtQuantile { Quantile = 0.5, Value = double.NaN } } }, point => point.Attributes) } } });
+        var resource = new ResourceMetrics { SchemaUrl = Text(), Resource = new Resource(), ScopeMetrics = { scope } };
+        AddAttributes(resource.Resource.Attributes, 0);
+        return new ExportMetricsServiceRequest { ResourceMetrics = { resource } };
+    }
+
+    /// <summary>A request of spans.</summary>
     public ExportTraceServiceRequest Next()
     {
         var request = new ExportTraceServiceRequest();
@@ -50,9 +106,17 @@ internal sealed class RandomRequests(int seed)
         return request;
     }
 
+    private T Point<T>(T point, Func<T, Google.Protobuf.Collections.RepeatedField<KeyValue>> attributes)
+    {
+        AddAttributes(attributes(point), 0);
+        return point;
+    }
+
+    private ulong Time() => (ulong)_random.NextInt64(0, 4_000_000_000_000_000_000);
+
     private Span NextSpan()
     {
-        var start = (ulong)_random.NextInt64(0, 4_000_000_000_000_000_000);
+        var start = Time();
         var span = new Span
         {
             TraceId = Bytes(16), SpanId = Bytes(8), ParentSpanId = _random.Next(3) == 0 ? ByteString.Empty : Bytes(8), TraceState = Text(), Name = Text(),

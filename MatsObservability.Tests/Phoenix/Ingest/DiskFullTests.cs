@@ -75,9 +75,9 @@ public sealed class DiskFullTests(PostgresFixture postgres) : IClassFixture<Post
     {
         using var disk = SmallDisk.Mount(96);
         await using var server = await TestPostgres.StartAsync();
-        await ExecuteAsync(server, $"COPY (SELECT 1) TO PROGRAM 'mkdir -m 700 {disk.Path}/data'");
-        await ExecuteAsync(server, $"CREATE TABLESPACE small LOCATION '{disk.Path}/data'");
-        await ExecuteAsync(server, "CREATE DATABASE small TABLESPACE small");
+        await ExecuteAsync(server.ConnectionString("postgres"), $"COPY (SELECT 1) TO PROGRAM 'mkdir -m 700 {disk.Path}/data'");
+        await ExecuteAsync(server.ConnectionString("postgres"), $"CREATE TABLESPACE small LOCATION '{disk.Path}/data'");
+        await ExecuteAsync(server.ConnectionString("postgres"), "CREATE DATABASE small TABLESPACE small");
         await using var phoenix = await PhoenixServer.StartAsync(server.ConnectionString("small"));
 
         await FillAndRecoverAsync(phoenix, disk);
@@ -103,7 +103,7 @@ public sealed class DiskFullTests(PostgresFixture postgres) : IClassFixture<Post
             // A new segment of the log finds no room: the server ends with PANIC.
             for (var segment = 0; segment < 20; segment++)
             {
-                await ExecuteAsync(server, "SELECT pg_switch_wal(), pg_logical_emit_message(true, 'fill', repeat('x', 1000000))");
+                await ExecuteAsync(server.ConnectionString("postgres"), "SELECT pg_switch_wal(), pg_logical_emit_message(true, 'fill', repeat('x', 1000000))");
             }
         }
         catch (NpgsqlException)
@@ -169,9 +169,9 @@ public sealed class DiskFullTests(PostgresFixture postgres) : IClassFixture<Post
         return answer.StatusCode == HttpStatusCode.OK;
     });
 
-    private static async Task ExecuteAsync(PostgresServer server, string sql)
+    private static async Task ExecuteAsync(string connectionString, string sql)
     {
-        await using var connection = new NpgsqlConnection(new NpgsqlConnectionStringBuilder(server.ConnectionString("postgres")) { Pooling = false }.ConnectionString);
+        await using var connection = new NpgsqlConnection(new NpgsqlConnectionStringBuilder(connectionString) { Pooling = false }.ConnectionString);
         await connection.OpenAsync();
         await using var command = new NpgsqlCommand(sql, connection);
         await command.ExecuteNonQueryAsync();

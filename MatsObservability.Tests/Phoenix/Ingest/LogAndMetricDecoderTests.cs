@@ -2,12 +2,10 @@ using System.Net;
 using Google.Protobuf;
 using MatsObservability.Tests.Phoenix.Query;
 using MatsObservability.Tests.Support;
-using Microsoft.Extensions.DependencyInjection;
 using OpenTelemetry.Proto.Collector.Logs.V1;
 using OpenTelemetry.Proto.Collector.Metrics.V1;
 using OpenTelemetry.Proto.Logs.V1;
 using OpenTelemetry.Proto.Metrics.V1;
-using Phoenix.Service.Ingest.Decode;
 
 namespace MatsObservability.Tests.Phoenix.Ingest;
 
@@ -171,52 +169,6 @@ public sealed class LogAndMetricDecoderTests(QueryServer server) : IClassFixture
         Assert.Equal(1, await server.Server.ScalarAsync<long>("""
             SELECT count(*) FROM metric_series s JOIN metric_points p ON p.series_id = s.id WHERE project_id = (SELECT id FROM projects WHERE name = 'metric-odd')
             """));
-    }
-
-    [Fact]
-    public void Decode_MutatedRequests_NeitherThrowsNorLosesCount()
-    {
-        var random = new Random(7);
-        var logs = server.Server.Services.GetRequiredService<LogDecoder>();
-        var metrics = server.Server.Services.GetRequiredService<MetricDecoder>();
-        var logBytes = Logs("p", new LogRecord { TimeUnixNano = 1, Body = TestSpan.Any(new object[] { "x", 1L }), Attributes = { Otlp.Text("a", "b") } }).ToByteArray();
-        var metricBytes = Metrics(
-            "p",
-            new Metric { Name = "h", Histogram = new Histogram { DataPoints = { new HistogramDataPoint { TimeUnixNano = 1, BucketCounts = { 1, 2 }, ExplicitBounds = { 1 } } } } },
-            new Metric { Name = "e", ExponentialHistogram = new ExponentialHistogram { DataPoints = { new ExponentialHistogramDataPoint { TimeUnixNano = 1, Positive = new() { BucketCounts = { 1, 2 } } } } } }).ToByteArray();
-        for (var round = 0; round < 40_000; round++)
-        {
-            var isLog = round % 2 == 0;
-            var bytes = Mutate(random, isLog ? logBytes : metricBytes);
-
-            var result = isLog ? logs.Decode(bytes, "default") : metrics.Decode(bytes, "default");
-
-            using var batch = result.Batch;
-            Assert.True(batch is null ? result.Error is not null : batch.RecordCount == batch.Days.Sum(day => day.Rows.RowCount));
-        }
-    }
-
-    private static byte[] Mutate(Random random, byte[] sound)
-    {
-        var bytes = sound.ToArray();
-        for (var edits = random.Next(1, 4); edits > 0; edits--)
-        {
-            switch (random.Next(3))
-            {
-                case 0:
-                    bytes[random.Next(bytes.Length)] = (byte)random.Next(256);
-                    break;
-                case 1:
-                    bytes = [.. bytes[..random.Next(1, bytes.Length)]];
-                    break;
-                default:
-                    var at = random.Next(bytes.Length);
-                    bytes = [.. bytes[..at], (byte)random.Next(256), .. bytes[at..]];
-                    break;
-            }
-        }
-
-        return bytes;
     }
 
     private static ExportLogsServiceRequest Logs(string project, params LogRecord[] records) => new()

@@ -37,7 +37,7 @@ public sealed class MemoryLimitTests(PostgresFixture postgres) : IClassFixture<P
             await using var command = new NpgsqlCommand("LOCK TABLE spans IN ACCESS EXCLUSIVE MODE", connection);
             await command.ExecuteNonQueryAsync();
 
-            for (var serial = 1; waiting.Count(task => task.IsCompleted) == 0; serial++)
+            for (var serial = 1; !waiting.Exists(task => task.IsCompleted); serial++)
             {
                 Assert.True(serial < 1000, "nothing was refused");
                 waiting.Add(SendLargeAsync(client, (ulong)serial));

@@ -138,6 +138,23 @@ public sealed class TraceAndSessionTests(QueryServer server) : IClassFixture<Que
         Assert.Equal(0, await server.Server.ScalarAsync<long>($"SELECT count(*) FROM spans WHERE trace_id = '{TestSpan.TraceId(77)}'"));
     }
 
+    [Fact]
+    public async Task Projects_DeletedAndSentAgainAtOnce_AreMadeAnewWithWhatWasSent()
+    {
+        for (var round = 1; round <= 3; round++)
+        {
+            await server.SendAsync("phoenix-of-projects", TestSpan.Of(88, round));
+            using var deleted = await server.Client.DeleteAsync("/v1/projects/phoenix-of-projects");
+            Assert.Equal(HttpStatusCode.NoContent, deleted.StatusCode);
+            await server.SendAsync("phoenix-of-projects", TestSpan.Of(89, round));
+
+            var spans = await server.GetAsync("/v1/projects/phoenix-of-projects/spans");
+
+            Assert.Equal(TestSpan.Hex(89), Assert.Single(spans.GetProperty("data").EnumerateArray()).GetProperty("context").GetProperty("trace_id").GetString());
+            using var cleared = await server.Client.DeleteAsync("/v1/projects/phoenix-of-projects");
+        }
+    }
+
     private static int Number(JsonElement trace) => Convert.ToInt32(trace.GetProperty("trace_id").GetString()![..8], 16);
 
     private static int DurationOf(int trace) => 1 + ((trace + 4) % 5);

@@ -94,8 +94,8 @@ internal static class ProjectEndpoints
             return ApiResults.Text(StatusCodes.Status403Forbidden, "The default project cannot be deleted");
         }
 
-        directory.Forget(found.Name);
-        return await remover.RemoveProjectAsync(found.Id, cancellationToken) ? TypedResults.NoContent() : ApiResults.NoProject(project);
+        // Its name must not lead to the old id a moment longer than the project exists: what is sent from then on makes it anew.
+        return await remover.RemoveProjectAsync(found.Id, () => directory.Forget(found.Name), cancellationToken) ? TypedResults.NoContent() : ApiResults.NoProject(project);
     }
 
     private static JsonHttpResult<ProjectEnvelope> Envelope(ProjectRow row) =>

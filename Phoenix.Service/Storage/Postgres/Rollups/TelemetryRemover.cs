@@ -25,9 +25,9 @@ internal sealed class TelemetryRemover(NpgsqlDataSource dataSource, TraceRanges 
 
     /// <summary>
     /// Removes a project with all it holds. The project and its roll-ups vanish first, in one transaction; its rows follow in steps, so that no long
-    /// transaction holds others up. False when there is no such project.
+    /// transaction holds others up; in between, when its name is free again, <paramref name="gone"/> is called. False when there is no such project.
     /// </summary>
-    public async Task<bool> RemoveProjectAsync(int projectId, CancellationToken cancellationToken)
+    public async Task<bool> RemoveProjectAsync(int projectId, Action gone, CancellationToken cancellationToken)
     {
         await using var connection = await dataSource.OpenConnectionAsync(cancellationToken);
         await using (var transaction = await connection.BeginTransactionAsync(cancellationToken))
@@ -45,6 +45,7 @@ internal sealed class TelemetryRemover(NpgsqlDataSource dataSource, TraceRanges 
             }
 
             await transaction.CommitAsync(cancellationToken);
+            gone();
         }
 
         string[] steps =
