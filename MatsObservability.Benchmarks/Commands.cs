@@ -14,6 +14,7 @@ internal static class Commands
         ["crash"] = (Crash.CrashBenchmark.Purpose, Crash.CrashBenchmark.RunAsync),
         ["overload"] = (Overload.OverloadBenchmark.Purpose, Overload.OverloadBenchmark.RunAsync),
         ["query"] = (Query.QueryBenchmark.Purpose, Query.QueryBenchmark.RunAsync),
+        ["recover"] = (Recover.RecoverBenchmark.Purpose, Recover.RecoverBenchmark.RunAsync),
         ["rca"] = (RcaCommand.Purpose, RcaCommand.RunAsync),
         ["decode"] = ("protobuf bytes to normalised rows, spans a second on one core", Decode.DecodeBenchmark.RunAsync),
     };

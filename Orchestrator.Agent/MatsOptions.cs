@@ -25,6 +25,9 @@ internal sealed class MatsOptions
     /// <summary>How long a read waits for Phoenix.Service to come back before the investigation goes on without it.</summary>
     public TimeSpan PhoenixPatience { get; set; } = TimeSpan.FromSeconds(45);
 
+    /// <summary>A stream of telemetry that brings nothing for this long counts as broken off, and is read again.</summary>
+    public TimeSpan PhoenixStall { get; set; } = TimeSpan.FromSeconds(30);
+
     /// <summary>Working time of one investigation; waiting for the user does not count.</summary>
     public TimeSpan ActiveTime { get; set; } = TimeSpan.FromSeconds(300);
 
@@ -72,6 +75,7 @@ internal sealed class ValidateMatsOptions : IValidateOptions<MatsOptions>
         Require(options.Concurrency is >= 1 and <= 64, nameof(options.Concurrency), "be 1 to 64", options.Concurrency);
         Require(options.Lease >= TimeSpan.FromSeconds(1), nameof(options.Lease), "be at least 1 s", options.Lease);
         Require(options.PhoenixPatience >= TimeSpan.Zero, nameof(options.PhoenixPatience), "not be negative", options.PhoenixPatience);
+        Require(options.PhoenixStall > TimeSpan.Zero, nameof(options.PhoenixStall), "be above 0", options.PhoenixStall);
         Require(options.ActiveTime > TimeSpan.Zero, nameof(options.ActiveTime), "be above 0", options.ActiveTime);
         Require(options.ToolCalls >= 1, nameof(options.ToolCalls), "be at least 1", options.ToolCalls);
         Require(options.RetriesPerAgent >= 0, nameof(options.RetriesPerAgent), "not be negative", options.RetriesPerAgent);

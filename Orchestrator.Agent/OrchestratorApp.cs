@@ -35,7 +35,7 @@ internal static class OrchestratorApp
         }
 
         // Before the shared exporter: processors run in the order they are registered, and this one keeps spans from those behind it.
-        builder.AddWholeTraces();
+        builder.AddLiveTraces();
         builder.AddServiceDefaults(telemetry =>
         {
             telemetry.ProjectName = builder.Configuration[$"{MatsOptions.Section}:OwnProject"] ?? new MatsOptions().OwnProject;
@@ -78,7 +78,8 @@ internal static class OrchestratorApp
             : DefaultPhoenix;
         builder.Services.AddHttpClient("phoenix", http => http.BaseAddress = new Uri(address.TrimEnd('/') + "/"));
         builder.Services.AddSingleton(
-            services => new TelemetryReader(services.GetRequiredService<IHttpClientFactory>().CreateClient("phoenix")));
+            services => new TelemetryReader(
+                services.GetRequiredService<IHttpClientFactory>().CreateClient("phoenix"), services.GetRequiredService<IOptions<MatsOptions>>().Value.PhoenixStall));
         builder.Services.AddSingleton(services => new PhoenixClient(
             services.GetRequiredService<IHttpClientFactory>().CreateClient("phoenix"), services.GetRequiredService<IOptions<MatsOptions>>(),
             services.GetRequiredService<TimeProvider>(), services.GetRequiredService<ILogger<PhoenixClient>>()));
@@ -97,6 +98,11 @@ internal static class OrchestratorApp
         services.AddSingleton<JobService>();
         services.AddSingleton<EventStream>();
         services.AddSingleton<AccessPolicy>();
+        services.AddSingleton<AbandonedSpans>();
+        services.AddSingleton<TriagePhase>();
+        services.AddSingleton<CodeAnalysisPhase>();
+        services.AddSingleton<SynthesisPhase>();
+        services.AddSingleton<PublishPhase>();
         services.AddSingleton<Investigation>();
     }
 
@@ -125,7 +131,7 @@ internal static class OrchestratorApp
         services.AddSingleton<ReadTelemetry>(provider =>
         {
             var reader = provider.GetRequiredService<TelemetryReader>();
-            return (project, start, end, stop) => reader.ReadForDiagnosisAsync(project, start, end, stop);
+            return reader.ReadAsync;
         });
     }
 }

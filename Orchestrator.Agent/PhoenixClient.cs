@@ -56,10 +56,26 @@ internal sealed partial class PhoenixClient(
         return [.. answer.GetProperty("data").EnumerateArray().Select(record => record.ValueKind == JsonValueKind.Null ? (JsonElement?)null : record.Clone())];
     }
 
-    /// <summary>Runs a call of Phoenix.Service, again and again with growing pauses while it is unreachable, up to the patience.</summary>
-    /// <exception cref="PhoenixUnavailableException">When the patience is used up, or the service refused.</exception>
-    public async Task<T> PatientlyAsync<T>(Func<CancellationToken, Task<T>> call, CancellationToken cancellationToken)
+    /// <summary>Sends spans to the OTLP/HTTP route, once; false when they were not taken.</summary>
+    public async Task<bool> TrySendSpansAsync(HttpContent body, CancellationToken cancellationToken)
     {
+        try
+        {
+            using var response = await http.PostAsync(new Uri("v1/traces", UriKind.Relative), body, cancellationToken);
+            return response.IsSuccessStatusCode;
+        }
+        catch (Exception e) when (IsOutage(e, cancellationToken))
+        {
+            return false;
+        }
+    }
+
+    /// <summary>Runs a call of Phoenix.Service, again and again with growing pauses while it is unreachable, up to the patience.</summary>
+    /// <param name="patience">Null = <see cref="MatsOptions.PhoenixPatience"/>; zero = one attempt.</param>
+    /// <exception cref="PhoenixUnavailableException">When the patience is used up, or the service refused.</exception>
+    public async Task<T> PatientlyAsync<T>(Func<CancellationToken, Task<T>> call, CancellationToken cancellationToken, TimeSpan? patience = null)
+    {
+        var limit = patience ?? options.Value.PhoenixPatience;
         var started = time.GetTimestamp();
         for (var delay = TimeSpan.FromSeconds(1); ; delay = TimeSpan.FromSeconds(Math.Min(4, delay.TotalSeconds * 2)))
         {
@@ -70,14 +86,14 @@ internal sealed partial class PhoenixClient(
             catch (Exception e) when (IsOutage(e, cancellationToken))
             {
                 var waited = time.GetElapsedTime(started);
-                if (waited >= options.Value.PhoenixPatience)
+                if (waited >= limit)
                 {
                     throw new PhoenixUnavailableException(
                         $"Phoenix.Service did not answer for {waited.TotalSeconds.ToString("0", CultureInfo.InvariantCulture)} s ({Innermost(e)})", false, e);
                 }
 
                 Log.Waiting(logger, delay.TotalSeconds, Innermost(e));
-                await Task.Delay(delay, time, cancellationToken);
+                await Task.Delay(delay < limit - waited ? delay : limit - waited, time, cancellationToken);
             }
             catch (HttpRequestException e) when (e.StatusCode is HttpStatusCode.Unauthorized or HttpStatusCode.Forbidden)
             {

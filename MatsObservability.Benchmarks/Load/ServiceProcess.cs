@@ -87,16 +87,22 @@ internal class ServiceProcess(string project, IReadOnlyDictionary<string, string
         _process = null;
     }
 
-    /// <inheritdoc/>
-    public async ValueTask DisposeAsync()
+    /// <summary>Asks it to end as a supervisor does (SIGTERM), and waits for its end.</summary>
+    public async Task StopAsync()
     {
-        GC.SuppressFinalize(this);
         if (_process is not null)
         {
             await _process.StopAsync(TimeSpan.FromSeconds(10));
             await _process.DisposeAsync();
             _process = null;
         }
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask DisposeAsync()
+    {
+        GC.SuppressFinalize(this);
+        await StopAsync();
     }
 
     /// <summary>Adds what the service needs besides the options of the benchmark.</summary>

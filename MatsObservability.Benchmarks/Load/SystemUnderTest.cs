@@ -32,7 +32,7 @@ internal sealed class SystemUnderTest : IAsyncDisposable
     private readonly string _folder;
     private readonly SystemOptions _options;
     private readonly List<PhoenixProcess> _replicas = [];
-    private ServiceProcess? _orchestrator;
+    private readonly List<ServiceProcess> _orchestrators = [];
 
     private SystemUnderTest(string folder, PostgresServer postgres, SystemOptions options) => (_folder, Postgres, _options) = (folder, postgres, options);
 
@@ -46,7 +46,7 @@ internal sealed class SystemUnderTest : IAsyncDisposable
     public PhoenixProcess Phoenix => _replicas[0];
 
     /// <summary>Base address of Orchestrator.Agent.</summary>
-    public string OrchestratorUrl => _orchestrator?.Url ?? throw new InvalidOperationException("The orchestrator was not asked for.");
+    public string OrchestratorUrl => _orchestrators.Count > 0 ? _orchestrators[0].Url : throw new InvalidOperationException("The orchestrator was not asked for.");
 
     /// <summary>Starts everything and waits until it is ready.</summary>
     public static async Task<SystemUnderTest> StartAsync(SystemOptions options, CancellationToken cancellationToken)
@@ -65,13 +65,7 @@ internal sealed class SystemUnderTest : IAsyncDisposable
             await system.AddPhoenixAsync(cancellationToken);
             if (options.WithOrchestrator)
             {
-                system._orchestrator = new ServiceProcess("Orchestrator.Agent", new Dictionary<string, string?>(options.Orchestrator, StringComparer.Ordinal)
-                {
-                    ["ConnectionStrings__phoenixdb"] = postgres.ConnectionString(Database),
-                    ["services__phoenix__http__0"] = system.Phoenix.HttpUrl,
-                    ["PHOENIX_COLLECTOR_ENDPOINT"] = $"{system.Phoenix.HttpUrl}/v1/traces",
-                }, "/health");
-                await system._orchestrator.StartAsync(cancellationToken);
+                await system.AddOrchestratorAsync(cancellationToken);
             }
 
             return system;
@@ -91,6 +85,20 @@ internal sealed class SystemUnderTest : IAsyncDisposable
             ["ConnectionStrings__phoenixdb"] = Postgres.ConnectionString(Database),
         });
         _replicas.Add(replica);
+        await replica.StartAsync(cancellationToken);
+        return replica;
+    }
+
+    /// <summary>Starts another replica of Orchestrator.Agent; its own spans go into Phoenix.Service.</summary>
+    public async Task<ServiceProcess> AddOrchestratorAsync(CancellationToken cancellationToken)
+    {
+        var replica = new ServiceProcess("Orchestrator.Agent", new Dictionary<string, string?>(_options.Orchestrator, StringComparer.Ordinal)
+        {
+            ["ConnectionStrings__phoenixdb"] = Postgres.ConnectionString(Database),
+            ["services__phoenix__http__0"] = Phoenix.HttpUrl,
+            ["OTEL_EXPORTER_OTLP_ENDPOINT"] = Phoenix.GrpcUrl,
+        }, "/health");
+        _orchestrators.Add(replica);
         await replica.StartAsync(cancellationToken);
         return replica;
     }
@@ -131,9 +139,9 @@ internal sealed class SystemUnderTest : IAsyncDisposable
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()
     {
-        if (_orchestrator is not null)
+        foreach (var replica in _orchestrators)
         {
-            await _orchestrator.DisposeAsync();
+            await replica.DisposeAsync();
         }
 
         foreach (var replica in _replicas)

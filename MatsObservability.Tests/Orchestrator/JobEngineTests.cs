@@ -272,6 +272,49 @@ public sealed class JobEngineTests(ShopSystem system) : IClassFixture<ShopSystem
     }
 
     [Fact, Trait("Req", "M12")]
+    public async Task SessionInit_OfAnOpenChannel_ClosesItsStreamsAndStartsOver()
+    {
+        var client = system.Orchestrator.Client;
+        using var published = await client.PostAsJsonAsync("/session/init", new { user_id = "anonymous", session_id = "again" });
+        using var open = await client.GetAsync("/stream/anonymous/again", HttpCompletionOption.ResponseHeadersRead);
+        using var reader = new StreamReader(await open.Content.ReadAsStreamAsync());
+        var id = await system.Orchestrator.TroubleshootAsync(ShopTelemetry.Request("shop"), ("X-Session-ID", "again"));
+        await system.Orchestrator.EndAsync(id);
+
+        using var anew = await client.PostAsJsonAsync("/session/init", new { user_id = "anonymous", session_id = "again" });
+        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(30));
+        var old = await reader.ReadToEndAsync(limit.Token);
+
+        Assert.Contains("Job COMPLETED", old);
+        Assert.EndsWith("Session initialized", EventEnds(old));
+        using var second = await client.GetAsync("/stream/anonymous/again", HttpCompletionOption.ResponseHeadersRead);
+        using var fresh = new StreamReader(await second.Content.ReadAsStreamAsync());
+        string? first;
+        do
+        {
+            first = await fresh.ReadLineAsync(limit.Token);
+        }
+        while (first?.StartsWith("data: ", StringComparison.Ordinal) == false);
+        Assert.Contains("Session initialized", first);
+        Assert.Contains("Job started", Messages(await system.Orchestrator.JobAsync(id)));
+
+        static string EventEnds(string text) => JsonElement.Parse(text.TrimEnd().Split("data: ")[^1]).GetProperty("payload").GetProperty("message").GetString()!;
+    }
+
+    [Fact, Trait("Req", "M12")]
+    public async Task Stop_WithAnOpenStream_EndsTheStreamAtOnce()
+    {
+        var server = await OrchestratorServer.StartAsync(await system.NewDatabaseAsync(), system.Phoenix.HttpUrl);
+        using var client = new HttpClient { BaseAddress = new Uri(server.Url) };
+        using var open = await client.GetAsync("/stream/anonymous/stopped", HttpCompletionOption.ResponseHeadersRead);
+        using var reader = new StreamReader(await open.Content.ReadAsStreamAsync());
+
+        await server.DisposeAsync().AsTask().WaitAsync(TimeSpan.FromSeconds(10));
+
+        Assert.Contains("connected", await reader.ReadToEndAsync());
+    }
+
+    [Fact, Trait("Req", "M12")]
     public async Task Stream_ReaderThatDoesNotRead_IsDisconnectedAndBlocksNobody()
     {
         var database = await system.NewDatabaseAsync();

@@ -69,11 +69,11 @@ internal sealed class HeldReads
     {
         var real = services.LastOrDefault(service => service.ServiceType == typeof(ReadTelemetry));
         services.AddSingleton(this);
-        services.Replace(ServiceDescriptor.Singleton<ReadTelemetry>(provider => async (project, start, end, stop) =>
+        services.Replace(ServiceDescriptor.Singleton<ReadTelemetry>(provider => async (project, signal, start, end, stop) =>
         {
             _reached.TrySetResult();
             await _free.Task.WaitAsync(stop);
-            return await ((ReadTelemetry)real!.ImplementationFactory!(provider))(project, start, end, stop);
+            return await ((ReadTelemetry)real!.ImplementationFactory!(provider))(project, signal, start, end, stop);
         }));
     }
 }

@@ -48,8 +48,7 @@ internal static class EventEndpoints
         }
 
         await stream.WriteAsync(
-            context, job!.ChannelId, job.Id, stored => JsonSerializer.Serialize(stored.Event, MatsJson.Web.JobEvent),
-            stored => stored.Event.Type == "SYSTEM" && Enum.GetValues<JobStatus>().Any(status => JobStates.IsTerminal(status) && stored.Event.Message == $"Job {status.Wire()}"));
+            context, job!.ChannelId, job.Id, first: 0, stored => JsonSerializer.Serialize(stored.Event, MatsJson.Web.JobEvent), IsEnd);
         return Results.Empty;
     }
 
@@ -62,8 +61,7 @@ internal static class EventEndpoints
         }
 
         var name = EventLog.ChannelName(body!.UserId ?? "", body.SessionId!);
-        var channel = await events.ChannelAsync(name, context.RequestAborted);
-        await events.AppendAsync(channel, null, "SYSTEM", "Session initialized", "orchestrator", null, context.RequestAborted);
+        await events.BeginSessionAsync(await events.ChannelAsync(name, context.RequestAborted), context.RequestAborted);
         return Answers.Json(
             new SessionAnswer("initialized", name) { UserId = body.UserId, SessionId = body.SessionId }, MatsJson.Web.SessionAnswer);
     }
@@ -99,10 +97,17 @@ internal static class EventEndpoints
 
         // Connecting first and posting afterwards is the usual order, so the channel is made here.
         var channel = await events.ChannelAsync(EventLog.ChannelName(user_id, session_id), context.RequestAborted);
+        var (first, last) = await events.RangeAsync(channel, context.RequestAborted);
+
+        // A session that begins anew closes the streams of the old one; the stream that was opened after it replays the beginning instead.
         await stream.WriteAsync(
-            context, channel, null, stored => JsonSerializer.Serialize(EventEnvelope.From(stored), MatsJson.Web.EventEnvelope), _ => false);
+            context, channel, null, first, stored => JsonSerializer.Serialize(EventEnvelope.From(stored), MatsJson.Web.EventEnvelope),
+            stored => stored.Event.Seq > last && stored is { JobId: null, Event.Message: EventLog.SessionBegins });
         return Results.Empty;
     }
+
+    private static bool IsEnd(StoredEvent stored) => stored.Event.Type == "SYSTEM" && Enum.GetValues<JobStatus>().Any(
+        status => JobStates.IsTerminal(status) && stored.Event.Message == $"Job {status.Wire()}");
 
     private static async Task<(SessionRequest? Body, IResult? Fault)> SessionBodyAsync(HttpContext context)
     {

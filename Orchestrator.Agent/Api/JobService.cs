@@ -4,7 +4,7 @@ namespace Orchestrator.Agent.Api;
 
 /// <summary>What the routes of jobs share: making a job, answering a waiting one, waiting for an end.</summary>
 internal sealed class JobService(
-    JobStore jobs, EventLog events, EventSignal signal, SessionStore sessions, JobRunner runner, TimeProvider time)
+    JobStore jobs, EventLog events, EventSignal signal, SessionStore sessions, JobRunner runner, TimeProvider time, IHostApplicationLifetime lifetime)
 {
     private static readonly TimeSpan s_look = TimeSpan.FromSeconds(5);
 
@@ -56,7 +56,7 @@ internal sealed class JobService(
         return outcome;
     }
 
-    /// <summary>The job once it ended or paused; as it stands when the time is up.</summary>
+    /// <summary>The job once it ended or paused; as it stands when the time is up or this process stops.</summary>
     public async Task<JobRecord> WaitAsync(JobRecord job, TimeSpan patience, CancellationToken cancellationToken)
     {
         var started = time.GetTimestamp();
@@ -65,7 +65,7 @@ internal sealed class JobService(
             var next = signal.NextAsync(job.ChannelId);
             var current = await jobs.FindAsync(job.Id, cancellationToken) ?? job;
             var left = patience - time.GetElapsedTime(started);
-            if (current.Status != JobStatus.Running || left <= TimeSpan.Zero)
+            if (current.Status != JobStatus.Running || left <= TimeSpan.Zero || lifetime.ApplicationStopping.IsCancellationRequested)
             {
                 return current;
             }

@@ -5,8 +5,12 @@ internal sealed record ChangeEvent(LogRecord Log, string Id, string Type, string
 {
     public const string Name = "change";
 
+    /// <summary>The changes of a window and of the time before it that was looked back on, by time.</summary>
     public static List<ChangeEvent> Find(TelemetryWindow window) =>
-        [.. window.Logs.Where(static log => log.EventName == Name || log.Attributes.ContainsKey("change.type")).Select(Read).OrderBy(static change => change.Log.TimeNanos)];
+    [
+        .. window.EarlierChanges.Concat(window.Logs.Where(static log => log.EventName == Name || log.Attributes.ContainsKey("change.type")))
+            .Select(Read).OrderBy(static change => change.Log.TimeNanos),
+    ];
 
     private static ChangeEvent Read(LogRecord log)
     {

@@ -32,8 +32,54 @@ public sealed record MetricSeries(
 /// <summary>One value of a series; for histograms and summaries <see cref="Value"/> is the mean of the point.</summary>
 public readonly record struct MetricPoint(long TimeNanos, double Value);
 
+/// <summary>What could not be read: an outage must not look like no data.</summary>
+/// <param name="Signal">One of <see cref="TelemetryWindow.Signals"/>, <see cref="TelemetryWindow.Changes"/>, or <see cref="Project"/> when all of it is missing.</param>
+public sealed record TelemetryGap(string Signal, string Reason)
+{
+    public const string Project = "project";
+
+    /// <summary>True when the telemetry may well exist: something stood between it and the reader.</summary>
+    public bool IsOutage => Signal != Project;
+
+    public override string ToString() => IsOutage ? $"{Signal}: {Reason}" : Reason;
+}
+
 /// <summary>Everything one project recorded in [<see cref="StartNanos"/>, <see cref="EndNanos"/>).</summary>
-/// <param name="Gaps">What could not be read (signal, reason): an outage must not look like no data.</param>
 public sealed record TelemetryWindow(
     string Project, long StartNanos, long EndNanos, IReadOnlyList<SpanRecord> Spans, IReadOnlyList<LogRecord> Logs, IReadOnlyList<MetricSeries> Series,
-    IReadOnlyList<string> Gaps);
+    IReadOnlyList<TelemetryGap> Gaps)
+{
+    public const string Metrics = "metrics";
+    public const string Changes = "changes";
+    private const string SpanSignal = "spans";
+    private const string LogSignal = "logs";
+
+    /// <summary>The signals a window is read by.</summary>
+    public static readonly IReadOnlyList<string> Signals = [SpanSignal, LogSignal, Metrics];
+
+    /// <summary>Change events from before the window: what they brought about may have begun in it.</summary>
+    public IReadOnlyList<LogRecord> EarlierChanges { get; init; } = [];
+
+    /// <summary>The signals that an outage kept from the reader.</summary>
+    public IEnumerable<string> Lost => Gaps.Where(static gap => gap.IsOutage).Select(static gap => gap.Signal).Distinct(StringComparer.Ordinal);
+
+    public static TelemetryWindow Empty(string project, long startNanos, long endNanos, TelemetryGap gap) =>
+        new(project, startNanos, endNanos, [], [], [], [gap]);
+
+    /// <summary>This window and a part of it that was read by itself.</summary>
+    public TelemetryWindow With(TelemetryWindow part) => this with
+    {
+        Spans = part.Spans.Count > 0 ? part.Spans : Spans,
+        Logs = part.Logs.Count > 0 ? part.Logs : Logs,
+        Series = part.Series.Count > 0 ? part.Series : Series,
+        Gaps = [.. Gaps.Union(part.Gaps)],
+    };
+
+    /// <summary>The same window without the given signals: two windows can only be compared by what both of them have.</summary>
+    public TelemetryWindow Without(IReadOnlyCollection<string> signals) => this with
+    {
+        Spans = signals.Contains(SpanSignal) ? [] : Spans,
+        Logs = signals.Contains(LogSignal) ? [] : Logs,
+        Series = signals.Contains(Metrics) ? [] : Series,
+    };
+}

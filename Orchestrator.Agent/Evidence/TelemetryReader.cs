@@ -7,7 +7,8 @@ namespace Orchestrator.Agent.Evidence;
 
 /// <summary>Reads a project's telemetry of a time range from Phoenix.Service's export (CONTRACTS: telemetry read API).</summary>
 /// <param name="http">Based on Phoenix.Service's address.</param>
-public sealed class TelemetryReader(HttpClient http)
+/// <param name="stall">A stream that brings nothing for this long counts as cut short.</param>
+public sealed class TelemetryReader(HttpClient http, TimeSpan stall)
 {
     private const int MaxLineBytes = 64 * 1024 * 1024;
     private static readonly string[] s_instanceKeys = ["k8s.pod.name", "service.instance.id", "host.name"];
@@ -16,66 +17,83 @@ public sealed class TelemetryReader(HttpClient http)
     /// <summary>How far before a window its metrics are read: what a series did before is its first baseline.</summary>
     private static readonly long s_metricHistoryNanos = (long)TimeSpan.FromMinutes(10).TotalNanoseconds;
 
-    /// <summary>What a diagnosis needs of [start, end): its spans and logs, and its metrics with their history before it.</summary>
+    /// <summary>
+    /// One signal of [start, end), in Unix nanoseconds; metrics with their history before it. Whole or not at all: a half-read signal would look as if
+    /// something had vanished. An unknown project is an empty window with a gap that says so.
+    /// </summary>
+    /// <param name="signal">One of <see cref="TelemetryWindow.Signals"/>, or <see cref="TelemetryWindow.Changes"/>: the log records that are change events.</param>
     /// <exception cref="HttpRequestException">When the service does not answer, or with an error.</exception>
-    /// <exception cref="IOException">When the stream was cut short.</exception>
-    public async Task<TelemetryWindow> ReadForDiagnosisAsync(string project, long startNanos, long endNanos, CancellationToken cancellationToken)
+    /// <exception cref="IOException">When the stream was cut short, stalled, or holds something else than records.</exception>
+    public async Task<TelemetryWindow> ReadAsync(string project, string signal, long startNanos, long endNanos, CancellationToken cancellationToken)
     {
-        var records = await ReadAsync(project, startNanos, endNanos, ["spans", "logs"], cancellationToken);
-        if (records.Gaps.Count > 0)
-        {
-            return records;
-        }
-
-        var metrics = await ReadAsync(project, Math.Max(0, startNanos - s_metricHistoryNanos), endNanos, ["metrics"], cancellationToken);
-        return records with { Series = metrics.Series };
-    }
-
-    /// <summary>The records of [start, end), in Unix nanoseconds. An unknown project is an empty window with a gap that says so.</summary>
-    /// <param name="signals">Any of spans, logs, metrics; none = all three.</param>
-    /// <exception cref="HttpRequestException">When the service does not answer, or with an error.</exception>
-    /// <exception cref="IOException">When the stream was cut short.</exception>
-    public async Task<TelemetryWindow> ReadAsync(
-        string project, long startNanos, long endNanos, IReadOnlyCollection<string> signals, CancellationToken cancellationToken)
-    {
+        var from = signal == TelemetryWindow.Metrics ? Math.Max(0, startNanos - s_metricHistoryNanos) : startNanos;
+        var kind = signal == TelemetryWindow.Changes ? $"logs&event_name={ChangeEvent.Name}" : signal;
         var path = string.Create(
             CultureInfo.InvariantCulture,
-            $"v1/projects/{Uri.EscapeDataString(project)}/export?start_time_unix_nano={startNanos}&end_time_unix_nano={endNanos}&signals={string.Join(',', signals.Count == 0 ? ["spans", "logs", "metrics"] : signals)}");
+            $"v1/projects/{Uri.EscapeDataString(project)}/export?start_time_unix_nano={from}&end_time_unix_nano={endNanos}&signals={kind}");
         using var response = await http.GetAsync(new Uri(path, UriKind.Relative), HttpCompletionOption.ResponseHeadersRead, cancellationToken);
         if (response.StatusCode == System.Net.HttpStatusCode.NotFound)
         {
-            return new(project, startNanos, endNanos, [], [], [], [$"there is no project '{project}'"]);
+            return TelemetryWindow.Empty(project, startNanos, endNanos, new(TelemetryGap.Project, $"there is no project '{project}'"));
         }
 
         response.EnsureSuccessStatusCode();
-        var window = new Lines();
-        var reader = PipeReader.Create(await response.Content.ReadAsStreamAsync(cancellationToken));
-        while (!window.Ended)
+        var lines = await ReadLinesAsync(project, await response.Content.ReadAsStreamAsync(cancellationToken), cancellationToken);
+        return new(project, startNanos, endNanos, lines.Spans, lines.Logs, lines.Series, []);
+    }
+
+    private async Task<Lines> ReadLinesAsync(string project, Stream body, CancellationToken cancellationToken)
+    {
+        var lines = new Lines();
+        var reader = PipeReader.Create(body);
+        try
         {
-            var read = await reader.ReadAsync(cancellationToken);
-            var buffer = read.Buffer;
-            while (buffer.PositionOf((byte)'\n') is { } end)
+            while (!lines.Ended)
             {
-                window.Add(buffer.Slice(0, end));
-                buffer = buffer.Slice(buffer.GetPosition(1, end));
-            }
+                var read = await NextAsync(project, reader, cancellationToken);
+                var buffer = read.Buffer;
+                while (buffer.PositionOf((byte)'\n') is { } end)
+                {
+                    lines.Add(buffer.Slice(0, end));
+                    buffer = buffer.Slice(buffer.GetPosition(1, end));
+                }
 
-            if (buffer.Length > MaxLineBytes)
-            {
-                throw new IOException($"The export of {project} has a line over {MaxLineBytes} bytes.");
-            }
+                if (buffer.Length > MaxLineBytes)
+                {
+                    throw new IOException($"The export of {project} has a line over {MaxLineBytes} bytes.");
+                }
 
-            reader.AdvanceTo(buffer.Start, buffer.End);
-            if (read.IsCompleted)
-            {
-                break;
+                reader.AdvanceTo(buffer.Start, buffer.End);
+                if (read.IsCompleted && !lines.Ended)
+                {
+                    throw new IOException($"The export of {project} was cut short.");
+                }
             }
         }
+        catch (Exception e) when (e is JsonException or KeyNotFoundException or FormatException)
+        {
+            throw new IOException($"The export of {project} holds a line that is no record.", e);
+        }
+        finally
+        {
+            await reader.CompleteAsync();
+        }
 
-        await reader.CompleteAsync();
-        return window.Ended
-            ? new(project, startNanos, endNanos, window.Spans, window.Logs, window.Series, [])
-            : throw new IOException($"The export of {project} was cut short.");
+        return lines;
+    }
+
+    private async Task<ReadResult> NextAsync(string project, PipeReader reader, CancellationToken cancellationToken)
+    {
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        limit.CancelAfter(stall);
+        try
+        {
+            return await reader.ReadAsync(limit.Token);
+        }
+        catch (OperationCanceledException e) when (!cancellationToken.IsCancellationRequested)
+        {
+            throw new IOException(string.Create(CultureInfo.InvariantCulture, $"The export of {project} brought nothing for {stall.TotalSeconds:0.#} s."), e);
+        }
     }
 
     /// <summary>The lines of one export, as they come.</summary>

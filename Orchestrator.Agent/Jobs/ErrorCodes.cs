@@ -54,11 +54,7 @@ internal sealed record ErrorCode(
                 state.Limit(message);
                 break;
             default:
-                if (!state.Blockers.Contains(message, StringComparer.Ordinal))
-                {
-                    state.Blockers.Add(message);
-                }
-
+                state.Block(message);
                 break;
         }
     }

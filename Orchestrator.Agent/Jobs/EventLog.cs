@@ -23,6 +23,9 @@ internal sealed class EventLog(NpgsqlDataSource database, TimeProvider time)
     /// <summary>Longest stored message, in characters; the rest is cut.</summary>
     public const int MaxMessageChars = 4000;
 
+    /// <summary>The event that begins a session's channel anew.</summary>
+    public const string SessionBegins = "Session initialized";
+
     public static readonly string[] Types = ["SYSTEM", "PLAN", "INFO", "TOOL_USE", "OBSERVATION", "THOUGHT", "ERROR"];
 
     /// <summary>The channel's name for a user ("unknown" and none are <c>anonymous</c>) and a session.</summary>
@@ -42,6 +45,38 @@ internal sealed class EventLog(NpgsqlDataSource database, TimeProvider time)
             ?? throw new InvalidOperationException("A channel was removed while it was being opened."));
     }
 
+    /// <summary>The number before the first event that a stream of the channel may show, and the number of its last event.</summary>
+    public async Task<(long First, long Last)> RangeAsync(long channelId, CancellationToken cancellationToken)
+    {
+        await using var command = database.CreateCommand("select first_seq, last_seq from mats.channels where id = $1");
+        command.Parameters.AddWithValue(channelId);
+        await using var reader = await command.ExecuteReaderAsync(cancellationToken);
+        return await reader.ReadAsync(cancellationToken) ? (reader.GetInt64(0), reader.GetInt64(1)) : (0, 0);
+    }
+
+    /// <summary>
+    /// Begins a session anew on its channel: open streams end with the event of it, new ones replay from it, and what was published before outside of jobs is
+    /// gone. The history of jobs stays theirs.
+    /// </summary>
+    public async Task BeginSessionAsync(long channelId, CancellationToken cancellationToken)
+    {
+        await using var connection = await database.OpenConnectionAsync(cancellationToken);
+        await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
+        await using var append = Append(channelId, Guid.NewGuid(), null, "SYSTEM", SessionBegins, "orchestrator", null, time.GetUtcNow());
+        append.Connection = connection;
+        await append.ExecuteNonQueryAsync(cancellationToken);
+        await using var clear = new NpgsqlCommand(
+            """
+            with begun as (update mats.channels set first_seq = last_seq - 1 where id = $1 returning first_seq)
+            delete from mats.events using begun where channel_id = $1 and seq <= first_seq and job_id is null
+            """, connection, transaction)
+        {
+            Parameters = { new() { Value = channelId } },
+        };
+        await clear.ExecuteNonQueryAsync(cancellationToken);
+        await transaction.CommitAsync(cancellationToken);
+    }
+
     /// <summary>The id of a channel; null when nothing was ever published on it.</summary>
     public async Task<long?> FindChannelAsync(string name, CancellationToken cancellationToken)
     {
@@ -53,7 +88,8 @@ internal sealed class EventLog(NpgsqlDataSource database, TimeProvider time)
     /// <summary>Appends one event. It is durable when this returns; its number is the channel's next.</summary>
     /// <param name="leaseToken">Set by a run: nothing is appended once the job is not its any more, so no line follows the last one.</param>
     public async Task<Guid> AppendAsync(
-        long channelId, Guid? jobId, string type, string message, string source, string? traceId, CancellationToken cancellationToken, string? envelope = null, long? leaseToken = null)
+        long channelId, Guid? jobId, string type, string message, string source, string? traceId, CancellationToken cancellationToken,
+        string? envelope = null, long? leaseToken = null)
     {
         var id = Guid.NewGuid();
         await using var command = Append(channelId, id, jobId, type, message, source, traceId, time.GetUtcNow(), envelope, leaseToken);

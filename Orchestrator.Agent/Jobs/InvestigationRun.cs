@@ -8,12 +8,12 @@ namespace Orchestrator.Agent.Jobs;
 /// What the phases of one run share: the job, what is known, the budget, and the ways to speak (events), to remember (checkpoints) and to act (tools).
 /// </summary>
 internal sealed class InvestigationRun(
-    JobRecord job, InvestigationState state, Budget budget, JobStore jobs, EventLog events, TimeProvider time, CancellationToken stop,
-    CancellationToken beyondDeadline)
+    JobRecord job, InvestigationState state, Budget budget, JobStore jobs, EventLog events, TimeProvider time, CancellationToken stop)
 {
     private const int MaxThoughtChars = 200;
     private const int MaxObservationChars = 500;
     private const int MaxTraceSteps = 400;
+    private readonly List<Activity> _onRecord = [];
 
     public JobRecord Job => job;
     public InvestigationState State => state;
@@ -21,9 +21,6 @@ internal sealed class InvestigationRun(
 
     /// <summary>Cancelled when the run must stop: shutdown, a lost lease, the user's cancel, or the end of the working time.</summary>
     public CancellationToken Stop => stop;
-
-    /// <summary>The same run, for its last words after the working time is up.</summary>
-    public InvestigationRun WithoutDeadline() => new(job, state, budget, jobs, events, time, beyondDeadline, beyondDeadline);
 
     public DateTimeOffset Now => time.GetUtcNow();
 
@@ -43,11 +40,28 @@ internal sealed class InvestigationRun(
     /// <summary>Moves to a phase that the table allows, and saves everything: a restart goes on from here.</summary>
     public async Task EnterAsync(Phase phase, string reason)
     {
-        JobStates.Require(state.Workflow.CurrentPhase, phase);
-        state.Workflow.PhaseTransitions.Add(new(state.Workflow.CurrentPhase, phase, Now, reason));
-        state.Workflow.CurrentPhase = phase;
+        Move(phase, reason);
         await SaveAsync();
         await TellAsync("SYSTEM", $"Phase {phase.Wire()}: {reason}", "orchestrator");
+    }
+
+    /// <summary>
+    /// Moves to a last phase. It is saved and told together with the job's end (<see cref="JobStore.FinishAsync"/>), never alone: a run that is killed in
+    /// between does the last step again instead of finding an end without its result.
+    /// </summary>
+    public void End(Phase phase, string reason) => Move(phase, reason);
+
+    /// <summary>Puts an open span on record, so that its children are sent as they end and not only after it.</summary>
+    public async Task RecordAsync(Activity? span)
+    {
+        if (span is null)
+        {
+            return;
+        }
+
+        _onRecord.Add(span);
+        await SaveAsync();
+        MatsTracing.SetOnRecord(span);
     }
 
     /// <summary>Saves what is known.</summary>
@@ -55,6 +69,8 @@ internal sealed class InvestigationRun(
     public async Task SaveAsync()
     {
         budget.Save();
+        _onRecord.RemoveAll(MatsTracing.IsStored);
+        state.OpenSpans = [.. _onRecord.Select(Describe)];
         if (!await jobs.CheckpointAsync(job, state, stop))
         {
             throw new LeaseLostException();
@@ -96,6 +112,17 @@ internal sealed class InvestigationRun(
             throw;
         }
     }
+
+    private void Move(Phase phase, string reason)
+    {
+        JobStates.Require(state.Workflow.CurrentPhase, phase);
+        state.Workflow.PhaseTransitions.Add(new(state.Workflow.CurrentPhase, phase, Now, reason));
+        state.Workflow.CurrentPhase = phase;
+    }
+
+    private static OpenSpan Describe(Activity span) => new(
+        span.SpanId.ToHexString(), span.ParentSpanId == default ? null : span.ParentSpanId.ToHexString(), span.OperationName,
+        span.GetTagItem("openinference.span.kind") as string ?? MatsTracing.Chain, new DateTimeOffset(span.StartTimeUtc));
 
     private void AddStep(TraceStep step)
     {

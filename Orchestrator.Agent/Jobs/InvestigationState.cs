@@ -2,6 +2,7 @@ using Orchestrator.Agent.Agents;
 using Orchestrator.Agent.Agents.Remediation;
 using Orchestrator.Agent.Evidence;
 using Orchestrator.Agent.Planning;
+using Orchestrator.Agent.Telemetry;
 
 namespace Orchestrator.Agent.Jobs;
 
@@ -59,6 +60,12 @@ internal sealed class InvestigationState
 
     /// <summary>True once the model failed in this job: it is not asked again.</summary>
     public bool ModelFailed { get; set; }
+
+    /// <summary>The spans of this run whose children may be stored before they are.</summary>
+    public List<OpenSpan> OpenSpans { get; set; } = [];
+
+    /// <summary>Such spans of runs that were killed, until they are closed.</summary>
+    public List<OpenSpan> AbandonedSpans { get; set; } = [];
     public string? RcaUrl { get; set; }
     public string Status { get; set; } = "IN_PROGRESS";
 
@@ -68,6 +75,15 @@ internal sealed class InvestigationState
         if (!Warnings.Contains(text, StringComparer.Ordinal))
         {
             Warnings.Add(text);
+        }
+    }
+
+    /// <summary>Adds a blocker once.</summary>
+    public void Block(string text)
+    {
+        if (!Blockers.Contains(text, StringComparer.Ordinal))
+        {
+            Blockers.Add(text);
         }
     }
 

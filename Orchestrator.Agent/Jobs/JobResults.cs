@@ -45,6 +45,17 @@ internal static class JobResults
         Response = $"The investigation failed: {reason}",
     };
 
+    /// <summary>Ends the run as failed.</summary>
+    public static JobResult Fail(InvestigationRun run, string reason)
+    {
+        if (!JobStates.IsTerminal(run.State.Workflow.CurrentPhase))
+        {
+            run.End(Phase.Failed, reason);
+        }
+
+        return Failure(run.State, run.Job, reason);
+    }
+
     /// <summary>A pause: what is needed, and how to go on.</summary>
     public static JobResult Waiting(InvestigationState state, JobRecord job, string need, IReadOnlyList<PendingStep> steps)
     {

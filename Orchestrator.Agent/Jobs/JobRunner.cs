@@ -10,10 +10,14 @@ namespace Orchestrator.Agent.Jobs;
 /// back. The lease is renewed while a job runs; a run that loses it stops without a trace in the database.
 /// </summary>
 internal sealed partial class JobRunner(
-    JobStore jobs, EventLog events, SessionStore sessions, Investigation investigation, IOptions<MatsOptions> options, TimeProvider time, ILogger<JobRunner> logger)
+    JobStore jobs, EventLog events, SessionStore sessions, Investigation investigation, AbandonedSpans abandoned, IEnumerable<SpanExport> exports,
+    IOptions<MatsOptions> options, TimeProvider time, ILogger<JobRunner> logger)
     : BackgroundService
 {
     private const int MostStarts = 4;
+
+    /// <summary>How long the end of a job waits for its spans to be stored.</summary>
+    private static readonly TimeSpan s_flush = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan s_poll = TimeSpan.FromSeconds(1);
     private readonly string _owner = $"{Environment.MachineName}:{Environment.ProcessId}:{Guid.NewGuid():N}";
     private readonly SemaphoreSlim _work = new(0);
@@ -98,8 +102,10 @@ internal sealed partial class JobRunner(
         var renewal = RenewAsync(job, owned);
         try
         {
-            var run = new InvestigationRun(job, state, budget, jobs, events, time, stop.Token, owned.Token);
+            var run = new InvestigationRun(job, state, budget, jobs, events, time, stop.Token);
             var result = await AttemptAsync(run);
+            await abandoned.CloseAsync(run, owned.Token);
+            await FlushAsync(state, owned.Token);
             var to = JobStates.FromResult(result.Status);
             state.Status = JobStates.SessionStatus(to);
             if (result.Orchestrator is null)
@@ -116,6 +122,7 @@ internal sealed partial class JobRunner(
         catch (Exception e) when (e is OperationCanceledException or LeaseLostException)
         {
             budget.Save();
+            await FlushAsync(state, CancellationToken.None);
             if (stoppingToken.IsCancellationRequested && await jobs.CheckpointAsync(job, state, CancellationToken.None))
             {
                 await jobs.ReleaseAsync(job, CancellationToken.None);
@@ -139,13 +146,26 @@ internal sealed partial class JobRunner(
             return JobResults.Failure(state, run.Job, $"E000: the job was started {state.Starts - 1} times and never came to an end.");
         }
 
+        AbandonedSpans.Collect(state);
         if (state.Starts > 1)
         {
             await run.TellAsync("SYSTEM", $"Job goes on at {state.Workflow.CurrentPhase.Wire()}", "orchestrator");
         }
 
         await run.SaveAsync();
+        await abandoned.CloseAsync(run, run.Stop);
         return await investigation.RunAsync(run);
+    }
+
+    /// <summary>Sends the spans of a run that ended, before anybody is told of its end. What cannot be sent now, this process goes on trying.</summary>
+    private async Task FlushAsync(InvestigationState state, CancellationToken cancellationToken)
+    {
+        foreach (var export in exports)
+        {
+            await export.FlushAsync(s_flush, cancellationToken);
+        }
+
+        state.OpenSpans.Clear();
     }
 
     /// <summary>Renews the lease in time; cancels the run when it is lost or cannot be renewed before it ends.</summary>

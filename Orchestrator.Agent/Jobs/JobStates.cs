@@ -89,6 +89,9 @@ internal static class JobStates
     /// <summary>True when nothing may follow.</summary>
     public static bool IsTerminal(JobStatus status) => status is not (JobStatus.Running or JobStatus.WaitingForUser);
 
+    /// <summary>True when no phase may follow.</summary>
+    public static bool IsTerminal(Phase phase) => phase is Phase.Completed or Phase.Failed;
+
     /// <summary>Throws <see cref="IllegalTransitionException"/> unless the status table holds the pair.</summary>
     public static void Require(JobStatus from, JobStatus to)
     {

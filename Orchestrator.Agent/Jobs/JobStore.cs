@@ -103,7 +103,7 @@ internal sealed class JobStore(NpgsqlDataSource database, TimeProvider time)
         cancellationToken);
 
     /// <summary>
-    /// Ends or pauses the job with its result and its last event, all or nothing and once: false when this run does not own it any more.
+    /// Ends or pauses the job with its last phase, its result and its last events, all or nothing and once: false when this run does not own it any more.
     /// </summary>
     public async Task<bool> FinishAsync(
         JobRecord job, JobStatus to, InvestigationState state, JobResult result, CancellationToken cancellationToken)
@@ -128,6 +128,13 @@ internal sealed class JobStore(NpgsqlDataSource database, TimeProvider time)
             cancellationToken, connection);
         if (owned)
         {
+            if (JobStates.IsTerminal(state.Workflow.CurrentPhase))
+            {
+                var last = state.Workflow.PhaseTransitions[^1];
+                await TellAsync(
+                    connection, job.ChannelId, job.Id, $"Phase {last.ToPhase.Wire()}: {last.Reason}", "orchestrator", job.TraceId, cancellationToken);
+            }
+
             await TellAsync(connection, job.ChannelId, job.Id, $"Job {to.Wire()}", "orchestrator", job.TraceId, cancellationToken);
             await transaction.CommitAsync(cancellationToken);
         }

@@ -17,8 +17,7 @@ internal sealed class RequestRouter(RemediationAgent remediation, OperationalAge
         };
         if (result is not null && result.Status != "WAITING_FOR_USER")
         {
-            await run.EnterAsync(
-                result.Status == "FAILURE" ? Phase.Failed : Phase.Completed, $"{result.Orchestrator!.TargetAgent} answered");
+            run.End(result.Status == "FAILURE" ? Phase.Failed : Phase.Completed, $"{result.Orchestrator!.TargetAgent} answered");
         }
 
         return result;

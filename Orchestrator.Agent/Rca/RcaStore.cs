@@ -13,43 +13,47 @@ namespace Orchestrator.Agent.Rca;
 /// </summary>
 internal sealed partial class RcaStore(NpgsqlDataSource database, IOptions<MatsOptions> options, PublicAddress address, TimeProvider time)
 {
+    private const string ReportName = "remediation_report.md";
     private byte[]? _key;
 
-    /// <summary>Stores both forms of an RCA in a folder of the session and of this second, or the next one that is free; answers the folder.</summary>
-    public async Task<string> PutAsync(string sessionId, string json, string markdown, CancellationToken cancellationToken)
+    /// <summary>
+    /// Stores both forms of a job's RCA in a folder of the session and of this second, or the next one that is free; answers the folder. A job has one RCA: a
+    /// second call answers the folder of the first.
+    /// </summary>
+    public Task<string> PutAsync(Guid jobId, string sessionId, string json, string markdown, CancellationToken cancellationToken) => StoreAsync(
+        jobId, sessionId, [("rca.json", "application/json", json), ("rca.md", "text/markdown", markdown)], cancellationToken);
+
+    /// <summary>Stores the report of a job's remediation, once; answers its path.</summary>
+    public async Task<string> PutReportAsync(Guid jobId, string sessionId, string markdown, CancellationToken cancellationToken) =>
+        $"{await StoreAsync(jobId, sessionId, [(ReportName, "text/markdown", markdown)], cancellationToken)}/{ReportName}";
+
+    private async Task<string> StoreAsync(
+        Guid jobId, string sessionId, (string Name, string Type, string Content)[] files, CancellationToken cancellationToken)
     {
         for (var stamp = time.GetUtcNow(); ; stamp = stamp.AddSeconds(1))
         {
             var folder = $"{Unsafe().Replace(sessionId, "_")}/{stamp.ToString("yyyyMMdd-HHmmss", CultureInfo.InvariantCulture)}";
-            await using var command = database.CreateCommand(
+            await using var insert = database.CreateCommand(
                 """
-                insert into mats.objects (path, content_type, content) values ($1, 'application/json', $2), ($3, 'text/markdown', $4)
-                on conflict (path) do nothing
+                insert into mats.objects (job_id, path, content_type, content)
+                select $1, unnest($2::text[]), unnest($3::text[]), unnest($4::text[]) on conflict do nothing
                 """);
-            command.Parameters.AddWithValue($"{folder}/rca.json");
-            command.Parameters.AddWithValue(json.Replace('\0', '\uFFFD'));
-            command.Parameters.AddWithValue($"{folder}/rca.md");
-            command.Parameters.AddWithValue(markdown.Replace('\0', '\uFFFD'));
-            if (await command.ExecuteNonQueryAsync(cancellationToken) == 2)
+            insert.Parameters.AddWithValue(jobId);
+            insert.Parameters.AddWithValue(files.Select(file => $"{folder}/{file.Name}").ToArray());
+            insert.Parameters.AddWithValue(files.Select(file => file.Type).ToArray());
+            insert.Parameters.AddWithValue(files.Select(file => file.Content.Replace('\0', '\uFFFD')).ToArray());
+            if (await insert.ExecuteNonQueryAsync(cancellationToken) == files.Length)
             {
                 return folder;
             }
-        }
-    }
 
-    /// <summary>Stores the report of a remediation; answers its path.</summary>
-    public async Task<string> PutReportAsync(string sessionId, string markdown, CancellationToken cancellationToken)
-    {
-        for (var stamp = time.GetUtcNow(); ; stamp = stamp.AddSeconds(1))
-        {
-            var path = $"{Unsafe().Replace(sessionId, "_")}/{stamp.ToString("yyyyMMdd-HHmmss", CultureInfo.InvariantCulture)}/remediation_report.md";
-            await using var command = database.CreateCommand(
-                "insert into mats.objects (path, content_type, content) values ($1, 'text/markdown', $2) on conflict (path) do nothing");
-            command.Parameters.AddWithValue(path);
-            command.Parameters.AddWithValue(markdown.Replace('\0', '\uFFFD'));
-            if (await command.ExecuteNonQueryAsync(cancellationToken) == 1)
+            // Either the job has these files already, or another job of the session took this second.
+            await using var find = database.CreateCommand("select path from mats.objects where job_id = $1 and name = $2");
+            find.Parameters.AddWithValue(jobId);
+            find.Parameters.AddWithValue(files[0].Name);
+            if (await find.ExecuteScalarAsync(cancellationToken) is string stored)
             {
-                return path;
+                return stored[..stored.LastIndexOf('/')];
             }
         }
     }

@@ -15,8 +15,14 @@ internal static class MatsTracing
     public const string Llm = "LLM";
     public const string Guardrail = "GUARDRAIL";
 
+    /// <summary>Name of the span that holds a run together.</summary>
+    public const string RootName = "investigation_run";
+
     /// <summary>Longest input or output kept on a span, in characters.</summary>
     public const int MaxValueChars = 8000;
+
+    private const string OnRecord = "mats.on_record";
+    private const string Stored = "mats.stored";
 
     private static readonly ActivitySource s_source = new(SourceName, "1.0.0");
 
@@ -50,6 +56,16 @@ internal static class MatsTracing
         span?.SetTag("openinference.span.kind", Chain);
         return span;
     }
+
+    /// <summary>Says that the database knows of the open span: its children may be sent before it.</summary>
+    public static void SetOnRecord(Activity span) => span.SetCustomProperty(OnRecord, OnRecord);
+
+    public static bool IsOnRecord(Activity span) => span.GetCustomProperty(OnRecord) is not null;
+
+    /// <summary>Says that the receiver has acknowledged the span.</summary>
+    public static void SetStored(Activity span) => span.SetCustomProperty(Stored, Stored);
+
+    public static bool IsStored(Activity span) => span.GetCustomProperty(Stored) is not null;
 
     /// <summary>Sets an attribute unless its value is null.</summary>
     public static void Tag(Activity? span, string name, object? value)

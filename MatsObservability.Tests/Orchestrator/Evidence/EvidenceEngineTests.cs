@@ -100,7 +100,7 @@ public class EvidenceEngineTests
     [Fact]
     public void Diagnose_NoTelemetry_SaysSo()
     {
-        var diagnosis = EvidenceEngine.Diagnose(new("empty", 0, 1, [], [], [], ["spans: the service did not answer"]), null);
+        var diagnosis = EvidenceEngine.Diagnose(new("empty", 0, 1, [], [], [], [new("spans", "the service did not answer")]), null);
 
         Assert.Equal(Verdict.NoData, diagnosis.Verdict);
         Assert.Contains(diagnosis.Notes, static note => note.Contains("did not answer", StringComparison.Ordinal));

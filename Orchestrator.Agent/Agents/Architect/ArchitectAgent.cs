@@ -18,6 +18,7 @@ internal sealed class ArchitectAgent(EvidenceVerifier verifier, Llm.SummaryWrite
         using var span = MatsTracing.Start("architect_synthesis", MatsTracing.Chain, run.Job.SessionId, Name);
         MatsTracing.Tag(span, "agent.type", "synthesis");
         MatsTracing.Input(span, run.Job.Request.Text, "text/plain");
+        await run.RecordAsync(span);
 
         var hypotheses = run.State.SreFindings?.Hypotheses ?? [];
         var (causes, unresolved) = await VerifyAsync(run, hypotheses);
@@ -55,7 +56,8 @@ internal sealed class ArchitectAgent(EvidenceVerifier verifier, Llm.SummaryWrite
         }
         catch (PhoenixUnavailableException e)
         {
-            run.State.Blockers.Add($"The evidence could not be verified: {e.Message}");
+            run.State.Block($"The evidence could not be verified: {e.Message}");
+            run.State.Limit("The records that the claims cite were not seen again: no cause is handed out as proven.");
             return ([], claims.Count);
         }
 

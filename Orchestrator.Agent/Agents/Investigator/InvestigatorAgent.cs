@@ -16,6 +16,7 @@ internal sealed class InvestigatorAgent(CodeSearch code)
         MatsTracing.Tag(span, "agent.type", "code_analysis");
         var sre = run.State.SreFindings!;
         MatsTracing.Input(span, System.Text.Json.JsonSerializer.Serialize(sre, MatsJson.Default.SreReport));
+        await run.RecordAsync(span);
         if (sre.VersionSha is null)
         {
             ErrorCode.VersionShaNotFound.Recover(run.State);

@@ -31,7 +31,7 @@ internal sealed class RemediationAgent(
         using var span = MatsTracing.Start("delegate_remediation", MatsTracing.Agent, run.Job.SessionId, Name);
         MatsTracing.Tag(span, "agent.role", "remediation");
         MatsTracing.Input(span, run.Job.Request.Text, "text/plain");
-        var result = run.State.Remediation is { } proposed ? await AnswerAsync(run, proposed) : await ProposeAsync(run);
+        var result = run.State.Remediation is { } proposed && run.Job.Reply is { } reply ? await AnswerAsync(run, proposed, reply) : await ProposeAsync(run);
         MatsTracing.Output(span, result.Response ?? result.Status, "text/plain");
         return result;
     }
@@ -87,57 +87,80 @@ internal sealed class RemediationAgent(
         };
     }
 
-    private async Task<JobResult> AnswerAsync(InvestigationRun run, RemediationState state)
+    /// <summary>From the user's answer to the report. A run that is taken up again goes on after the last phase it finished: no command runs twice.</summary>
+    private async Task<JobResult> AnswerAsync(InvestigationRun run, RemediationState state, Reply reply)
     {
-        if (state.Applying)
+        if (state.Executing is { } interrupted)
         {
             return await DocumentAsync(
-                run, "FAILURE", "The service stopped while the command ran. Its outcome is unknown, and it is not run again.");
+                run, "FAILURE", $"The service stopped while the command of {interrupted} ran. Its outcome is unknown, and it is not run again.");
         }
 
-        var refusal = run.Job.Reply switch
+        if (state.OutcomeOf("APPROVE") is null)
         {
-            null or { Action: not "approve" } => "The command was not approved.",
-            { CommandHash: var hash } when !string.Equals(hash, state.CommandHash, StringComparison.Ordinal) => "The approval is not for this command: its command_hash differs.",
-            { Time: var time } when time > state.ExpiresAt => "The approval came too late.",
-            _ => null,
-        };
-        if (refusal is not null)
-        {
-            run.State.Remediation = state.With("APPROVE", "REFUSED", refusal, run.Now);
-            return await DocumentAsync(run, "FAILURE", $"{refusal} Nothing was changed.");
+            if (Refusal(state, reply) is { } refusal)
+            {
+                run.State.Remediation = state.With("APPROVE", "REFUSED", refusal, run.Now);
+                return await DocumentAsync(run, "FAILURE", $"{refusal} Nothing was changed.");
+            }
+
+            state = (state with { ApprovedBy = reply.UserEmail }).With("APPROVE", "APPROVED", reply.UserEmail, run.Now);
         }
 
         // 3. APPLY_FIX
-        state = (state with { ApprovedBy = run.Job.Reply!.UserEmail, Applying = true }).With(
-            "APPROVE", "APPROVED", run.Job.Reply.UserEmail, run.Now);
-        run.State.Remediation = state;
-        await run.SaveAsync();
-        var applied = await ExecuteAsync(run, "apply_fix", state.Command);
-        state = (state with { Applying = false }).With("APPLY_FIX", applied.ExitCode == 0 ? "SUCCESS" : "FAILURE", applied.Output, run.Now);
-        run.State.Remediation = state;
-        await run.SaveAsync();
+        if (state.OutcomeOf("APPLY_FIX") is null)
+        {
+            state = await ExecuteOnceAsync(run, state, "APPLY_FIX", "apply_fix", state.Command);
+        }
 
         // 4. POST_VERIFY
-        var after = applied.ExitCode == 0 ? await MeasureAsync(run, state.Spec) : (
-            Holds: (bool?)false, Text: $"exit code {applied.ExitCode}");
-        state = state.With("POST_VERIFY", after.Holds == true ? "SUCCESS" : "FAILURE", after.Text, run.Now);
-        run.State.Remediation = state;
-        if (after.Holds == true)
+        if (state.OutcomeOf("POST_VERIFY") is null)
         {
-            return await DocumentAsync(run, "SUCCESS", $"The fix was applied and verified: {after.Text}.");
+            var (holds, text) = state.OutcomeOf("APPLY_FIX") == "SUCCESS" ? await MeasureAsync(run, state.Spec) : (false, "the command failed");
+            state = state.With("POST_VERIFY", holds == true ? "SUCCESS" : "FAILURE", text, run.Now);
+            run.State.Remediation = state;
+            await run.SaveAsync();
         }
 
-        if (state.Rollback is { } rollback)
+        var after = state.Steps.Last(step => step.Phase == "POST_VERIFY");
+        if (after.Outcome == "SUCCESS")
         {
-            var undone = await ExecuteAsync(run, "roll_back", rollback);
-            run.State.Remediation = state.With("ROLLBACK", undone.ExitCode == 0 ? "SUCCESS" : "FAILURE", undone.Output, run.Now);
-            return await DocumentAsync(
-                run, "FAILURE",
-                $"The fix did not help ({after.Text}); it was {(undone.ExitCode == 0 ? "rolled back" : "NOT rolled back: the rollback failed")}.");
+            return await DocumentAsync(run, "SUCCESS", $"The fix was applied and verified: {after.Detail}.");
         }
 
-        return await DocumentAsync(run, "FAILURE", $"The fix did not help ({after.Text}); this command has no rollback.");
+        if (state.Rollback is not { } rollback)
+        {
+            return await DocumentAsync(run, "FAILURE", $"The fix did not help ({after.Detail}); this command has no rollback.");
+        }
+
+        if (state.OutcomeOf("ROLLBACK") is null)
+        {
+            state = await ExecuteOnceAsync(run, state, "ROLLBACK", "roll_back", rollback);
+        }
+
+        return await DocumentAsync(
+            run, "FAILURE",
+            $"The fix did not help ({after.Detail}); it was {(state.OutcomeOf("ROLLBACK") == "SUCCESS" ? "rolled back" : "NOT rolled back: the rollback failed")}.");
+    }
+
+    private static string? Refusal(RemediationState state, Reply reply) => reply switch
+    {
+        { Action: not "approve" } => "The command was not approved.",
+        { CommandHash: var hash } when !string.Equals(hash, state.CommandHash, StringComparison.Ordinal) => "The approval is not for this command: its command_hash differs.",
+        { Time: var time } when time > state.ExpiresAt => "The approval came too late.",
+        _ => null,
+    };
+
+    /// <summary>Runs the command of a phase, on record before and after.</summary>
+    private async Task<RemediationState> ExecuteOnceAsync(
+        InvestigationRun run, RemediationState state, string phase, string tool, IReadOnlyList<string> vector)
+    {
+        run.State.Remediation = state with { Executing = phase };
+        await run.SaveAsync();
+        var (exitCode, output) = await ExecuteAsync(run, tool, vector);
+        run.State.Remediation = state.With(phase, exitCode == 0 ? "SUCCESS" : "FAILURE", $"exit code {exitCode}: {output}", run.Now);
+        await run.SaveAsync();
+        return run.State.Remediation;
     }
 
     /// <summary>Whether the service keeps its threshold now; null when nothing can be measured, which never counts as success.</summary>
@@ -205,7 +228,7 @@ internal sealed class RemediationAgent(
                 $"- {step.Timestamp:yyyy-MM-ddTHH:mm:ssZ} {step.Phase}: {step.Outcome} ({step.Detail.ReplaceLineEndings(" ")})");
         }
 
-        var path = await store.PutReportAsync(run.Job.SessionId, report.ToString(), run.Stop);
+        var path = await store.PutReportAsync(run.Job.Id, run.Job.SessionId, report.ToString(), run.Stop);
         run.State.Remediation = state.With("DOCUMENT", "SUCCESS", path, run.Now) with { ReportUrl = await store.LinkAsync(path, run.Stop) };
         await using var audit = database.CreateCommand(
             "insert into mats.audit (time, job_id, actor, action, detail) values ($1, $2, $3, $4, $5)");

@@ -13,10 +13,13 @@ internal sealed record RemediationState(
     public DateTimeOffset ExpiresAt { get; init; }
     public string? ApprovedBy { get; init; }
 
-    /// <summary>Set before the command runs: a restart in between must not run it again.</summary>
-    public bool Applying { get; init; }
+    /// <summary>The phase whose command runs now, set before it starts: a restart in between must not run it again.</summary>
+    public string? Executing { get; init; }
     public string? ReportUrl { get; init; }
     public IReadOnlyList<RemediationStep> Steps { get; init; } = [];
+
+    /// <summary>The outcome of a phase that is done; null when it is not.</summary>
+    public string? OutcomeOf(string phase) => Steps.LastOrDefault(step => step.Phase == phase)?.Outcome;
 
     public RemediationState With(string phase, string outcome, string detail, DateTimeOffset now) =>
         this with { Steps = [.. Steps, new(phase, outcome, detail, now)] };

@@ -20,7 +20,7 @@ internal sealed partial class Validation(ReadTelemetry read, PhoenixClient phoen
             return null;
         }
 
-        var telemetry = await phoenix.PatientlyAsync(stop => read(project, window.StartNanos, window.EndNanos, stop), cancellationToken);
+        var telemetry = await phoenix.PatientlyAsync(stop => read(project, "spans", window.StartNanos, window.EndNanos, stop), cancellationToken);
         var spans = telemetry.Spans.Where(span => span.Service == parsed.Groups["service"].Value).ToList();
         if (parsed.Groups["name"].Value == "spans")
         {

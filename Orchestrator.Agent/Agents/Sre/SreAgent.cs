@@ -22,6 +22,7 @@ internal sealed class SreAgent(Diagnose diagnose, ModelTriage model, IOptions<Ma
         using var span = MatsTracing.Start("sre_log_analysis", MatsTracing.Chain, run.Job.SessionId, Name);
         MatsTracing.Tag(span, "agent.type", "triage");
         MatsTracing.Input(span, request.Text, "text/plain");
+        await run.RecordAsync(span);
 
         var choice = WindowChoice.For(request, run.Job.CreatedAt, widening);
         IReadOnlyList<string> projects = (request.Project ?? (run.Job.Reply is null ? null : run.State.ProjectId)) is { Length: > 0 } named
@@ -91,19 +92,31 @@ internal sealed class SreAgent(Diagnose diagnose, ModelTriage model, IOptions<Ma
             run.State.Limit($"There is no telemetry of {project} to compare the window with.");
         }
 
-        var diagnosis = diagnose(incident, IsEmpty(baseline) ? null : baseline);
-        if (choice.Searched && diagnosis is { Verdict: Verdict.Incident, OnsetNanos: { } onset }
+        var triage = await DiagnoseAsync(telemetry, project, choice, incident, IsEmpty(baseline) ? null : baseline);
+        if (choice.Searched && triage.Diagnosis is { Verdict: Verdict.Incident, OnsetNanos: { } onset }
             && choice.From(TimeWindow.Time(onset)) is var narrowed && narrowed.Incident.Start > choice.Incident.Start)
         {
             var around = await telemetry.WindowAsync(project, narrowed.Incident, Name);
             var before = await telemetry.WindowAsync(narrowed.BaselineProject ?? project, narrowed.Baseline, Name);
-            if (!IsEmpty(before) && diagnose(around, before) is { Verdict: Verdict.Incident } sharper)
+            if (!IsEmpty(before) && await DiagnoseAsync(telemetry, project, narrowed, around, before) is { Diagnosis.Verdict: Verdict.Incident } sharper)
             {
-                return new(project, narrowed, around, before, sharper);
+                return sharper;
             }
         }
 
-        return new(project, choice, incident, IsEmpty(baseline) ? null : baseline, diagnosis);
+        return triage;
+    }
+
+    /// <summary>Compares by the signals that both windows have, and by the changes that led up to the incident.</summary>
+    private async Task<Triage> DiagnoseAsync(
+        TelemetryAccess telemetry, string project, WindowChoice choice, TelemetryWindow incident, TelemetryWindow? baseline)
+    {
+        var lost = incident.Lost.Concat(baseline?.Lost ?? []).ToHashSet(StringComparer.Ordinal);
+        var seen = (await telemetry.LookBackAsync(incident, choice.Incident, Name)).Without(lost);
+        var before = baseline?.Without(lost);
+
+        // The gaps were told when they were met; the engine need not tell them again.
+        return new(project, choice, seen, before, diagnose(seen with { Gaps = [] }, before is null ? null : before with { Gaps = [] }));
     }
 
     private static bool IsEmpty(TelemetryWindow window) => window.Spans.Count == 0 && window.Logs.Count == 0 && window.Series.Count == 0;

@@ -9,7 +9,9 @@ internal static class SreReportWriter
     private const int RawSamples = 3;
     private const int MostEvents = 20;
     private const int MostAnomalies = 10;
-    private static readonly TimeSpan s_changesBefore = TimeSpan.FromMinutes(30);
+
+    /// <summary>What a signal that could not be read leaves of the confidence: the rest may look different with it.</summary>
+    private const double WithoutASignal = 0.7;
 
     private static readonly string[] s_versionKeys =
         ["git_commit_sha", "vcs.ref.head.revision", "service.version", "image_tag", "container.image.tag", "version", "revision", "build_id"];
@@ -21,6 +23,13 @@ internal static class SreReportWriter
     public static SreReport Write(Triage triage)
     {
         var diagnosis = triage.Diagnosis;
+        var lost = triage.Incident.Lost.Union(triage.Baseline?.Lost ?? []).ToList();
+        var share = Math.Pow(WithoutASignal, lost.Count);
+        if (diagnosis.Verdict == Verdict.NoData && lost.Count > 0)
+        {
+            return Nothing($"What could be read of the window holds nothing; {string.Join(", ", lost)} could not be read");
+        }
+
         if (diagnosis.Verdict == Verdict.NoData)
         {
             return new(
@@ -35,7 +44,7 @@ internal static class SreReportWriter
         var radius = Radius(triage);
         if (diagnosis.Verdict == Verdict.Healthy)
         {
-            return new("SUCCESS", 0.8, new(null, null, null, version, [], [], Changes(triage), radius), false, null, null, [], [], [], [])
+            return new("SUCCESS", Round(0.8 * share), new(null, null, null, version, [], [], Changes(triage), radius), false, null, null, [], [], [], [])
             {
                 Verdict = "healthy",
             };
@@ -51,8 +60,8 @@ internal static class SreReportWriter
             [.. diagnosis.Findings.Concat(Self(cause)).Where(f => f.Evidence.Any(e => e.Kind == "metric")).Select(f => $"{f.Service}: {f.What}").Distinct().Take(MostAnomalies)],
             cited.LogSamples(RawSamples), Changes(triage), radius);
         return new(
-            "SUCCESS", Confidence(errors, stack is not null, version is not null, cause.Confidence), evidence, cause.Location.Kind != "code", onset, cause.Service,
-            [], [], [], [.. diagnosis.Causes.Select(RankedCause.From)]);
+            "SUCCESS", Round(Confidence(errors, stack is not null, version is not null, cause.Confidence) * share), evidence, cause.Location.Kind != "code",
+            onset, cause.Service, [], [], [], [.. diagnosis.Causes.Select(RankedCause.From).Select(ranked => ranked with { Confidence = Round(ranked.Confidence * share) })]);
     }
 
     /// <summary>The table of reference/mats.md §12, never above what the engine's own confidence allows to say.</summary>
@@ -67,6 +76,8 @@ internal static class SreReportWriter
         return engine < 0.3 ? 0.3 : table;
     }
 
+    private static double Round(double confidence) => Math.Round(confidence, 3);
+
     private static IEnumerable<Finding> Self(RootCause cause) =>
         [new(cause.Service, $"{cause.FaultType}, {cause.Location.Detail}", cause.Confidence, cause.Evidence)];
 
@@ -75,15 +86,10 @@ internal static class SreReportWriter
         .SelectMany(attributes => s_versionKeys.Select(key => attributes.GetValueOrDefault(key) as string))
         .FirstOrDefault(value => !string.IsNullOrWhiteSpace(value));
 
-    private static IReadOnlyList<string> Changes(Triage triage)
-    {
-        var from = triage.Incident.StartNanos - (long)s_changesBefore.TotalMilliseconds * 1_000_000;
-        return [.. (triage.Baseline?.Logs ?? []).Concat(triage.Incident.Logs)
-            .Where(log => log.EventName == "change" && log.TimeNanos >= from)
-            .OrderBy(log => log.TimeNanos)
-            .Take(MostEvents)
-            .Select(log => $"{Iso(log.TimeNanos)} {log.Service}: {log.Body}")];
-    }
+    private static IReadOnlyList<string> Changes(Triage triage) =>
+    [
+        .. ChangeEvent.Find(triage.Incident).TakeLast(MostEvents).Select(change => $"{Iso(change.Log.TimeNanos)} {change.Log.Service}: {change.Log.Body}"),
+    ];
 
     private static BlastRadius Radius(Triage triage)
     {

@@ -38,7 +38,10 @@ internal static class ExportEndpoints
         }
 
         context.Response.ContentType = "application/x-ndjson";
-        var request = new ExportRequest(found.Id, start, end, signals.Contains("spans"), signals.Contains("logs"), signals.Contains("metrics"));
+        var request = new ExportRequest(found.Id, start, end, signals.Contains("spans"), signals.Contains("logs"), signals.Contains("metrics"))
+        {
+            LogEventName = query.Text("event_name"),
+        };
         await export.WriteAsync(request, context.Response.BodyWriter, cancellationToken);
         return TypedResults.Empty;
     }

@@ -8,7 +8,11 @@ using Phoenix.Service.Storage.Postgres.Readers;
 namespace Phoenix.Service.Query.Export;
 
 /// <summary>What an export holds.</summary>
-internal readonly record struct ExportRequest(int ProjectId, long StartNanos, long EndNanos, bool Spans, bool Logs, bool Metrics);
+internal readonly record struct ExportRequest(int ProjectId, long StartNanos, long EndNanos, bool Spans, bool Logs, bool Metrics)
+{
+    /// <summary>Only log records of this event name; null = all.</summary>
+    public string? LogEventName { get; init; }
+}
 
 /// <summary>
 /// Streams a project's telemetry of a time range as JSON lines. Rows are read in pages, each a statement of its own, so memory stays at one page and no
@@ -92,7 +96,7 @@ internal sealed class ExportStream(SpanReader spans, LogReader logs, MetricReade
 
     private async Task<long> WriteLogsAsync(ExportRequest request, LineWriter lines, CancellationToken cancellationToken)
     {
-        var filter = new LogFilter { StartNanos = request.StartNanos, EndNanos = request.EndNanos };
+        var filter = new LogFilter { StartNanos = request.StartNanos, EndNanos = request.EndNanos, EventName = request.LogEventName };
         long count = 0;
         LogKey? after = null;
         while (true)

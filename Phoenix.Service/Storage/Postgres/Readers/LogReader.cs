@@ -23,6 +23,9 @@ internal sealed record LogFilter
     /// <summary>Case-insensitive part of the body.</summary>
     public string? BodyContains { get; init; }
 
+    /// <summary>Records of this event name only.</summary>
+    public string? EventName { get; init; }
+
     /// <summary>Records whose resource has one of these ids.</summary>
     public long[]? ResourceIds { get; init; }
 }
@@ -75,6 +78,11 @@ internal sealed class LogReader(NpgsqlDataSource dataSource, ReadLimits limits)
         if (filter.SpanId is { } spanId)
         {
             text += $" AND span_id = {command.Bind(spanId)}";
+        }
+
+        if (filter.EventName is { } eventName)
+        {
+            text += $" AND event_name = {command.Bind(eventName)}";
         }
 
         if (filter.MinSeverity > 0)
