@@ -1,6 +1,9 @@
 using System.Net.Http.Json;
 using System.Text.Json;
 using MatsObservability.Tests.Support;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.DependencyInjection.Extensions;
+using Npgsql;
 
 namespace MatsObservability.Tests.Orchestrator;
 
@@ -11,6 +14,8 @@ public sealed class RemediationTests : IClassFixture<ShopSystem>, IAsyncLifetime
     private const string User = "ann@example.com";
     private readonly ShopSystem _system;
     private readonly TemporaryFolder _folder = new();
+    private readonly ShiftedTime _time = new();
+    private string _database = "";
     private HttpStub _target = null!;
     private OrchestratorServer _server = null!;
 
@@ -32,14 +37,17 @@ public sealed class RemediationTests : IClassFixture<ShopSystem>, IAsyncLifetime
             File.SetUnixFileMode(_folder.File("setting"), UnixFileMode.UserRead | UnixFileMode.UserExecute);
         }
 
-        _server = await OrchestratorServer.StartAsync(await _system.NewDatabaseAsync(), _system.Phoenix.HttpUrl,
+        _database = await _system.NewDatabaseAsync();
+        _server = await OrchestratorServer.StartAsync(_database, _system.Phoenix.HttpUrl,
         [
             ("Remediation:Commands:0:Program", _folder.File("setting")),
             ("Remediation:Commands:0:Arguments:0", "set"), ("Remediation:Commands:0:Arguments:1", "[a-zA-Z0-9/._-]+"),
             ("Remediation:Commands:0:Rollback:0", "unset"), ("Remediation:Commands:0:Rollback:1", "{1}"),
             ("Remediation:Commands:0:DryRun:0", "show"), ("Remediation:Commands:0:DryRun:1", "{1}"),
+            ("Remediation:Commands:0:Proposal:0", "set"), ("Remediation:Commands:0:Proposal:1", $"{_folder.Path}/{{before}}"),
+            ("Remediation:Commands:0:FaultTypes:0", "bad_configuration"),
             ("Remediation:Targets:0", _target.Url),
-        ]);
+        ], services => services.Replace(ServiceDescriptor.Singleton<TimeProvider>(_time)));
     }
 
     public async Task DisposeAsync()
@@ -77,6 +85,72 @@ public sealed class RemediationTests : IClassFixture<ShopSystem>, IAsyncLifetime
 
         Assert.Equal("FAILED", job.GetProperty("status").GetString());
         Assert.False(File.Exists(_folder.File("orders")));
+    }
+
+    [Theory]
+    [InlineData(29, "COMPLETED")]
+    [InlineData(31, "FAILED")]
+    public async Task Approve_AfterHalfAnHour_IsTooLate(int minutes, string status)
+    {
+        var (id, proposal) = await ProposeAsync("orders");
+        _time.Ahead = TimeSpan.FromMinutes(minutes);
+
+        var job = await ApproveAsync(id, proposal.GetProperty("command_hash").GetString());
+
+        Assert.Equal(status, job.GetProperty("status").GetString());
+        Assert.Equal(status == "COMPLETED", File.Exists(_folder.File("orders")));
+        Assert.Equal(status == "FAILED", job.ToString().Contains("came too late", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task TakenUpAgain_AfterTheCommandRan_VerifiesAndDoesNotRunItAgain()
+    {
+        var (id, proposal) = await ProposeAsync("orders");
+        await SetStateAsync(id, "executing", "\"APPLY_FIX\"");
+        var unknown = await ApproveAsync(id, proposal.GetProperty("command_hash").GetString());
+        Assert.Contains("is not run again", unknown.GetProperty("error").GetString());
+        Assert.False(File.Exists(_folder.File("orders")));
+
+        (id, proposal) = await ProposeAsync("orders");
+        await SetStateAsync(id, "steps", """
+            [{"phase": "APPROVE", "outcome": "APPROVED", "detail": "ann", "timestamp": "2026-01-01T00:00:00Z"},
+             {"phase": "APPLY_FIX", "outcome": "SUCCESS", "detail": "exit code 0", "timestamp": "2026-01-01T00:00:00Z"}]
+            """);
+        await File.WriteAllTextAsync(_folder.File("orders"), "put right by the run that was killed");
+        var job = await ApproveAsync(id, proposal.GetProperty("command_hash").GetString());
+        Assert.Equal("COMPLETED", job.GetProperty("status").GetString());
+        Assert.Equal("put right by the run that was killed", await File.ReadAllTextAsync(_folder.File("orders")));
+    }
+
+    [Fact]
+    public async Task Rca_OfABlamedChange_ProposesTheCommandThatUndoesIt_AndWaits()
+    {
+        await ShopTelemetry.SendAsync(_system.Phoenix, "fixable");
+        await ShopTelemetry.ChangeAsync(
+            _system.Phoenix, "fixable", ShopTelemetry.Incident.AddMinutes(-2), "env_update", "orders", "DB_CONNECTION_STRING", "orders", "invalid_host");
+        (string, string)[] who = [("X-User-Email", User), ("X-Session-ID", "fix-1")];
+        var rca = await _server.EndAsync(await _server.TroubleshootAsync(ShopTelemetry.Request("fixable"), who), User);
+        var command = $"{_folder.File("setting")} set {_folder.File("orders")}";
+        var spec = rca.GetProperty("result").GetProperty("rca_content").GetProperty("remediation_spec");
+        Assert.Equal(command, spec.GetProperty("remediation_command").GetString());
+        Assert.Contains(command, await _server.Client.GetStringAsync(rca.GetProperty("result").GetProperty("rca_markdown_url").GetString()));
+
+        var id = await _server.TroubleshootAsync(new { prompt = "apply the fix" }, who);
+        var waiting = await _server.WaitForAsync(id, ["WAITING_FOR_USER", "FAILED", "COMPLETED"], User);
+
+        Assert.True(waiting.GetProperty("status").GetString() == "WAITING_FOR_USER", waiting.ToString());
+        Assert.Contains("would write", waiting.GetProperty("result").GetProperty("remediation").GetProperty("dry_run").GetString());
+        Assert.False(File.Exists(_folder.File("orders")));
+    }
+
+    [Fact]
+    public async Task Rca_WithoutAFittingCommand_SaysWhy()
+    {
+        var rca = await _server.EndAsync(await _server.TroubleshootAsync(ShopTelemetry.Request("shop"), ("X-User-Email", User)), User);
+
+        var spec = rca.GetProperty("result").GetProperty("rca_content").GetProperty("remediation_spec");
+        Assert.Equal("", spec.GetProperty("remediation_command").GetString());
+        Assert.NotEmpty(spec.GetProperty("no_command_reason").GetString()!);
     }
 
     [Fact]
@@ -135,6 +209,18 @@ public sealed class RemediationTests : IClassFixture<ShopSystem>, IAsyncLifetime
         var job = await _server.EndAsync(await _server.TroubleshootAsync(new { prompt = "apply the fix" }, ("X-User-Email", User)), User);
 
         Assert.Contains("No Active Investigation Found", job.GetProperty("error").GetString());
+    }
+
+    /// <summary>Makes the waiting job look as a killed run left it.</summary>
+    private async Task SetStateAsync(string id, string field, string json)
+    {
+        await using var database = NpgsqlDataSource.Create(_database);
+        await using var command = database.CreateCommand(
+            "update mats.jobs set state = jsonb_set(state, array['remediation', $2], $3::jsonb) where id = $1");
+        command.Parameters.AddWithValue(Guid.Parse(id));
+        command.Parameters.AddWithValue(field);
+        command.Parameters.AddWithValue(json);
+        Assert.Equal(1, await command.ExecuteNonQueryAsync());
     }
 
     private async Task<(string Id, JsonElement Proposal)> ProposeAsync(string file)

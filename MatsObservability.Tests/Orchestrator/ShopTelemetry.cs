@@ -22,6 +22,29 @@ internal static class ShopTelemetry
         await PostAsync(phoenix, "/v1/logs", Logs(project, Incident, broken: true, injected));
     }
 
+    /// <summary>Sends the record of a change that somebody made.</summary>
+    public static Task ChangeAsync(
+        PhoenixServer phoenix, string project, DateTimeOffset at, string type, string target, string field, string before, string after)
+    {
+        var record = new JsonObject
+        {
+            ["timeUnixNano"] = Nanos(at),
+            ["severityNumber"] = 9,
+            ["body"] = new JsonObject { ["stringValue"] = $"{type} of {target}: {field} from {before} to {after}" },
+            ["attributes"] = new JsonArray(
+                Attribute("event.name", "change"), Attribute("change.id", $"chg-{field}"), Attribute("change.type", type), Attribute("change.target", target),
+                Attribute("change.field", field), Attribute("change.before", before), Attribute("change.after", after)),
+        };
+        return PostAsync(phoenix, "/v1/logs", new()
+        {
+            ["resourceLogs"] = new JsonArray(new JsonObject
+            {
+                ["resource"] = Resource(project, "control-plane"),
+                ["scopeLogs"] = new JsonArray(new JsonObject { ["scope"] = new JsonObject { ["name"] = "changes" }, ["logRecords"] = new JsonArray(record) }),
+            }),
+        });
+    }
+
     /// <summary>The request body that asks about the incident.</summary>
     public static object Request(string project) => new
     {

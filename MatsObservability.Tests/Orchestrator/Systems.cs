@@ -78,6 +78,14 @@ internal sealed class HeldReads
     }
 }
 
+/// <summary>The system's time, moved ahead at a test's wish.</summary>
+internal sealed class ShiftedTime : TimeProvider
+{
+    public TimeSpan Ahead { get; set; }
+
+    public override DateTimeOffset GetUtcNow() => System.GetUtcNow() + Ahead;
+}
+
 /// <summary>A small HTTP server of a test's own, with real sockets.</summary>
 internal sealed class HttpStub : IAsyncDisposable
 {

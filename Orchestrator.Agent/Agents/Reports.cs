@@ -25,9 +25,15 @@ internal sealed record EvidenceRef(
 internal sealed record RankedCause(
     string Service, string FaultType, FaultLocation Location, double Confidence, IReadOnlyList<EvidenceRef> Evidence)
 {
+    /// <summary>The change that is blamed; null when none is.</summary>
+    public BlamedChange? Change { get; init; }
+
     public static RankedCause From(RootCause cause) =>
         new(cause.Service, cause.FaultType, cause.Location, cause.Confidence, [.. cause.Evidence.Select(EvidenceRef.From)]);
 }
+
+/// <summary>What somebody changed, as its change event tells it.</summary>
+internal sealed record BlamedChange(string Id, string Type, string Target, string Field, string Before, string After);
 
 /// <summary>What the triage found in the telemetry of one window.</summary>
 /// <param name="Status">SUCCESS, PARTIAL, FAILURE or WAITING_FOR_APPROVAL.</param>

@@ -43,6 +43,11 @@ internal sealed record PermanentActions(
 /// <param name="ConfidenceScorePercentage">0..100; below 80 the unknowns must be listed.</param>
 internal sealed record ConfidenceReasoning(int ConfidenceScorePercentage, IReadOnlyList<string> UnknownsAssumptions);
 
-/// <summary>What a person would run and how to see that it helped; null fields where nothing safe can be proposed.</summary>
+/// <summary>What would put it right and how to see that it helped.</summary>
+/// <param name="RemediationCommand">A command of the allow-list, which runs only after its approval; empty where none can be proposed.</param>
 internal sealed record RemediationSpec(
-    string? TargetUrl, string? ReproductionScenario, string? RemediationCommand, string? ValidationQuery, string? ValidationThreshold);
+    string? TargetUrl, string? ReproductionScenario, string? RemediationCommand, string? ValidationQuery, string? ValidationThreshold)
+{
+    /// <summary>Why there is no command; null when there is one.</summary>
+    public string? NoCommandReason { get; init; }
+}

@@ -50,8 +50,8 @@ internal static class RcaMarkdown
         text.AppendLine(document.TechnicalEvidenceAndLogs.InfrastructureDiff is { } diff ? Code(diff) : "None seen in the telemetry.");
         Heading(text, 2, "4. Recommended Fix");
         var actions = document.AutonomousMitigationVsPermanentFixes.RecommendedPermanentActions;
-        Heading(text, 3, "4.1 Hotfix").AppendLine(
-            Escape(document.RemediationSpec.RemediationCommand ?? document.RemediationSpec.ReproductionScenario ?? "None needed."));
+        Heading(text, 3, "4.1 Hotfix");
+        Hotfix(text, document);
         List(Heading(text, 3, "4.2 Permanent"), [.. actions.Application, .. actions.Infrastructure]);
         List(Heading(text, 3, "4.3 Preventive"), actions.Monitoring);
         Heading(text, 2, "5. Confidence Assessment");
@@ -72,6 +72,22 @@ internal static class RcaMarkdown
             .AppendLine(CultureInfo.InvariantCulture, $"- Overall: {score:0.00} ({Confidence.Band(score)})");
         List(Heading(text, 2, "6. Known Limitations"), document.AgentConfidenceScoreAndReasoning.UnknownsAssumptions);
         return text.ToString();
+    }
+
+    private static void Hotfix(StringBuilder text, RcaDocument document)
+    {
+        if (document.RemediationSpec.RemediationCommand is { Length: > 0 } command)
+        {
+            text.AppendLine("This command of the allow-list undoes the change. It runs only after its approval:").AppendLine().AppendLine(Code(command));
+            return;
+        }
+
+        foreach (var cause in document.RootCauses.Take(1))
+        {
+            text.AppendLine(Escape(RcaWriter.Hotfix(cause))).AppendLine();
+        }
+
+        text.AppendLine(Escape(document.RemediationSpec.NoCommandReason ?? "None needed."));
     }
 
     private static void Causes(StringBuilder text, RcaDocument document)

@@ -1,3 +1,5 @@
+using Microsoft.Extensions.Options;
+using Orchestrator.Agent.Agents.Remediation;
 using Orchestrator.Agent.Jobs;
 using Orchestrator.Agent.Rca;
 using Orchestrator.Agent.Telemetry;
@@ -8,7 +10,7 @@ namespace Orchestrator.Agent.Agents.Architect;
 /// Synthesis: lets the verifier hold every claim against the stored records, drops what does not hold, and writes the RCA from the rest. A model may reword
 /// the summary; the causes, their order and the evidence are what the verifier left.
 /// </summary>
-internal sealed class ArchitectAgent(EvidenceVerifier verifier, Llm.SummaryWriter writer)
+internal sealed class ArchitectAgent(EvidenceVerifier verifier, Llm.SummaryWriter writer, IOptions<RemediationOptions> remediation)
 {
     public const string Name = "mats-architect";
 
@@ -23,7 +25,7 @@ internal sealed class ArchitectAgent(EvidenceVerifier verifier, Llm.SummaryWrite
         var hypotheses = run.State.SreFindings?.Hypotheses ?? [];
         var (causes, unresolved) = await VerifyAsync(run, hypotheses);
         var severity = Severity.Of(run.State.SreFindings?.Evidence.BlastRadius, run.State.SreFindings?.Verdict);
-        var document = RcaWriter.Write(run.State, run.Job, causes, severity, run.Now);
+        var document = RcaWriter.Write(run.State, run.Job, causes, severity, RemediationProposal.For(causes, remediation.Value), run.Now);
         if (await writer.SummaryAsync(run, document) is { } summary)
         {
             document = document with { ExecutiveSummary = new(summary) };

@@ -11,7 +11,7 @@ internal static class RcaWriter
     private const int MostTraces = 10;
 
     public static RcaDocument Write(
-        InvestigationState state, JobRecord job, IReadOnlyList<RankedCause> causes, string severity, DateTimeOffset now)
+        InvestigationState state, JobRecord job, IReadOnlyList<RankedCause> causes, string severity, RemediationSpec remediation, DateTimeOffset now)
     {
         var sre = state.SreFindings;
         var radius = sre?.Evidence.BlastRadius;
@@ -35,8 +35,7 @@ internal static class RcaWriter
                 [.. causes.SelectMany(c => c.Evidence)]),
             new([], Actions(state, cause)),
             new(score, Unknowns(state, score)),
-            new(null, cause is null ? null : $"Repeat the requests of the failing traces and watch {cause.Service}.", null,
-                cause is null ? null : $"error_rate({cause.Service})", cause is null ? null : "< 0.01"))
+            remediation)
         {
             RootCauses = causes,
         };
@@ -150,7 +149,8 @@ internal static class RcaWriter
         return unknowns;
     }
 
-    private static string Hotfix(RankedCause cause) => cause.Location.Kind switch
+    /// <summary>What a person would do first about a cause.</summary>
+    public static string Hotfix(RankedCause cause) => cause.Location.Kind switch
     {
         "code" => $"fix or roll back the code at {cause.Location.Detail} in {cause.Service}.",
         "configuration" => $"restore the setting {cause.Location.Detail} of {cause.Service}.",

@@ -81,6 +81,17 @@ internal static class CommandLine
         return quote == '\0' ? [.. words] : null;
     }
 
+    /// <summary>The line that <see cref="Split"/> takes apart into these words; null when there is none: a word that holds both quotes, or nothing.</summary>
+    public static string? Join(IReadOnlyList<string> words)
+    {
+        var quoted = words.Select(static word =>
+            word.Length == 0 || (word.Contains('\'') && word.Contains('"')) ? null
+            : word.Contains('\'') ? $"\"{word}\""
+            : word.Any(static c => char.IsWhiteSpace(c) || c is '"') ? $"'{word}'"
+            : word).ToList();
+        return quoted.Contains(null) ? null : string.Join(' ', quoted);
+    }
+
     /// <summary>Runs a vector once, without a shell; its exit code and the start of what it printed.</summary>
     public static async Task<(int ExitCode, string Output)> RunAsync(
         IReadOnlyList<string> vector, TimeSpan timeout, CancellationToken cancellationToken)

@@ -61,7 +61,18 @@ internal static class SreReportWriter
             cited.LogSamples(RawSamples), Changes(triage), radius);
         return new(
             "SUCCESS", Round(Confidence(errors, stack is not null, version is not null, cause.Confidence) * share), evidence, cause.Location.Kind != "code",
-            onset, cause.Service, [], [], [], [.. diagnosis.Causes.Select(RankedCause.From).Select(ranked => ranked with { Confidence = Round(ranked.Confidence * share) })]);
+            onset, cause.Service, [], [], [], [.. diagnosis.Causes.Select(found => Ranked(found, share, triage.Incident))]);
+    }
+
+    private static RankedCause Ranked(RootCause cause, double share, TelemetryWindow incident)
+    {
+        var cited = cause.Evidence.Where(e => e.Kind == "log").Select(e => e.RecordId).ToHashSet();
+        var change = ChangeEvent.Find(incident).Find(change => cited.Contains(change.Log.RecordId));
+        return RankedCause.From(cause) with
+        {
+            Confidence = Round(cause.Confidence * share),
+            Change = change is null ? null : new(change.Id, change.Type, change.Target, change.Field, change.Before, change.After),
+        };
     }
 
     /// <summary>The table of reference/mats.md §12, never above what the engine's own confidence allows to say.</summary>

@@ -52,7 +52,7 @@ internal sealed class TelemetryAccess(ReadTelemetry read, PhoenixClient phoenix,
             stop => ReadAsync(incident.Project, before.StartNanos, before.EndNanos, [TelemetryWindow.Changes], stop),
             changes => $"{changes.Logs.Count} change events before the window" + Gaps(changes));
         Tell(found, before);
-        return incident with { EarlierChanges = [.. found.Logs.Where(log => log.EventName == ChangeEvent.Name)], Gaps = [.. incident.Gaps.Union(found.Gaps)] };
+        return incident with { EarlierChanges = [.. found.Logs.Where(ChangeEvent.Is)], Gaps = [.. incident.Gaps.Union(found.Gaps)] };
     }
 
     private async Task<TelemetryWindow> ReadAsync(

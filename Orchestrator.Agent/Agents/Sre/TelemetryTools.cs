@@ -58,7 +58,7 @@ internal sealed class TelemetryTools(InvestigationRun run, TelemetryAccess telem
             series => $"{series.Service} {series.Name}: least {series.Points.Min(p => p.Value):0.###}, mean {series.Points.Average(p => p.Value):0.###}, largest {series.Points.Max(p => p.Value):0.###} {series.Unit}",
             $"No metrics of {argument}"),
         _ => Rows(
-            window.EarlierChanges.Concat(window.Logs).Where(log => log.EventName == ChangeEvent.Name && (argument.Length == 0 || log.Service == argument)),
+            window.EarlierChanges.Concat(window.Logs).Where(log => ChangeEvent.Is(log) && (argument.Length == 0 || log.Service == argument)),
             log => $"{TimeWindow.Time(log.TimeNanos):HH:mm:ss} {log.Service}: {log.Body}", "No change events"),
     };
 

@@ -1,3 +1,4 @@
+using System.Text.Json;
 using Npgsql;
 
 namespace Phoenix.Service.Storage.Postgres.Readers;
@@ -23,7 +24,7 @@ internal sealed record LogFilter
     /// <summary>Case-insensitive part of the body.</summary>
     public string? BodyContains { get; init; }
 
-    /// <summary>Records of this event name only.</summary>
+    /// <summary>Records of this event name only, given as a field of the record or as its attribute <c>event.name</c>.</summary>
     public string? EventName { get; init; }
 
     /// <summary>Records whose resource has one of these ids.</summary>
@@ -82,7 +83,9 @@ internal sealed class LogReader(NpgsqlDataSource dataSource, ReadLimits limits)
 
         if (filter.EventName is { } eventName)
         {
-            text += $" AND event_name = {command.Bind(eventName)}";
+            // Attributes are stored as this service writes JSON: without spaces.
+            var attribute = $"\"event.name\":\"{JsonEncodedText.Encode(eventName)}\"";
+            text += $" AND (event_name = {command.Bind(eventName)} OR strpos(attributes, {command.Bind(attribute)}) > 0)";
         }
 
         if (filter.MinSeverity > 0)
