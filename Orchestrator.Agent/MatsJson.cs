@@ -41,6 +41,7 @@ namespace Orchestrator.Agent;
 [JsonSerializable(typeof(SessionRequest))]
 [JsonSerializable(typeof(SessionAnswer))]
 [JsonSerializable(typeof(AgentRequest))]
+[JsonSerializable(typeof(Agents.Remote.AgentLine))]
 [JsonSerializable(typeof(RemediationRequest))]
 [JsonSerializable(typeof(AgentManifest))]
 [JsonSerializable(typeof(IReadOnlyList<AgentManifest>))]

@@ -1,8 +1,10 @@
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Options;
+using Orchestrator.Agent.Agents;
 using Orchestrator.Agent.Agents.Architect;
 using Orchestrator.Agent.Agents.Investigator;
 using Orchestrator.Agent.Agents.Remediation;
+using Orchestrator.Agent.Agents.Remote;
 using Orchestrator.Agent.Agents.Sre;
 using Orchestrator.Agent.Api;
 using Orchestrator.Agent.Evidence;
@@ -60,6 +62,7 @@ internal static class OrchestratorApp
         replace?.Invoke(builder.Services);
 
         var app = builder.Build();
+        RemoteAgentOptions.WarnOfUnknown(app.Configuration, app.Logger);
         app.UseRequestIds();
         app.MapInfo();
         app.MapJobs();
@@ -98,6 +101,7 @@ internal static class OrchestratorApp
         services.AddSingleton<JobService>();
         services.AddSingleton<EventStream>();
         services.AddSingleton<AccessPolicy>();
+        services.AddSingleton<JobJournal>();
         services.AddSingleton<AbandonedSpans>();
         services.AddSingleton<TriagePhase>();
         services.AddSingleton<CodeAnalysisPhase>();
@@ -120,6 +124,11 @@ internal static class OrchestratorApp
         services.AddSingleton<InvestigatorAgent>();
         services.AddSingleton<EvidenceVerifier>();
         services.AddSingleton<ArchitectAgent>();
+        services.AddOptions<RemoteAgentOptions>().Configure<IConfiguration>(RemoteAgentOptions.Read).ValidateOnStart();
+        services.AddSingleton<IValidateOptions<RemoteAgentOptions>, ValidateRemoteAgentOptions>();
+        services.AddSingleton<RemoteAgents>();
+        services.AddSingleton<AgentTeam>();
+        services.AddSingleton<AgentTasks>();
         services.AddSingleton<RcaStore>();
         services.AddSingleton<RequestRouter>();
         services.AddSingleton<OperationalAgent>();

@@ -1,3 +1,4 @@
+using Orchestrator.Agent.Agents.Remote;
 using Orchestrator.Agent.Jobs;
 using Orchestrator.Agent.Planning;
 
@@ -20,7 +21,7 @@ internal static class AgentEndpoints
         app.MapGet("/registry/master", () => Answers.Json(AgentRegistry.Master, MatsJson.Web.IReadOnlyListAgentManifest));
     }
 
-    private static async Task<IResult> ChatAsync(HttpContext context, string name, JobService service, AccessPolicy policy)
+    private static async Task<IResult> ChatAsync(HttpContext context, string name, JobService service, AgentTasks tasks, AccessPolicy policy)
     {
         var (body, fault) = await Answers.ReadAsync(context, MatsJson.Web.AgentRequest, context.RequestAborted);
         fault ??= !s_agents.Contains(name) ? Answers.Error(
@@ -33,6 +34,12 @@ internal static class AgentEndpoints
         }
 
         Traceparent(context, body!.Headers);
+        if (body.Task is { } task)
+        {
+            await tasks.RunAsync(context, name, task, RequestIdentity.From(context, body.UserEmail, body.SessionId));
+            return Results.Empty;
+        }
+
         var request = new TroubleshootRequest
         {
             UserRequest = body.Message, ProjectId = body.ProjectId, Project = body.Project, RepoUrl = body.RepoUrl, StartTime = body.StartTime, EndTime = body.EndTime,
@@ -92,7 +99,8 @@ internal static class AgentEndpoints
 
     private static void Traceparent(HttpContext context, IReadOnlyDictionary<string, string>? headers)
     {
-        if (headers?.GetValueOrDefault("traceparent") is { } traceparent && context.Request.Headers.TraceParent.Count == 0)
+        // The body's comes from the orchestrator's own span; the header may be that of the transport on the way.
+        if (headers?.GetValueOrDefault("traceparent") is { } traceparent)
         {
             context.Request.Headers.TraceParent = traceparent;
         }
@@ -113,6 +121,9 @@ internal sealed record AgentRequest
     public string? StartTime { get; init; }
     public string? EndTime { get; init; }
     public IReadOnlyDictionary<string, string>? Headers { get; init; }
+
+    /// <summary>Set by an orchestrator that delegates: the agent alone works on it, and the answer is a stream of <see cref="AgentLine"/>.</summary>
+    public AgentTask? Task { get; init; }
 }
 
 /// <summary>The body of <c>POST /agents/remediation/execute</c>.</summary>

@@ -5,7 +5,7 @@ using Orchestrator.Agent.Agents.Investigator;
 namespace Orchestrator.Agent.Jobs;
 
 /// <summary>Code analysis: the Investigator, asked once more when it had too little data; a sure triage stands without it.</summary>
-internal sealed class CodeAnalysisPhase(InvestigatorAgent investigator)
+internal sealed class CodeAnalysisPhase(AgentTeam team)
 {
     private const int Retries = 1;
 
@@ -17,7 +17,7 @@ internal sealed class CodeAnalysisPhase(InvestigatorAgent investigator)
         {
             var attempt = state.RetryAttempts.GetValueOrDefault("investigator");
             var report = await PhaseSteps.DelegateAsync(
-                "delegate_investigator", InvestigatorAgent.Name, "code_analysis", run, attempt, () => investigator.AnalyzeAsync(run));
+                "delegate_investigator", InvestigatorAgent.Name, "code_analysis", run, attempt, () => team.AnalyzeAsync(run, attempt));
             state.InvestigatorFindings = report;
             if (NeedsRepository(run, report) && PhaseSteps.Ask(state, ErrorCode.RepoNotAccessible))
             {

@@ -8,7 +8,7 @@ namespace Orchestrator.Agent.Jobs;
 /// What the phases of one run share: the job, what is known, the budget, and the ways to speak (events), to remember (checkpoints) and to act (tools).
 /// </summary>
 internal sealed class InvestigationRun(
-    JobRecord job, InvestigationState state, Budget budget, JobStore jobs, EventLog events, TimeProvider time, CancellationToken stop)
+    JobRecord job, InvestigationState state, Budget budget, IRunJournal journal, TimeProvider time, CancellationToken stop)
 {
     private const int MaxThoughtChars = 200;
     private const int MaxObservationChars = 500;
@@ -26,7 +26,7 @@ internal sealed class InvestigationRun(
 
     /// <summary>Tells everyone who watches the job.</summary>
     public Task TellAsync(string type, string message, string source) =>
-        events.AppendAsync(job.ChannelId, job.Id, type, message, source, job.TraceId, stop, leaseToken: job.LeaseToken);
+        journal.TellAsync(job, type, message, source, stop);
 
     /// <summary>Records a line of reasoning in the trace of the result and tells it.</summary>
     public Task ThinkAsync(string thought, string source)
@@ -54,7 +54,7 @@ internal sealed class InvestigationRun(
     /// <summary>Puts an open span on record, so that its children are sent as they end and not only after it.</summary>
     public async Task RecordAsync(Activity? span)
     {
-        if (span is null)
+        if (span is null || !journal.IsDurable)
         {
             return;
         }
@@ -71,7 +71,7 @@ internal sealed class InvestigationRun(
         budget.Save();
         _onRecord.RemoveAll(MatsTracing.IsStored);
         state.OpenSpans = [.. _onRecord.Select(Describe)];
-        if (!await jobs.CheckpointAsync(job, state, stop))
+        if (!await journal.CheckpointAsync(job, state, stop))
         {
             throw new LeaseLostException();
         }

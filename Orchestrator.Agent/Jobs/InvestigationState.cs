@@ -69,6 +69,24 @@ internal sealed class InvestigationState
     public string? RcaUrl { get; set; }
     public string Status { get; set; } = "IN_PROGRESS";
 
+    /// <summary>Takes over what an agent in another process added while it worked on a copy of this state.</summary>
+    public void Take(InvestigationState worked)
+    {
+        Project = worked.Project;
+        BaselineProject = worked.BaselineProject;
+        Window = worked.Window;
+        Baseline = worked.Baseline;
+        Diagnosis = worked.Diagnosis;
+        TotalToolCalls = Math.Max(TotalToolCalls, worked.TotalToolCalls);
+        FailedCalls = Math.Max(FailedCalls, worked.FailedCalls);
+        ModelUse = worked.ModelUse;
+        ModelFailed |= worked.ModelFailed;
+        Blockers = worked.Blockers;
+        Warnings = worked.Warnings;
+        Limitations = worked.Limitations;
+        ExecutionTrace = worked.ExecutionTrace;
+    }
+
     /// <summary>Adds a warning once.</summary>
     public void Warn(string text)
     {

@@ -10,7 +10,7 @@ namespace Orchestrator.Agent.Jobs;
 /// back. The lease is renewed while a job runs; a run that loses it stops without a trace in the database.
 /// </summary>
 internal sealed partial class JobRunner(
-    JobStore jobs, EventLog events, SessionStore sessions, Investigation investigation, AbandonedSpans abandoned, IEnumerable<SpanExport> exports,
+    JobStore jobs, JobJournal journal, SessionStore sessions, Investigation investigation, AbandonedSpans abandoned, IEnumerable<SpanExport> exports,
     IOptions<MatsOptions> options, TimeProvider time, ILogger<JobRunner> logger)
     : BackgroundService
 {
@@ -102,7 +102,7 @@ internal sealed partial class JobRunner(
         var renewal = RenewAsync(job, owned);
         try
         {
-            var run = new InvestigationRun(job, state, budget, jobs, events, time, stop.Token);
+            var run = new InvestigationRun(job, state, budget, journal, time, stop.Token);
             var result = await AttemptAsync(run);
             await abandoned.CloseAsync(run, owned.Token);
             await FlushAsync(state, owned.Token);
@@ -123,7 +123,10 @@ internal sealed partial class JobRunner(
         {
             budget.Save();
             await FlushAsync(state, CancellationToken.None);
-            if (stoppingToken.IsCancellationRequested && await jobs.CheckpointAsync(job, state, CancellationToken.None))
+
+            // A last phase is saved only together with the job's end: the run that goes on does the step before it again.
+            if (stoppingToken.IsCancellationRequested
+                && (JobStates.IsTerminal(state.Workflow.CurrentPhase) || await jobs.CheckpointAsync(job, state, CancellationToken.None)))
             {
                 await jobs.ReleaseAsync(job, CancellationToken.None);
                 Log.GivenBack(logger, job.Id, state.Workflow.CurrentPhase.Wire());

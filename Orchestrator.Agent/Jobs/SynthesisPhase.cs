@@ -1,9 +1,10 @@
+using Orchestrator.Agent.Agents;
 using Orchestrator.Agent.Agents.Architect;
 
 namespace Orchestrator.Agent.Jobs;
 
 /// <summary>Synthesis: the Architect, asked once more when its RCA does not pass. Nothing unproven leaves this phase as an RCA.</summary>
-internal sealed class SynthesisPhase(ArchitectAgent architect)
+internal sealed class SynthesisPhase(AgentTeam team)
 {
     private const int Retries = 1;
 
@@ -20,7 +21,7 @@ internal sealed class SynthesisPhase(ArchitectAgent architect)
         {
             var attempt = state.RetryAttempts.GetValueOrDefault("architect");
             var (report, unresolved) = await PhaseSteps.DelegateAsync(
-                "delegate_architect", ArchitectAgent.Name, "synthesis", run, attempt, () => architect.SynthesizeAsync(run));
+                "delegate_architect", ArchitectAgent.Name, "synthesis", run, attempt, () => team.SynthesizeAsync(run, attempt));
             state.ArchitectOutput = report;
             state.ConfidenceScores["architect"] = report.Confidence ?? 0;
             var gate = PhaseSteps.Gate("synthesis", QualityGates.Synthesis(report, unresolved), run);

@@ -1,4 +1,3 @@
-using Microsoft.Extensions.Options;
 using Orchestrator.Agent.Agents;
 using Orchestrator.Agent.Agents.Sre;
 using Orchestrator.Agent.Planning;
@@ -8,7 +7,7 @@ namespace Orchestrator.Agent.Jobs;
 /// <summary>
 /// Triage: the SRE, asked again with a longer window while it finds nothing (E001), and what follows from its report (reference/mats.md §6, shortcuts).
 /// </summary>
-internal sealed class TriagePhase(SreAgent sre, ReadTelemetry read, PhoenixClient phoenix, IOptions<MatsOptions> options)
+internal sealed class TriagePhase(AgentTeam team)
 {
     private const int Retries = 3;
 
@@ -16,7 +15,6 @@ internal sealed class TriagePhase(SreAgent sre, ReadTelemetry read, PhoenixClien
     public async Task<JobResult?> RunAsync(InvestigationRun run)
     {
         var state = run.State;
-        var telemetry = new TelemetryAccess(read, phoenix, run, options.Value.PhoenixPatience);
         if (run.Job.Reply is { Action: "reject" } rejected)
         {
             state.SreFindings ??= SreReportWriter.Nothing("The user ended the triage");
@@ -26,7 +24,7 @@ internal sealed class TriagePhase(SreAgent sre, ReadTelemetry read, PhoenixClien
 
         while (true)
         {
-            if (await AskAsync(run, telemetry) is { } paused)
+            if (await AskAsync(run) is { } paused)
             {
                 return paused;
             }
@@ -52,14 +50,14 @@ internal sealed class TriagePhase(SreAgent sre, ReadTelemetry read, PhoenixClien
     }
 
     /// <summary>One report of the SRE, into the state; a result when only the user can help.</summary>
-    private async Task<JobResult?> AskAsync(InvestigationRun run, TelemetryAccess telemetry)
+    private async Task<JobResult?> AskAsync(InvestigationRun run)
     {
         var state = run.State;
         var widening = state.RetryAttempts.GetValueOrDefault("sre");
         try
         {
             state.SreFindings = await PhaseSteps.DelegateAsync(
-                "delegate_sre", SreAgent.Name, "triage", run, widening, () => sre.TriageAsync(run, telemetry, widening));
+                "delegate_sre", SreAgent.Name, "triage", run, widening, () => team.TriageAsync(run, widening));
         }
         catch (PhoenixUnavailableException e) when (e.Denied && PhaseSteps.Ask(state, ErrorCode.PermissionDenied))
         {

@@ -40,10 +40,12 @@ public sealed class RecoveryTests(RecoveryFixture fixture) : IClassFixture<Recov
         Assert.Empty(outcome.Faults);
     }
 
-    [Fact, Trait("Req", "M13")]
-    public async Task Stop_InTheMiddle_LosesNoSpanAndTheJobGoesOn()
+    [Theory, Trait("Req", "M13")]
+    [InlineData(nameof(Moment.InTheVerifier))]
+    [InlineData(nameof(Moment.AtTheEnd))]
+    public async Task Stop_AtAnyMoment_LosesNoSpanAndTheJobGoesOn(string moment)
     {
-        var outcome = await RecoveryTrial.RunAsync(fixture.System, Moment.InTheVerifier, Takeover.Stop, second: null, CancellationToken.None);
+        var outcome = await RecoveryTrial.RunAsync(fixture.System, Named(moment), Takeover.Stop, second: null, CancellationToken.None);
 
         Assert.Empty(outcome.Faults);
     }

@@ -1,0 +1,27 @@
+using System.Text.Json;
+using Orchestrator.Agent.Api;
+using Orchestrator.Agent.Jobs;
+
+namespace Orchestrator.Agent.Agents.Remote;
+
+/// <summary>Work that an orchestrator hands to an agent in another process: the job and all that is known of it so far.</summary>
+/// <param name="Attempt">How often this agent was asked before in this job.</param>
+internal sealed record AgentTask(
+    Guid JobId, DateTimeOffset CreatedAt, string UserEmail, string SessionId, TroubleshootRequest Request, Reply? Reply, InvestigationState State, int Attempt);
+
+/// <summary>One line of the answer to a task: events as they happen, and one last line with the outcome.</summary>
+internal sealed record AgentLine
+{
+    public JobEventRequest? Event { get; init; }
+    public AgentOutcome? Outcome { get; init; }
+    public AgentFailure? Failure { get; init; }
+}
+
+/// <param name="Report">The agent's report, by its own schema.</param>
+/// <param name="State">The task's state with what the agent added.</param>
+internal sealed record AgentOutcome(JsonElement Report, InvestigationState State);
+
+/// <summary>Why there is no report.</summary>
+/// <param name="Denied">True when the telemetry was refused: waiting does not help.</param>
+/// <param name="Telemetry">True when the telemetry could not be read; false for any other failure.</param>
+internal sealed record AgentFailure(string Reason, bool Denied, bool Telemetry);
