@@ -52,6 +52,8 @@ internal sealed partial class MatsJson : JsonSerializerContext
     private static readonly Lazy<MatsJson> s_web =
         new(() => new(new JsonSerializerOptions(Default!.Options) { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping }));
 
-    /// <summary>This context with text left readable (no \u escapes for letters and quotes); answers are application/json, never HTML.</summary>
+    /// <summary>
+    /// This context with text left readable (no \u escapes for letters and quotes); answers are application/json, never HTML.
+    /// </summary>
     public static MatsJson Web => s_web.Value;
 }

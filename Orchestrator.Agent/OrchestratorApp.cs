@@ -44,7 +44,8 @@ internal static class OrchestratorApp
             telemetry.Sources.Add(MatsTracing.SourceName);
 
             // An investigation is its own trace; the requests that start and poll it would only be noise beside it.
-            foreach (var path in new[] { "/jobs", "/troubleshoot", "/ask", "/chat", "/rca", "/info", "/version", "/session", "/event", "/stream", "/agents", "/registry" })
+            foreach (var path in new[] { "/jobs", "/troubleshoot", "/ask", "/chat", "/rca", "/info", "/version", "/session", "/event",
+                "/stream", "/agents", "/registry" })
             {
                 telemetry.UntracedPaths.Add(path);
             }
@@ -82,7 +83,8 @@ internal static class OrchestratorApp
         builder.Services.AddHttpClient("phoenix", http => http.BaseAddress = new Uri(address.TrimEnd('/') + "/"));
         builder.Services.AddSingleton(
             services => new TelemetryReader(
-                services.GetRequiredService<IHttpClientFactory>().CreateClient("phoenix"), services.GetRequiredService<IOptions<MatsOptions>>().Value.PhoenixStall));
+                services.GetRequiredService<IHttpClientFactory>().CreateClient("phoenix"),
+                services.GetRequiredService<IOptions<MatsOptions>>().Value.PhoenixStall));
         builder.Services.AddSingleton(services => new PhoenixClient(
             services.GetRequiredService<IHttpClientFactory>().CreateClient("phoenix"), services.GetRequiredService<IOptions<MatsOptions>>(),
             services.GetRequiredService<TimeProvider>(), services.GetRequiredService<ILogger<PhoenixClient>>()));

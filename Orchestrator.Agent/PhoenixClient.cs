@@ -16,8 +16,8 @@ internal sealed class PhoenixUnavailableException(string reason, bool denied, Ex
 }
 
 /// <summary>
-/// The calls to Phoenix.Service beside the telemetry export: which projects there are, and whether cited records exist. Waits for a service that is down
-/// (<see cref="MatsOptions.PhoenixPatience"/>) before it says so.
+/// The calls to Phoenix.Service beside the telemetry export: which projects there are, and whether cited records exist. Waits for a service
+/// that is down (<see cref="MatsOptions.PhoenixPatience"/>) before it says so.
 /// </summary>
 internal sealed partial class PhoenixClient(
     HttpClient http, IOptions<MatsOptions> options, TimeProvider time, ILogger<PhoenixClient> logger)
@@ -42,7 +42,9 @@ internal sealed partial class PhoenixClient(
         }
     }
 
-    /// <summary>The stored records behind the references, in their order; null where there is none. At most <see cref="MaxRefs"/>.</summary>
+    /// <summary>
+    /// The stored records behind the references, in their order; null where there is none. At most <see cref="MaxRefs"/>.
+    /// </summary>
     public async Task<IReadOnlyList<JsonElement?>> ResolveAsync(
         string project, IReadOnlyList<EvidenceRef> refs, CancellationToken cancellationToken)
     {
@@ -53,7 +55,8 @@ internal sealed partial class PhoenixClient(
                 Content = new ReadOnlyMemoryContent(body) { Headers = { ContentType = new MediaTypeHeaderValue("application/json") } },
             },
             cancellationToken);
-        return [.. answer.GetProperty("data").EnumerateArray().Select(record => record.ValueKind == JsonValueKind.Null ? (JsonElement?)null : record.Clone())];
+        return [.. answer.GetProperty("data").EnumerateArray()
+            .Select(record => record.ValueKind == JsonValueKind.Null ? (JsonElement?)null : record.Clone())];
     }
 
     /// <summary>Sends spans to the OTLP/HTTP route, once; false when they were not taken.</summary>
@@ -73,7 +76,8 @@ internal sealed partial class PhoenixClient(
     /// <summary>Runs a call of Phoenix.Service, again and again with growing pauses while it is unreachable, up to the patience.</summary>
     /// <param name="patience">Null = <see cref="MatsOptions.PhoenixPatience"/>; zero = one attempt.</param>
     /// <exception cref="PhoenixUnavailableException">When the patience is used up, or the service refused.</exception>
-    public async Task<T> PatientlyAsync<T>(Func<CancellationToken, Task<T>> call, CancellationToken cancellationToken, TimeSpan? patience = null)
+    public async Task<T> PatientlyAsync<T>(Func<CancellationToken, Task<T>> call, CancellationToken cancellationToken,
+        TimeSpan? patience = null)
     {
         var limit = patience ?? options.Value.PhoenixPatience;
         var started = time.GetTimestamp();
@@ -89,7 +93,8 @@ internal sealed partial class PhoenixClient(
                 if (waited >= limit)
                 {
                     throw new PhoenixUnavailableException(
-                        $"Phoenix.Service did not answer for {waited.TotalSeconds.ToString("0", CultureInfo.InvariantCulture)} s ({Innermost(e)})", false, e);
+                        $"Phoenix.Service did not answer for {waited.TotalSeconds.ToString("0", CultureInfo.InvariantCulture)} s " +
+                        $"({Innermost(e)})", false, e);
                 }
 
                 Log.Waiting(logger, delay.TotalSeconds, Innermost(e));

@@ -4,8 +4,8 @@ using Npgsql;
 namespace MatsObservability.Benchmarks.Recover;
 
 /// <summary>
-/// Holds an investigation at a chosen event: a trigger on the orchestrator's event log waits on an advisory lock before it stores an event that matches. So a
-/// process can be killed at an exact point of its work, whatever the speed of the machine.
+/// Holds an investigation at a chosen event: a trigger on the orchestrator's event log waits on an advisory lock before it stores an event
+/// that matches. So a process can be killed at an exact point of its work, whatever the speed of the machine.
 /// </summary>
 internal sealed class EventGate(SystemUnderTest system) : IAsyncDisposable
 {
@@ -72,7 +72,8 @@ internal sealed class EventGate(SystemUnderTest system) : IAsyncDisposable
     {
         await system.ExecuteAsync("delete from recover.held", cancellationToken);
         await system.ScalarAsync<long>(
-            $"select count(pg_terminate_backend(pid)) from pg_locks where locktype = 'advisory' and objid = {LockKey} and not granted", cancellationToken);
+            $"select count(pg_terminate_backend(pid)) from pg_locks where locktype = 'advisory' and objid = {LockKey} and not granted",
+            cancellationToken);
         while (await WaitingAsync(cancellationToken) > 0)
         {
             await Task.Delay(s_look, cancellationToken);

@@ -7,7 +7,8 @@ namespace MatsObservability.Benchmarks.Recover;
 internal readonly record struct WatchedEvent(long Seq, string Message);
 
 /// <summary>
-/// Follows a job's event stream as a browser does: when the connection breaks it connects again, to whichever replica answers, with Last-Event-ID.
+/// Follows a job's event stream as a browser does: when the connection breaks it connects again, to whichever replica answers, with
+/// Last-Event-ID.
 /// </summary>
 internal sealed class JobWatcher(IReadOnlyList<string> replicas, string job) : IDisposable
 {

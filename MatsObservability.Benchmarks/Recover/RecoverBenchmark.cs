@@ -6,8 +6,8 @@ using Spectre.Console;
 namespace MatsObservability.Benchmarks.Recover;
 
 /// <summary>
-/// <c>recover [--trials 1] [--outage 20] [--json FILE]</c>: investigations whose orchestrator is killed or stopped at each of seven moments, restarted or taken
-/// over by a second replica; and investigations during which Phoenix.Service is away.
+/// <c>recover [--trials 1] [--outage 20] [--json FILE]</c>: investigations whose orchestrator is killed or stopped at each of seven
+/// moments, restarted or taken over by a second replica; and investigations during which Phoenix.Service is away.
 /// </summary>
 internal static class RecoverBenchmark
 {
@@ -52,10 +52,12 @@ internal static class RecoverBenchmark
         {
             foreach (var moment in Moment.All)
             {
-                var outcome = await RecoveryTrial.RunAsync(system, moment, takeover, takeover == Takeover.Replica ? second : null, cancellationToken);
+                var outcome = await RecoveryTrial.RunAsync(system, moment, takeover, takeover == Takeover.Replica
+                    ? second : null, cancellationToken);
                 outcomes.Add(outcome);
                 table.AddRow(
-                    moment.Name, takeover.ToString(), FormattableString.Invariant($"{outcome.Seconds:0.0} s"), outcome.Reconnects.ToString(CultureInfo.InvariantCulture),
+                    moment.Name, takeover.ToString(), FormattableString.Invariant($"{outcome.Seconds:0.0} s"),
+                    outcome.Reconnects.ToString(CultureInfo.InvariantCulture),
                     Markup.Escape(string.Join("; ", outcome.Faults)));
             }
         }
@@ -69,7 +71,8 @@ internal static class RecoverBenchmark
     {
         var table = new Table().AddColumns("Phoenix.Service away", "ended after", "diagnosis");
         var (waited, same, longest) = (0, 0, 0.0);
-        foreach (var moment in Enumerable.Repeat(new[] { Moment.InTheFirstAgent, Moment.InTheVerifier }, rounds).SelectMany(static both => both))
+        foreach (var moment in Enumerable.Repeat(new[] { Moment.InTheFirstAgent, Moment.InTheVerifier }, rounds)
+            .SelectMany(static both => both))
         {
             var outcome = await OutageTrial.RunAsync(system, moment, outage, cancellationToken);
             var (found, wanted) = (RecoveryTrial.Causes(outcome.Job["result"]!.AsObject()), RecoveryTrial.Causes(system.Undisturbed));
@@ -77,7 +80,8 @@ internal static class RecoverBenchmark
             same += found == wanted ? 1 : 0;
             longest = Math.Max(longest, outcome.Seconds);
             table.AddRow(
-                FormattableString.Invariant($"{outage.TotalSeconds:0} s, {moment.Name}"), FormattableString.Invariant($"{outcome.Seconds:0.0} s"),
+                FormattableString.Invariant($"{outage.TotalSeconds:0} s, {moment.Name}"),
+                FormattableString.Invariant($"{outcome.Seconds:0.0} s"),
                 found == wanted ? "as undisturbed" : Markup.Escape(found));
         }
 

@@ -5,7 +5,9 @@ using MatsObservability.Benchmarks.Rca;
 
 namespace MatsObservability.Benchmarks.Recover;
 
-/// <summary>The whole system as processes, with an incident in it, and an orchestrator that can be held, killed, stopped and started again.</summary>
+/// <summary>
+/// The whole system as processes, with an incident in it, and an orchestrator that can be held, killed, stopped and started again.
+/// </summary>
 internal sealed class RecoverySystem : IAsyncDisposable
 {
     /// <summary>Project of the incident.</summary>
@@ -100,17 +102,20 @@ internal sealed class RecoverySystem : IAsyncDisposable
     /// <summary>The orchestrator's own spans of a trace, as Phoenix.Service holds them now.</summary>
     public async Task<List<JsonObject>> SpansAsync(string trace, CancellationToken cancellationToken)
     {
-        using var response = await _http.GetAsync(new Uri($"{System.Phoenix.HttpUrl}/v1/projects/{OwnProject}/export?signals=spans"), cancellationToken);
+        using var response = await _http.GetAsync(new Uri($"{System.Phoenix.HttpUrl}/v1/projects/{OwnProject}/export?signals=spans"),
+            cancellationToken);
         var lines = (await response.Content.ReadAsStringAsync(cancellationToken)).Split('\n', StringSplitOptions.RemoveEmptyEntries);
         return
         [
-            .. lines.Select(line => JsonNode.Parse(line)!["span"]).OfType<JsonObject>().Where(span => span["trace_id"]!.GetValue<string>() == trace),
+            .. lines.Select(line => JsonNode.Parse(line)!["span"]).OfType<JsonObject>()
+                .Where(span => span["trace_id"]!.GetValue<string>() == trace),
         ];
     }
 
     /// <summary>Asks until the trace of a job satisfies a condition.</summary>
     /// <exception cref="TimeoutException">It does not in time.</exception>
-    public async Task<List<JsonObject>> SpansAsync(string trace, Func<List<JsonObject>, bool> accept, TimeSpan limit, CancellationToken cancellationToken)
+    public async Task<List<JsonObject>> SpansAsync(string trace, Func<List<JsonObject>, bool> accept, TimeSpan limit,
+        CancellationToken cancellationToken)
     {
         var started = TimeProvider.System.GetTimestamp();
         while (true)
@@ -165,7 +170,8 @@ internal sealed class RecoverySystem : IAsyncDisposable
         try
         {
             using var response = await _http.GetAsync(new Uri(url), cancellationToken);
-            return response.IsSuccessStatusCode ? JsonNode.Parse(await response.Content.ReadAsStringAsync(cancellationToken))!.AsObject() : null;
+            return response.IsSuccessStatusCode
+                ? JsonNode.Parse(await response.Content.ReadAsStringAsync(cancellationToken))!.AsObject() : null;
         }
         catch (HttpRequestException)
         {

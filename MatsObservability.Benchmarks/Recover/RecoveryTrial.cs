@@ -33,7 +33,8 @@ internal sealed record Moment(string Name, string Event)
 
 /// <summary>What became of one interrupted investigation.</summary>
 /// <param name="Faults">What should not have happened, in words; empty when all is well.</param>
-internal sealed record RecoveryOutcome(IReadOnlyList<string> Faults, bool Resumed, bool EndedTwice, bool Lost, double Seconds, int Reconnects);
+internal sealed record RecoveryOutcome(IReadOnlyList<string> Faults, bool Resumed, bool EndedTwice, bool Lost, double Seconds,
+    int Reconnects);
 
 /// <summary>Interrupts an investigation at a moment and checks everything that must hold at its end.</summary>
 internal static class RecoveryTrial
@@ -42,7 +43,8 @@ internal static class RecoveryTrial
     public static bool IsEnd(string message) => message is "Job COMPLETED" or "Job PARTIAL" or "Job FAILED" or "Job CANCELLED";
 
     /// <remarks>1 hold a job at the moment; 2 take its process away; 3 let it end elsewhere; 4 look at everything it left.</remarks>
-    public static async Task<RecoveryOutcome> RunAsync(RecoverySystem system, Moment moment, Takeover takeover, ServiceProcess? second, CancellationToken cancellationToken)
+    public static async Task<RecoveryOutcome> RunAsync(RecoverySystem system, Moment moment, Takeover takeover, ServiceProcess? second,
+        CancellationToken cancellationToken)
     {
         var session = $"recover-{Guid.NewGuid():N}";
         await system.Gate.CloseAsync(moment.Event, cancellationToken); // 1
@@ -87,7 +89,8 @@ internal static class RecoveryTrial
     }
 
     private static async Task<RecoveryOutcome> JudgeAsync(
-        RecoverySystem system, Takeover takeover, string session, string job, JsonObject ended, List<WatchedEvent> events, double seconds, int reconnects,
+        RecoverySystem system, Takeover takeover, string session, string job, JsonObject ended, List<WatchedEvent> events, double seconds,
+        int reconnects,
         CancellationToken cancellationToken)
     {
         var faults = new List<string>();
@@ -96,9 +99,11 @@ internal static class RecoveryTrial
         Require(ended["status"]!.GetValue<string>() == "COMPLETED", $"the job ended {ended["status"]}: {ended["error"]}");
         Require(ends == 1 && IsEnd(events[^1].Message), $"{ends} last events");
         Require(events.Exists(e => e.Message.StartsWith("Job goes on at", StringComparison.Ordinal)), "the job was not taken up again");
-        Require(events.Select(e => e.Seq).SequenceEqual(Enumerable.Range(1, events.Count).Select(n => (long)n)), "the stream has gaps or repeats");
+        Require(events.Select(e => e.Seq).SequenceEqual(Enumerable.Range(1, events.Count).Select(n => (long)n)),
+            "the stream has gaps or repeats");
         Require(
-            events.Count == await system.System.ScalarAsync<long>($"select count(*) from mats.events where job_id = '{job}'", cancellationToken),
+            events.Count == await system.System.ScalarAsync<long>($"select count(*) from mats.events where job_id = '{job}'",
+                cancellationToken),
             "the stream and the log differ");
         var documents = await system.System.ScalarAsync<long>(
             $"select count(*) from mats.objects where path like '{session}/%' and name = 'rca.json'", cancellationToken);
@@ -106,8 +111,10 @@ internal static class RecoveryTrial
         Require(Causes(result) == Causes(system.Undisturbed), $"the causes are {Causes(result)}, undisturbed {Causes(system.Undisturbed)}");
 
         // A process that is asked to end still writes down the call it was in; one that is killed cannot.
-        var (calls, wanted) = takeover == Takeover.Stop ? (Tools(result).Distinct(), Tools(system.Undisturbed).Distinct()) : (Tools(result), Tools(system.Undisturbed));
-        Require(calls.SequenceEqual(wanted), $"the result's tool calls are {string.Join(", ", calls)}, undisturbed {string.Join(", ", wanted)}");
+        var (calls, wanted) = takeover == Takeover.Stop
+            ? (Tools(result).Distinct(), Tools(system.Undisturbed).Distinct()) : (Tools(result), Tools(system.Undisturbed));
+        Require(calls.SequenceEqual(wanted),
+            $"the result's tool calls are {string.Join(", ", calls)}, undisturbed {string.Join(", ", wanted)}");
 
         var spans = await system.SpansAsync(ended["trace_id"]!.GetValue<string>(), cancellationToken);
         var orphans = RecoverySystem.Orphans(spans).ConvertAll(span => span["name"]);
@@ -116,10 +123,12 @@ internal static class RecoveryTrial
         Require(runs == 2, $"{runs} runs in the trace, of the interrupted and the final one");
         Require(spans.Exists(span => span["name"]!.GetValue<string>() == "architect_synthesis"), "the trace has no synthesis");
         Require(
-            takeover != Takeover.Stop || !spans.Exists(span => span["status_message"]?.ToString().Contains("killed", StringComparison.Ordinal) == true),
+            takeover != Takeover.Stop || !spans.Exists(span =>
+                span["status_message"]?.ToString().Contains("killed", StringComparison.Ordinal) == true),
             "a span of the stopped process was lost");
 
-        return new(faults, faults.Count == 0, ends > 1 || documents > 1, ended["status"]!.GetValue<string>() != "COMPLETED" || orphans.Count > 0, seconds, reconnects);
+        return new(faults, faults.Count == 0, ends > 1 || documents > 1, ended["status"]!.GetValue<string>() != "COMPLETED"
+            || orphans.Count > 0, seconds, reconnects);
 
         void Require(bool holds, string fault)
         {
@@ -132,8 +141,10 @@ internal static class RecoveryTrial
 
     /// <summary>The ranked causes of a result as one line.</summary>
     public static string Causes(JsonObject result) => string.Join(
-        ", ", (result["root_causes"] as JsonArray ?? []).Select(cause => $"{cause!["service"]} {cause["fault_type"]} {cause["confidence"]}"));
+        ", ", (result["root_causes"] as JsonArray ?? [])
+            .Select(cause => $"{cause!["service"]} {cause["fault_type"]} {cause["confidence"]}"));
 
     private static IEnumerable<string> Tools(JsonObject result) =>
-        result["execution_trace"]!.AsArray().Where(step => step!["type"]!.GetValue<string>() == "tool_call").Select(step => step!["tool"]!.GetValue<string>());
+        result["execution_trace"]!.AsArray().Where(step => step!["type"]!.GetValue<string>() == "tool_call")
+            .Select(step => step!["tool"]!.GetValue<string>());
 }

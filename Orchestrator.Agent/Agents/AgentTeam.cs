@@ -10,7 +10,8 @@ namespace Orchestrator.Agent.Agents;
 
 /// <summary>The three agents of an investigation, each in this process or in the one that its address names.</summary>
 internal sealed class AgentTeam(
-    SreAgent sre, InvestigatorAgent investigator, ArchitectAgent architect, RemoteAgents remote, ReadTelemetry read, PhoenixClient phoenix, IOptions<MatsOptions> options)
+    SreAgent sre, InvestigatorAgent investigator, ArchitectAgent architect, RemoteAgents remote, ReadTelemetry read, PhoenixClient phoenix,
+    IOptions<MatsOptions> options)
 {
     /// <param name="widening">How often the window was doubled for want of telemetry (E001).</param>
     public Task<SreReport> TriageAsync(InvestigationRun run, int widening) => remote.RunAsync(
@@ -20,7 +21,8 @@ internal sealed class AgentTeam(
         "investigator", run, attempt, MatsJson.Default.InvestigatorReport, ReportSchema.Fault, () => investigator.AnalyzeAsync(run));
 
     public Task<Synthesis> SynthesizeAsync(InvestigationRun run, int attempt) => remote.RunAsync(
-        "architect", run, attempt, MatsJson.Default.Synthesis, static answer => ReportSchema.Fault(answer.Report), () => architect.SynthesizeAsync(run));
+        "architect", run, attempt, MatsJson.Default.Synthesis, static answer => ReportSchema.Fault(answer.Report),
+        () => architect.SynthesizeAsync(run));
 
     /// <summary>Does a task of another orchestrator in this process; the agent's report as JSON.</summary>
     public async Task<JsonElement> WorkAsync(string agent, InvestigationRun run, int attempt) => agent switch

@@ -32,10 +32,12 @@ internal static class ReportSchema
         ?? Required("limitations", report.Limitations);
 
     private static string? OneOf(string field, string? value, string[] allowed) =>
-        value is not null && allowed.Contains(value, StringComparer.Ordinal) ? null : $"{field} must be one of {string.Join(", ", allowed)}, got '{value}'";
+        value is not null && allowed.Contains(value, StringComparer.Ordinal)
+            ? null : $"{field} must be one of {string.Join(", ", allowed)}, got '{value}'";
 
     private static string? Score(string field, double? value) =>
-        value is null or (>= 0 and <= 1) ? null : $"{field} must be 0 to 1, got {value.Value.ToString(System.Globalization.CultureInfo.InvariantCulture)}";
+        value is null or (>= 0 and <= 1)
+            ? null : $"{field} must be 0 to 1, got {value.Value.ToString(System.Globalization.CultureInfo.InvariantCulture)}";
 
     private static string? Required(string field, object? value) => value is null ? $"{field} is required" : null;
 }

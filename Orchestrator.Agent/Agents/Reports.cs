@@ -8,12 +8,14 @@ namespace Orchestrator.Agent.Agents;
 /// <param name="Kind"><c>span</c>, <c>log</c> or <c>metric</c>.</param>
 /// <param name="SeriesId">Decimal text: a 64-bit id does not survive a JSON number in every client.</param>
 internal sealed record EvidenceRef(
-    string Kind, string Claim, string Service, string? TraceId, string? SpanId, long? RecordId, string? SeriesId, long? TimeNs, DateTimeOffset? Time,
+    string Kind, string Claim, string Service, string? TraceId, string? SpanId, long? RecordId, string? SeriesId, long? TimeNs,
+    DateTimeOffset? Time,
     string? Metric, double? Value, string? Quote)
 {
     /// <summary>The same citation in the form of agents and documents.</summary>
     public static EvidenceRef From(CitedEvidence e) => new(
-        e.Kind, e.Claim, e.Service, e.TraceId, e.SpanId, e.RecordId, e.SeriesId?.ToString(System.Globalization.CultureInfo.InvariantCulture), e.TimeNanos,
+        e.Kind, e.Claim, e.Service, e.TraceId, e.SpanId, e.RecordId,
+        e.SeriesId?.ToString(System.Globalization.CultureInfo.InvariantCulture), e.TimeNanos,
         e.TimeNanos is { } nanos ? Jobs.TimeWindow.Time(nanos) : null, e.Metric, e.Value, e.Quote);
 
     /// <summary>Names the record alone: two claims about one record share it.</summary>
@@ -40,7 +42,8 @@ internal sealed record BlamedChange(string Id, string Type, string Target, strin
 /// <param name="Confidence">0..1; null counts as 0.</param>
 internal sealed record SreReport(
     string Status, double? Confidence, SreEvidence Evidence, bool RootCauseFound, string? IncidentTimestamp, string? ServiceName,
-    IReadOnlyList<string> Blockers, IReadOnlyList<string> Recommendations, IReadOnlyList<PendingStep> PendingSteps, IReadOnlyList<RankedCause> Hypotheses)
+    IReadOnlyList<string> Blockers, IReadOnlyList<string> Recommendations, IReadOnlyList<PendingStep> PendingSteps,
+    IReadOnlyList<RankedCause> Hypotheses)
 {
     public string? Timestamp => Evidence.Timestamp;
     public string? ErrorSignature => Evidence.ErrorSignature;
@@ -59,7 +62,8 @@ internal sealed record SreEvidence(
 
 /// <summary>Who was hit: counted over the request roots of the window.</summary>
 internal sealed record BlastRadius(
-    int Requests, int FailedRequests, int AffectedTraces, IReadOnlyList<string> Services, double ErrorRatePercent, double LatencyIncreaseMs, string Pattern);
+    int Requests, int FailedRequests, int AffectedTraces, IReadOnlyList<string> Services, double ErrorRatePercent, double LatencyIncreaseMs,
+    string Pattern);
 
 /// <summary>Something the investigation cannot do or know without the user.</summary>
 internal sealed record PendingStep(int StepId, string Description, string Needs);
@@ -67,7 +71,8 @@ internal sealed record PendingStep(int StepId, string Description, string Needs)
 /// <summary>What reading the code came to.</summary>
 /// <param name="Status">ROOT_CAUSE_FOUND, HYPOTHESIS, INSUFFICIENT_DATA or SKIPPED.</param>
 internal sealed record InvestigatorReport(
-    string Status, double? Confidence, CodeRootCause? RootCause, IReadOnlyList<string> DependencyChain, string? Hypothesis, string? SuggestedFix,
+    string Status, double? Confidence, CodeRootCause? RootCause, IReadOnlyList<string> DependencyChain, string? Hypothesis,
+    string? SuggestedFix,
     IReadOnlyList<string> Blockers, IReadOnlyList<string> Recommendations)
 {
     public static InvestigatorReport Skipped(string hypothesis, double confidence) => new(
@@ -83,7 +88,8 @@ internal static class DefectTypes
 {
     public static readonly string[] All =
     [
-        "null_check", "timeout", "race_condition", "logic_error", "config_error", "resource_exhaustion", "dependency_failure", "deployment_regression",
+        "null_check", "timeout", "race_condition", "logic_error", "config_error", "resource_exhaustion", "dependency_failure",
+        "deployment_regression",
         "permission_error",
     ];
 }

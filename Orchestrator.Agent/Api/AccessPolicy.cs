@@ -2,7 +2,9 @@ using Microsoft.Extensions.Options;
 
 namespace Orchestrator.Agent.Api;
 
-/// <summary>Which role may use which agent; default deny. Off unless <see cref="MatsOptions.EnforcePolicy"/> is set (local use has no roles).</summary>
+/// <summary>
+/// Which role may use which agent; default deny. Off unless <see cref="MatsOptions.EnforcePolicy"/> is set (local use has no roles).
+/// </summary>
 internal sealed class AccessPolicy(IOptions<MatsOptions> options)
 {
     public const string Investigate = "mats-orchestrator";
@@ -29,7 +31,8 @@ internal sealed class AccessPolicy(IOptions<MatsOptions> options)
             Operate => role is "gcloud_admin",
             _ => false,
         };
-        return allowed ? null : role is null ? $"403 Unauthorized: {userEmail} has no role" : $"403 Unauthorized: role {role} may not use {agent}";
+        return allowed ? null : role is null
+            ? $"403 Unauthorized: {userEmail} has no role" : $"403 Unauthorized: role {role} may not use {agent}";
     }
 
     /// <summary>The answer to a refused request; null when it is allowed. With the policy on, a request must name its user.</summary>
@@ -45,7 +48,8 @@ internal sealed class AccessPolicy(IOptions<MatsOptions> options)
         var user = RequestIdentity.User(context);
         return Refusal(user, agent) is { } refusal
             ? Answers.Json(
-                new RouterError(true, refusal) { UserEmail = user, TargetAgent = agent, Authorized = false }, MatsJson.Web.RouterError, StatusCodes.Status403Forbidden)
+                new RouterError(true, refusal) { UserEmail = user, TargetAgent = agent, Authorized = false }, MatsJson.Web.RouterError,
+                StatusCodes.Status403Forbidden)
             : null;
     }
 }

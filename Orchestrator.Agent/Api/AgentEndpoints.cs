@@ -5,8 +5,8 @@ using Orchestrator.Agent.Planning;
 namespace Orchestrator.Agent.Api;
 
 /// <summary>
-/// The agents by name (reference/mats.md §12): each call is a job of its own that the same flow runs, so an agent that is asked directly keeps session, user,
-/// trace, budget and the approval rules. And the registries.
+/// The agents by name (reference/mats.md §12): each call is a job of its own that the same flow runs, so an agent that is asked directly
+/// keeps session, user, trace, budget and the approval rules. And the registries.
 /// </summary>
 internal static class AgentEndpoints
 {
@@ -21,7 +21,8 @@ internal static class AgentEndpoints
         app.MapGet("/registry/master", () => Answers.Json(AgentRegistry.Master, MatsJson.Web.IReadOnlyListAgentManifest));
     }
 
-    private static async Task<IResult> ChatAsync(HttpContext context, string name, JobService service, AgentTasks tasks, AccessPolicy policy)
+    private static async Task<IResult> ChatAsync(HttpContext context, string name, JobService service, AgentTasks tasks,
+        AccessPolicy policy)
     {
         var (body, fault) = await Answers.ReadAsync(context, MatsJson.Web.AgentRequest, context.RequestAborted);
         fault ??= !s_agents.Contains(name) ? Answers.Error(
@@ -42,7 +43,8 @@ internal static class AgentEndpoints
 
         var request = new TroubleshootRequest
         {
-            UserRequest = body.Message, ProjectId = body.ProjectId, Project = body.Project, RepoUrl = body.RepoUrl, StartTime = body.StartTime, EndTime = body.EndTime,
+            UserRequest = body.Message, ProjectId = body.ProjectId, Project = body.Project, RepoUrl = body.RepoUrl,
+            StartTime = body.StartTime, EndTime = body.EndTime,
         };
         if (request.Fault() is { } reason)
         {
@@ -122,7 +124,9 @@ internal sealed record AgentRequest
     public string? EndTime { get; init; }
     public IReadOnlyDictionary<string, string>? Headers { get; init; }
 
-    /// <summary>Set by an orchestrator that delegates: the agent alone works on it, and the answer is a stream of <see cref="AgentLine"/>.</summary>
+    /// <summary>
+    /// Set by an orchestrator that delegates: the agent alone works on it, and the answer is a stream of <see cref="AgentLine"/>.
+    /// </summary>
     public AgentTask? Task { get; init; }
 }
 

@@ -9,8 +9,8 @@ using Orchestrator.Agent.Telemetry;
 namespace Orchestrator.Agent.Api;
 
 /// <summary>
-/// Works for an orchestrator in another process: runs one agent over the state it sends, under its span, and streams events and outcome as JSON lines. Nothing
-/// is stored here; when the caller goes away, the work stops.
+/// Works for an orchestrator in another process: runs one agent over the state it sends, under its span, and streams events and outcome as
+/// JSON lines. Nothing is stored here; when the caller goes away, the work stops.
 /// </summary>
 internal sealed class AgentTasks(AgentTeam team, IOptions<MatsOptions> options, TimeProvider time)
 {
@@ -18,7 +18,8 @@ internal sealed class AgentTasks(AgentTeam team, IOptions<MatsOptions> options, 
     {
         context.Response.ContentType = "application/x-ndjson";
         var job = new JobRecord(
-            task.JobId, 0, JobStatus.Running, task.State.Workflow.CurrentPhase, task.CreatedAt, task.CreatedAt, null, task.UserEmail, task.SessionId, caller.TraceId,
+            task.JobId, 0, JobStatus.Running, task.State.Workflow.CurrentPhase, task.CreatedAt, task.CreatedAt, null, task.UserEmail,
+            task.SessionId, caller.TraceId,
             caller.ParentSpanId, caller.RequestId, task.Request, [], task.Reply, null, null);
         using var budget = new Budget(options.Value, time, task.State);
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted, budget.Deadline);
@@ -54,7 +55,8 @@ internal sealed class AgentTasks(AgentTeam team, IOptions<MatsOptions> options, 
         public Task TellAsync(JobRecord job, string type, string message, string source, CancellationToken cancellationToken) =>
             WriteAsync(new() { Event = new() { Type = type, Message = message, Source = source } }, cancellationToken);
 
-        public Task<bool> CheckpointAsync(JobRecord job, InvestigationState state, CancellationToken cancellationToken) => Task.FromResult(true);
+        public Task<bool> CheckpointAsync(JobRecord job, InvestigationState state, CancellationToken cancellationToken) =>
+            Task.FromResult(true);
 
         public async Task WriteAsync(AgentLine line, CancellationToken cancellationToken)
         {

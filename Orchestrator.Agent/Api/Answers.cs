@@ -20,7 +20,8 @@ internal sealed record JobList(IReadOnlyList<JobDocument> Jobs);
 internal sealed record EventList(IReadOnlyList<JobEvent> Events);
 
 internal sealed record ServiceInfo(
-    string Name, string Description, string? Model, IReadOnlyList<string> Capabilities, IReadOnlyList<string> SubAgents, string PolicySource);
+    string Name, string Description, string? Model, IReadOnlyList<string> Capabilities, IReadOnlyList<string> SubAgents,
+    string PolicySource);
 
 internal sealed record VersionInfo(string Name, string Version);
 
@@ -28,11 +29,14 @@ internal sealed record Health(string Status, string Service);
 
 /// <summary>A job as clients see it (reference/mats.md §3).</summary>
 internal sealed record JobDocument(
-    string Id, JobStatus Status, long CreatedAt, DateTimeOffset UpdatedAt, DateTimeOffset? CompletedAt, string UserRequest, string UserEmail, string SessionId,
-    string TraceId, Phase Phase, IReadOnlyList<PendingStep> PendingSteps, IReadOnlyList<JobEvent> Events, JsonElement? Result, string? Error)
+    string Id, JobStatus Status, long CreatedAt, DateTimeOffset UpdatedAt, DateTimeOffset? CompletedAt, string UserRequest,
+    string UserEmail, string SessionId,
+    string TraceId, Phase Phase, IReadOnlyList<PendingStep> PendingSteps, IReadOnlyList<JobEvent> Events, JsonElement? Result,
+    string? Error)
 {
     public static JobDocument From(JobRecord job, IReadOnlyList<StoredEvent> events) => new(
-        job.Id.ToString(), job.Status, job.CreatedAt.ToUnixTimeSeconds(), job.UpdatedAt, job.CompletedAt, job.Request.Text, job.UserEmail, job.SessionId,
+        job.Id.ToString(), job.Status, job.CreatedAt.ToUnixTimeSeconds(), job.UpdatedAt, job.CompletedAt, job.Request.Text, job.UserEmail,
+        job.SessionId,
         job.TraceId, job.Phase, job.PendingSteps, [.. events.Select(e => e.Event)], job.Result, job.Error);
 }
 
@@ -51,7 +55,8 @@ internal static class Answers
         HttpContext context, JsonTypeInfo<T> type, CancellationToken cancellationToken)
         where T : class, new()
     {
-        if (context.Request.ContentLength is 0 || (context.Request.ContentLength is null && !context.Request.Headers.ContainsKey("Transfer-Encoding")
+        if (context.Request.ContentLength is 0
+            || (context.Request.ContentLength is null && !context.Request.Headers.ContainsKey("Transfer-Encoding")
             && context.Request.Protocol != "HTTP/2"))
         {
             return (new T(), null);
@@ -65,7 +70,8 @@ internal static class Answers
         {
             var at = string.IsNullOrEmpty(e.Path) || e.Path == "$" ? "" : $" at {e.Path[2..]}";
             return (
-                null, Error($"The body is not the expected JSON{at} (line {e.LineNumber + 1}, byte {e.BytePositionInLine})", StatusCodes.Status400BadRequest));
+                null, Error($"The body is not the expected JSON{at} (line {e.LineNumber + 1}, byte {e.BytePositionInLine})",
+                    StatusCodes.Status400BadRequest));
         }
         catch (BadHttpRequestException e)
         {

@@ -74,7 +74,8 @@ internal static class EventEndpoints
             return fault;
         }
 
-        if (body!.Event is not { } envelope || string.IsNullOrWhiteSpace(envelope.Payload?.Message) || envelope.Header is null || envelope.UiRendering is null)
+        if (body!.Event is not { } envelope || string.IsNullOrWhiteSpace(envelope.Payload?.Message) || envelope.Header is null
+            || envelope.UiRendering is null)
         {
             return Answers.Error("event must hold header, type, payload.message and ui_rendering", StatusCodes.Status400BadRequest);
         }
@@ -112,7 +113,8 @@ internal static class EventEndpoints
     private static async Task<(SessionRequest? Body, IResult? Fault)> SessionBodyAsync(HttpContext context)
     {
         var (body, fault) = await Answers.ReadAsync(context, MatsJson.Web.SessionRequest, context.RequestAborted);
-        fault ??= string.IsNullOrWhiteSpace(body!.SessionId) ? Answers.Error("session_id is required", StatusCodes.Status400BadRequest) : NotAllowed(context, body.UserId);
+        fault ??= string.IsNullOrWhiteSpace(body!.SessionId)
+            ? Answers.Error("session_id is required", StatusCodes.Status400BadRequest) : NotAllowed(context, body.UserId);
         return (body, fault);
     }
 

@@ -29,7 +29,9 @@ internal sealed record EventEnvelope(EventHeader Header, string Type, EventPaylo
             new(stored.EventId, line.Timestamp, stored.TraceId, line.Source, Role(line.Source)), type,
             new(line.Message, line.Type == "ERROR" ? "ERROR" : line.Message == "Job COMPLETED" ? "SUCCESS" : "INFO")
             {
-                Metadata = stored.JobId is { } job ? new Dictionary<string, string>(StringComparer.Ordinal) { ["job_id"] = job.ToString() } : null,
+                Metadata = stored.JobId is { } job
+                    ? new Dictionary<string, string>(StringComparer.Ordinal) { ["job_id"] = job.ToString() }
+                    : null,
             },
             new(display));
     }

@@ -6,8 +6,8 @@ using Orchestrator.Agent.Jobs;
 namespace Orchestrator.Agent.Api;
 
 /// <summary>
-/// Server-sent events over the event log: replay from <c>Last-Event-ID</c> or <c>after</c>, then live, with heartbeats. The log is the buffer: a reader that
-/// is too slow is disconnected and goes on later from where it was; no writer waits for it.
+/// Server-sent events over the event log: replay from <c>Last-Event-ID</c> or <c>after</c>, then live, with heartbeats. The log is the
+/// buffer: a reader that is too slow is disconnected and goes on later from where it was; no writer waits for it.
 /// </summary>
 internal sealed class EventStream(
     EventLog events, EventSignal signal, IOptions<MatsOptions> options, TimeProvider time, IHostApplicationLifetime lifetime)
@@ -15,7 +15,8 @@ internal sealed class EventStream(
     private const int Batch = 100;
 
     /// <summary>
-    /// Streams until the client leaves, the stream's lifetime is over, this process stops, or <paramref name="isLast"/> says that an event ends it.
+    /// Streams until the client leaves, the stream's lifetime is over, this process stops, or <paramref name="isLast"/> says that an event
+    /// ends it.
     /// </summary>
     /// <param name="first">Events up to this number are not replayed, whatever the client asks for.</param>
     public async Task WriteAsync(
@@ -31,14 +32,16 @@ internal sealed class EventStream(
         {
             await FollowAsync(context, channelId, jobId, Math.Max(first, After(context)), format, isLast, stop.Token);
         }
-        catch (OperationCanceledException) when (lifetime.ApplicationStopping.IsCancellationRequested && !context.RequestAborted.IsCancellationRequested)
+        catch (OperationCanceledException) when (lifetime.ApplicationStopping.IsCancellationRequested
+            && !context.RequestAborted.IsCancellationRequested)
         {
             // The client connects again, to another replica or after the restart, and goes on from where it was.
         }
     }
 
     private async Task FollowAsync(
-        HttpContext context, long channelId, Guid? jobId, long after, Func<StoredEvent, string> format, Func<StoredEvent, bool> isLast, CancellationToken stop)
+        HttpContext context, long channelId, Guid? jobId, long after, Func<StoredEvent, string> format, Func<StoredEvent, bool> isLast,
+        CancellationToken stop)
     {
         var started = time.GetTimestamp();
         await SendAsync(context, ": connected\n\n");
@@ -71,7 +74,8 @@ internal sealed class EventStream(
     /// <summary>The number after which to start: Last-Event-ID, else the query's <c>after</c>, else the beginning.</summary>
     public static long After(HttpContext context) =>
         long.TryParse(
-            (string?)context.Request.Headers["Last-Event-ID"] ?? (string?)context.Request.Query["after"], CultureInfo.InvariantCulture, out var after)
+            (string?)context.Request.Headers["Last-Event-ID"] ?? (string?)context.Request.Query["after"], CultureInfo.InvariantCulture,
+            out var after)
             ? after
             : 0;
 

@@ -17,7 +17,8 @@ internal static class InfoEndpoints
     private static IResult Info(IOptions<MatsOptions> options, Llm.Model model) => Answers.Json(
         new ServiceInfo(
             Name,
-            "Takes a troubleshooting request, reads the telemetry in Phoenix.Service, and returns a root-cause analysis in which every claim names its record.",
+            "Takes a troubleshooting request, reads the telemetry in Phoenix.Service, and returns a root-cause analysis in which " +
+            "every claim names its record.",
             model.Name,
             ["troubleshoot", "debug", "root_cause_analysis", "investigate_failure"],
             ["mats-sre-agent", "mats-investigator-agent", "mats-architect-agent", "mats-remediation-agent"],

@@ -51,7 +51,8 @@ internal static class JobEndpoints
         var resumed = false;
         if (who.UserEmail != "unknown" && await jobs.WaitingAsync(who.UserEmail, who.SessionId, stop) is [var waiting]
             && await jobs.FindAsync(waiting, stop) is { } paused
-            && await service.ReplyAsync(paused, "resume", new() { Message = request.Text, ProjectId = request.ProjectId }, who.UserEmail, Key(context), stop) == MoveOutcome.Moved)
+            && await service.ReplyAsync(paused, "resume", new() { Message = request.Text, ProjectId = request.ProjectId }, who.UserEmail,
+                Key(context), stop) == MoveOutcome.Moved)
         {
             (job, resumed) = (paused, true);
         }
@@ -85,7 +86,8 @@ internal static class JobEndpoints
         if (status is not null && JobStates.ParseStatus(status) is null)
         {
             return Answers.Error(
-                $"status must be one of {string.Join(", ", Enum.GetValues<JobStatus>().Select(s => s.Wire()))}, got '{status}'", StatusCodes.Status400BadRequest);
+                $"status must be one of {string.Join(", ", Enum.GetValues<JobStatus>().Select(s => s.Wire()))}, got '{status}'",
+                StatusCodes.Status400BadRequest);
         }
 
         var most = DefaultLimit;
@@ -133,7 +135,8 @@ internal static class JobEndpoints
     {
         context.Response.Headers.Location = $"/jobs/{job.Id}";
         return Answers.Json(
-            new JobAccepted(job.Id.ToString(), status) { SessionId = job.SessionId, TraceId = job.TraceId }, MatsJson.Web.JobAccepted, StatusCodes.Status202Accepted);
+            new JobAccepted(job.Id.ToString(), status) { SessionId = job.SessionId, TraceId = job.TraceId }, MatsJson.Web.JobAccepted,
+            StatusCodes.Status202Accepted);
     }
 
     /// <summary>The job of a route for a caller who may see it; else the answer to send.</summary>
@@ -157,7 +160,8 @@ internal static class JobEndpoints
             return TimeSpan.Zero;
         }
 
-        return double.TryParse(text, CultureInfo.InvariantCulture, out var seconds) && seconds is >= 0 and <= MaxWaitSeconds ? TimeSpan.FromSeconds(seconds) : null;
+        return double.TryParse(text, CultureInfo.InvariantCulture, out var seconds) && seconds is >= 0 and <= MaxWaitSeconds
+            ? TimeSpan.FromSeconds(seconds) : null;
     }
 
     private static string? Key(HttpContext context) =>

@@ -4,7 +4,8 @@ namespace Orchestrator.Agent.Api;
 
 /// <summary>What the routes of jobs share: making a job, answering a waiting one, waiting for an end.</summary>
 internal sealed class JobService(
-    JobStore jobs, EventLog events, EventSignal signal, SessionStore sessions, JobRunner runner, TimeProvider time, IHostApplicationLifetime lifetime)
+    JobStore jobs, EventLog events, EventSignal signal, SessionStore sessions, JobRunner runner, TimeProvider time,
+    IHostApplicationLifetime lifetime)
 {
     private static readonly TimeSpan s_look = TimeSpan.FromSeconds(5);
 
@@ -19,7 +20,8 @@ internal sealed class JobService(
             SessionId = who.SessionId, UserId = who.UserEmail, ProjectId = request.ProjectId, RepoUrl = request.RepoUrl ?? earlier?.RepoUrl,
         };
         var job = new JobRecord(
-            Guid.NewGuid(), channel, JobStatus.Running, Phase.Intake, now, now, null, who.UserEmail, who.SessionId, who.TraceId, who.ParentSpanId, who.RequestId,
+            Guid.NewGuid(), channel, JobStatus.Running, Phase.Intake, now, now, null, who.UserEmail, who.SessionId, who.TraceId,
+            who.ParentSpanId, who.RequestId,
             request, [], null, null, null);
 
         // First the event, then the job: a replica that takes it up at once must not speak before "Job started".
@@ -34,7 +36,8 @@ internal sealed class JobService(
         JobRecord job, string action, ReplyRequest body, string userEmail, string? key, CancellationToken cancellationToken)
     {
         var reply = new Reply(
-            action, body.Message ?? body.Comment ?? body.Reason, body.ProjectId, body.StepIds, body.CommandHash, userEmail, time.GetUtcNow());
+            action, body.Message ?? body.Comment ?? body.Reason, body.ProjectId, body.StepIds, body.CommandHash, userEmail,
+            time.GetUtcNow());
         var outcome = await jobs.MoveAsync(job, JobStatus.Running, action, reply, key, cancellationToken);
         if (outcome == MoveOutcome.Moved)
         {

@@ -6,7 +6,8 @@ namespace Orchestrator.Agent.Evidence;
 /// <param name="Kind">OTLP SpanKind; instrumentation may leave every span INTERNAL (1).</param>
 /// <param name="Attributes">Flat, dotted keys; values are string, bool, long, double or a JSON text for lists and maps.</param>
 public sealed record SpanRecord(
-    string TraceId, string SpanId, string? ParentId, string Service, string? Instance, string Name, int Kind, int Status, string? StatusMessage,
+    string TraceId, string SpanId, string? ParentId, string Service, string? Instance, string Name, int Kind, int Status,
+    string? StatusMessage,
     long StartNanos, long EndNanos, IReadOnlyDictionary<string, object> Attributes, IReadOnlyList<SpanEventRecord> Events)
 {
     /// <summary>End minus start, in nanoseconds; 0 when a clock ran backwards.</summary>
@@ -33,7 +34,8 @@ public sealed record MetricSeries(
 public readonly record struct MetricPoint(long TimeNanos, double Value);
 
 /// <summary>What could not be read: an outage must not look like no data.</summary>
-/// <param name="Signal">One of <see cref="TelemetryWindow.Signals"/>, <see cref="TelemetryWindow.Changes"/>, or <see cref="Project"/> when all of it is missing.</param>
+/// <param name="Signal">One of <see cref="TelemetryWindow.Signals"/>, <see cref="TelemetryWindow.Changes"/>, or <see cref="Project"/> when
+/// all of it is missing.</param>
 public sealed record TelemetryGap(string Signal, string Reason)
 {
     public const string Project = "project";
@@ -46,7 +48,8 @@ public sealed record TelemetryGap(string Signal, string Reason)
 
 /// <summary>Everything one project recorded in [<see cref="StartNanos"/>, <see cref="EndNanos"/>).</summary>
 public sealed record TelemetryWindow(
-    string Project, long StartNanos, long EndNanos, IReadOnlyList<SpanRecord> Spans, IReadOnlyList<LogRecord> Logs, IReadOnlyList<MetricSeries> Series,
+    string Project, long StartNanos, long EndNanos, IReadOnlyList<SpanRecord> Spans, IReadOnlyList<LogRecord> Logs,
+    IReadOnlyList<MetricSeries> Series,
     IReadOnlyList<TelemetryGap> Gaps)
 {
     public const string Metrics = "metrics";
@@ -61,7 +64,8 @@ public sealed record TelemetryWindow(
     public IReadOnlyList<LogRecord> EarlierChanges { get; init; } = [];
 
     /// <summary>The signals that an outage kept from the reader.</summary>
-    public IEnumerable<string> Lost => Gaps.Where(static gap => gap.IsOutage).Select(static gap => gap.Signal).Distinct(StringComparer.Ordinal);
+    public IEnumerable<string> Lost =>
+        Gaps.Where(static gap => gap.IsOutage).Select(static gap => gap.Signal).Distinct(StringComparer.Ordinal);
 
     public static TelemetryWindow Empty(string project, long startNanos, long endNanos, TelemetryGap gap) =>
         new(project, startNanos, endNanos, [], [], [], [gap]);

@@ -18,20 +18,23 @@ public sealed class TelemetryReader(HttpClient http, TimeSpan stall)
     private static readonly long s_metricHistoryNanos = (long)TimeSpan.FromMinutes(10).TotalNanoseconds;
 
     /// <summary>
-    /// One signal of [start, end), in Unix nanoseconds; metrics with their history before it. Whole or not at all: a half-read signal would look as if
-    /// something had vanished. An unknown project is an empty window with a gap that says so.
+    /// One signal of [start, end), in Unix nanoseconds; metrics with their history before it. Whole or not at all: a half-read signal would
+    /// look as if something had vanished. An unknown project is an empty window with a gap that says so.
     /// </summary>
-    /// <param name="signal">One of <see cref="TelemetryWindow.Signals"/>, or <see cref="TelemetryWindow.Changes"/>: the log records that are change events.</param>
+    /// <param name="signal">One of <see cref="TelemetryWindow.Signals"/>, or <see cref="TelemetryWindow.Changes"/>: the log records that
+    /// are change events.</param>
     /// <exception cref="HttpRequestException">When the service does not answer, or with an error.</exception>
     /// <exception cref="IOException">When the stream was cut short, stalled, or holds something else than records.</exception>
-    public async Task<TelemetryWindow> ReadAsync(string project, string signal, long startNanos, long endNanos, CancellationToken cancellationToken)
+    public async Task<TelemetryWindow> ReadAsync(string project, string signal, long startNanos, long endNanos,
+        CancellationToken cancellationToken)
     {
         var from = signal == TelemetryWindow.Metrics ? Math.Max(0, startNanos - s_metricHistoryNanos) : startNanos;
         var kind = signal == TelemetryWindow.Changes ? $"logs&event_name={ChangeEvent.Name}" : signal;
         var path = string.Create(
             CultureInfo.InvariantCulture,
             $"v1/projects/{Uri.EscapeDataString(project)}/export?start_time_unix_nano={from}&end_time_unix_nano={endNanos}&signals={kind}");
-        using var response = await http.GetAsync(new Uri(path, UriKind.Relative), HttpCompletionOption.ResponseHeadersRead, cancellationToken);
+        using var response = await http.GetAsync(new Uri(path, UriKind.Relative), HttpCompletionOption.ResponseHeadersRead,
+            cancellationToken);
         if (response.StatusCode == System.Net.HttpStatusCode.NotFound)
         {
             return TelemetryWindow.Empty(project, startNanos, endNanos, new(TelemetryGap.Project, $"there is no project '{project}'"));
@@ -92,7 +95,8 @@ public sealed class TelemetryReader(HttpClient http, TimeSpan stall)
         }
         catch (OperationCanceledException e) when (!cancellationToken.IsCancellationRequested)
         {
-            throw new IOException(string.Create(CultureInfo.InvariantCulture, $"The export of {project} brought nothing for {stall.TotalSeconds:0.#} s."), e);
+            throw new IOException(string.Create(CultureInfo.InvariantCulture,
+                $"The export of {project} brought nothing for {stall.TotalSeconds:0.#} s."), e);
         }
     }
 
@@ -125,7 +129,8 @@ public sealed class TelemetryReader(HttpClient http, TimeSpan stall)
                     case "resource":
                         var about = Attributes(body);
                         _resources[body.GetProperty("id").GetString()!] = new(
-                            Text(body, "service") ?? "", s_instanceKeys.Select(key => about.GetValueOrDefault(key) as string).FirstOrDefault(value => value is not null),
+                            Text(body, "service") ?? "", s_instanceKeys.Select(key => about.GetValueOrDefault(key) as string)
+                                .FirstOrDefault(value => value is not null),
                             [.. s_versionKeys.Where(about.ContainsKey).Select(key => KeyValuePair.Create(key, about[key]))]);
                         break;
                     case "span":
@@ -151,8 +156,10 @@ public sealed class TelemetryReader(HttpClient http, TimeSpan stall)
         {
             var resource = Of(span);
             return new(
-                Text(span, "trace_id")!, Text(span, "span_id")!, Text(span, "parent_id"), resource.Service, resource.Instance, Text(span, "name") ?? "",
-                span.GetProperty("kind").GetInt32(), span.GetProperty("status").GetInt32(), Text(span, "status_message"), span.GetProperty("start_ns").GetInt64(),
+                Text(span, "trace_id")!, Text(span, "span_id")!, Text(span, "parent_id"), resource.Service, resource.Instance,
+                Text(span, "name") ?? "",
+                span.GetProperty("kind").GetInt32(), span.GetProperty("status").GetInt32(), Text(span, "status_message"),
+                span.GetProperty("start_ns").GetInt64(),
                 span.GetProperty("end_ns").GetInt64(), Attributes(span, resource.Version), Events(span));
         }
 
@@ -162,7 +169,8 @@ public sealed class TelemetryReader(HttpClient http, TimeSpan stall)
             return new(
                 log.GetProperty("record_id").GetInt64(), log.GetProperty("time_ns").GetInt64(), resource.Service, resource.Instance,
                 log.TryGetProperty("severity", out var severity) && severity.ValueKind == JsonValueKind.Number ? severity.GetInt32() : 0,
-                Text(log, "severity_text"), Text(log, "body") ?? "", Text(log, "trace_id"), Text(log, "span_id"), Text(log, "event_name"), Attributes(log, resource.Version));
+                Text(log, "severity_text"), Text(log, "body") ?? "", Text(log, "trace_id"), Text(log, "span_id"), Text(log, "event_name"),
+                Attributes(log, resource.Version));
         }
 
         private void AddSeries(JsonElement series)
@@ -171,7 +179,8 @@ public sealed class TelemetryReader(HttpClient http, TimeSpan stall)
             var id = series.GetProperty("series_id").GetString()!;
             var points = new List<MetricPoint>();
             _series[id] = (
-                new(long.Parse(id, CultureInfo.InvariantCulture), Text(series, "name") ?? "", Text(series, "unit"), series.GetProperty("type").GetInt32(),
+                new(long.Parse(id, CultureInfo.InvariantCulture), Text(series, "name")
+                    ?? "", Text(series, "unit"), series.GetProperty("type").GetInt32(),
                     resource.Service, resource.Instance, Attributes(series), points),
                 points);
         }

@@ -4,8 +4,8 @@ namespace Orchestrator.Agent.Jobs;
 internal sealed class BudgetSpentException(string limit) : Exception(limit);
 
 /// <summary>
-/// What one investigation may still use: working time, tool calls, retries per agent. Counts go on across pauses and restarts. Each call gets the smaller
-/// of its own limit and what is left.
+/// What one investigation may still use: working time, tool calls, retries per agent. Counts go on across pauses and restarts. Each call
+/// gets the smaller of its own limit and what is left.
 /// </summary>
 internal sealed class Budget : IDisposable
 {

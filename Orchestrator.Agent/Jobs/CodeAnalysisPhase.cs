@@ -23,7 +23,8 @@ internal sealed class CodeAnalysisPhase(AgentTeam team)
             {
                 ErrorCode.RepoNotAccessible.Recover(state, report.Blockers[0]);
                 return JobResults.Waiting(
-                    state, run.Job, ErrorCode.RepoNotAccessible.UserMessage, [new(1, "Read the code of the blamed service", report.Blockers[0])]);
+                    state, run.Job, ErrorCode.RepoNotAccessible.UserMessage,
+                    [new(1, "Read the code of the blamed service", report.Blockers[0])]);
             }
 
             state.ConfidenceScores["investigator"] = report.Confidence ?? 0;

@@ -12,8 +12,8 @@ internal sealed record JobEvent(long Seq, DateTimeOffset Timestamp, string Type,
 internal sealed record StoredEvent(JobEvent Event, Guid EventId, Guid? JobId, string? TraceId, string? Envelope);
 
 /// <summary>
-/// The append-only log of every channel (one per user and session). Readers replay from any point; writers never wait for a reader. Each append wakes
-/// the readers of all replicas through NOTIFY.
+/// The append-only log of every channel (one per user and session). Readers replay from any point; writers never wait for a reader. Each
+/// append wakes the readers of all replicas through NOTIFY.
 /// </summary>
 internal sealed class EventLog(NpgsqlDataSource database, TimeProvider time)
 {
@@ -55,8 +55,8 @@ internal sealed class EventLog(NpgsqlDataSource database, TimeProvider time)
     }
 
     /// <summary>
-    /// Begins a session anew on its channel: open streams end with the event of it, new ones replay from it, and what was published before outside of jobs is
-    /// gone. The history of jobs stays theirs.
+    /// Begins a session anew on its channel: open streams end with the event of it, new ones replay from it, and what was published before
+    /// outside of jobs is gone. The history of jobs stays theirs.
     /// </summary>
     public async Task BeginSessionAsync(long channelId, CancellationToken cancellationToken)
     {
@@ -86,7 +86,8 @@ internal sealed class EventLog(NpgsqlDataSource database, TimeProvider time)
     }
 
     /// <summary>Appends one event. It is durable when this returns; its number is the channel's next.</summary>
-    /// <param name="leaseToken">Set by a run: nothing is appended once the job is not its any more, so no line follows the last one.</param>
+    /// <param name="leaseToken">Set by a run: nothing is appended once the job is not its any more, so no line follows the last
+    /// one.</param>
     public async Task<Guid> AppendAsync(
         long channelId, Guid? jobId, string type, string message, string source, string? traceId, CancellationToken cancellationToken,
         string? envelope = null, long? leaseToken = null)
@@ -101,7 +102,8 @@ internal sealed class EventLog(NpgsqlDataSource database, TimeProvider time)
 
     /// <summary>The command that appends one event, for a connection and a transaction of the caller's.</summary>
     public static NpgsqlCommand Append(
-        long channelId, Guid id, Guid? jobId, string type, string message, string source, string? traceId, DateTimeOffset now, string? envelope = null,
+        long channelId, Guid id, Guid? jobId, string type, string message, string source, string? traceId, DateTimeOffset now,
+        string? envelope = null,
         long? leaseToken = null)
     {
         // The row lock of the channel orders its events: number n+1 cannot commit before n.

@@ -5,8 +5,8 @@ using Npgsql;
 namespace Orchestrator.Agent.Jobs;
 
 /// <summary>
-/// Wakes whoever waits for a channel's next event, whichever replica wrote it. One connection listens for all waiters; while it is down, waiters
-/// still look again at their own heartbeat, so nothing is lost, only later.
+/// Wakes whoever waits for a channel's next event, whichever replica wrote it. One connection listens for all waiters; while it is down,
+/// waiters still look again at their own heartbeat, so nothing is lost, only later.
 /// </summary>
 internal sealed partial class EventSignal(NpgsqlDataSource database, TimeProvider time, ILogger<EventSignal> logger) : BackgroundService
 {

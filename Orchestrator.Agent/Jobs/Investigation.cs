@@ -18,7 +18,8 @@ namespace Orchestrator.Agent.Jobs;
 /// Each phase is saved when it is entered. Running out of budget ends in a partial result from what is known.
 /// </remarks>
 internal sealed class Investigation(
-    RequestRouter router, Planner planner, TriagePhase triage, CodeAnalysisPhase code, SynthesisPhase synthesis, PublishPhase publish, IOptions<MatsOptions> options)
+    RequestRouter router, Planner planner, TriagePhase triage, CodeAnalysisPhase code, SynthesisPhase synthesis, PublishPhase publish,
+    IOptions<MatsOptions> options)
 {
     public async Task<JobResult> RunAsync(InvestigationRun run)
     {
@@ -35,11 +36,13 @@ internal sealed class Investigation(
         }
         catch (OperationCanceledException) when (run.Budget.Deadline.IsCancellationRequested)
         {
-            return Finish(span, run, OutOfBudget(run, $"The budget of {options.Value.ActiveTime.TotalSeconds:0} s of working time is spent."));
+            return Finish(span, run, OutOfBudget(run,
+                $"The budget of {options.Value.ActiveTime.TotalSeconds:0} s of working time is spent."));
         }
         catch (Exception e) when (e is OperationCanceledException or LeaseLostException or Npgsql.NpgsqlException)
         {
-            span?.SetStatus(ActivityStatusCode.Error, "This run was interrupted; the job goes on in another, unless its user cancelled it.");
+            span?.SetStatus(ActivityStatusCode.Error,
+                "This run was interrupted; the job goes on in another, unless its user cancelled it.");
             throw;
         }
         catch (Exception e)
@@ -135,7 +138,8 @@ internal sealed class Investigation(
         MatsTracing.Tag(span, "evaluation.score", result.Confidence ?? 0);
         MatsTracing.Tag(span, "tool_calls", run.State.TotalToolCalls);
         MatsTracing.Output(span, JsonSerializer.Serialize(
-            result with { ExecutionTrace = null, RcaContent = null, SreFindings = null, InvestigatorFindings = null }, MatsJson.Default.JobResult));
+            result with { ExecutionTrace = null, RcaContent = null, SreFindings = null, InvestigatorFindings = null },
+            MatsJson.Default.JobResult));
         span?.SetStatus(
             result.Status == "FAILURE" ? ActivityStatusCode.Error : ActivityStatusCode.Ok,
             result.Status == "FAILURE" ? result.Error : null);

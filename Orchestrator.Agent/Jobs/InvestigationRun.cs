@@ -5,7 +5,8 @@ using Orchestrator.Agent.Telemetry;
 namespace Orchestrator.Agent.Jobs;
 
 /// <summary>
-/// What the phases of one run share: the job, what is known, the budget, and the ways to speak (events), to remember (checkpoints) and to act (tools).
+/// What the phases of one run share: the job, what is known, the budget, and the ways to speak (events), to remember (checkpoints) and to
+/// act (tools).
 /// </summary>
 internal sealed class InvestigationRun(
     JobRecord job, InvestigationState state, Budget budget, IRunJournal journal, TimeProvider time, CancellationToken stop)
@@ -46,8 +47,8 @@ internal sealed class InvestigationRun(
     }
 
     /// <summary>
-    /// Moves to a last phase. It is saved and told together with the job's end (<see cref="JobStore.FinishAsync"/>), never alone: a run that is killed in
-    /// between does the last step again instead of finding an end without its result.
+    /// Moves to a last phase. It is saved and told together with the job's end (<see cref="JobStore.FinishAsync"/>), never alone: a run
+    /// that is killed in between does the last step again instead of finding an end without its result.
     /// </summary>
     public void End(Phase phase, string reason) => Move(phase, reason);
 
@@ -135,5 +136,7 @@ internal sealed class InvestigationRun(
     private static string Cut(string text, int most) => text.Length <= most ? text : text[..most] + "…";
 }
 
-/// <summary>The job is no longer this run's: another replica has it, or its user cancelled it. The run stops and writes nothing more.</summary>
+/// <summary>
+/// The job is no longer this run's: another replica has it, or its user cancelled it. The run stops and writes nothing more.
+/// </summary>
 internal sealed class LeaseLostException() : Exception("The job is not held by this run any more.");

@@ -7,8 +7,8 @@ using Orchestrator.Agent.Telemetry;
 namespace Orchestrator.Agent.Jobs;
 
 /// <summary>
-/// Everything an investigation knows, saved after each phase: a restarted service goes on from it, a later request of the same session finds the
-/// RCA in it. Mutable on purpose; one run owns it at a time (the job's lease).
+/// Everything an investigation knows, saved after each phase: a restarted service goes on from it, a later request of the same session
+/// finds the RCA in it. Mutable on purpose; one run owns it at a time (the job's lease).
 /// </summary>
 internal sealed class InvestigationState
 {

@@ -6,8 +6,10 @@ namespace Orchestrator.Agent.Jobs;
 
 /// <summary>One row of <c>mats.jobs</c>. <see cref="State"/> is only loaded for the replica that runs the job.</summary>
 internal sealed record JobRecord(
-    Guid Id, long ChannelId, JobStatus Status, Phase Phase, DateTimeOffset CreatedAt, DateTimeOffset UpdatedAt, DateTimeOffset? CompletedAt, string UserEmail,
-    string SessionId, string TraceId, string? ParentSpanId, string? RequestId, TroubleshootRequest Request, IReadOnlyList<PendingStep> PendingSteps,
+    Guid Id, long ChannelId, JobStatus Status, Phase Phase, DateTimeOffset CreatedAt, DateTimeOffset UpdatedAt, DateTimeOffset? CompletedAt,
+    string UserEmail,
+    string SessionId, string TraceId, string? ParentSpanId, string? RequestId, TroubleshootRequest Request,
+    IReadOnlyList<PendingStep> PendingSteps,
     Reply? Reply, JsonElement? Result, string? Error)
 {
     /// <summary>Fences the writes of this run: a later claim raises it.</summary>
@@ -23,7 +25,8 @@ internal sealed record JobRecord(
 /// <summary>What the user answered to a waiting job.</summary>
 /// <param name="Action">resume, approve or reject.</param>
 internal sealed record Reply(
-    string Action, string? Message, string? ProjectId, IReadOnlyList<int>? StepIds, string? CommandHash, string UserEmail, DateTimeOffset Time);
+    string Action, string? Message, string? ProjectId, IReadOnlyList<int>? StepIds, string? CommandHash, string UserEmail,
+    DateTimeOffset Time);
 
 /// <summary>What a finished or paused run hands out (reference/mats.md §2, and CONTRACTS: root_causes, verdict).</summary>
 internal sealed record JobResult(string Status)

@@ -89,5 +89,6 @@ internal static class JobResults
 
     private static string Response(double confidence, string? url, string summary) => string.Create(
         CultureInfo.InvariantCulture,
-        $"**Investigation Complete**\n\nConfidence: {confidence:0.00}\n\nRCA: {url}\n\n{(summary.Length <= MaxSummaryChars ? summary : summary[..MaxSummaryChars])}");
+        $"**Investigation Complete**\n\nConfidence: {confidence:0.00}\n\nRCA: " +
+        $"{url}\n\n{(summary.Length <= MaxSummaryChars ? summary : summary[..MaxSummaryChars])}");
 }

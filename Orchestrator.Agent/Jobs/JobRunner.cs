@@ -6,11 +6,12 @@ using Orchestrator.Agent.Telemetry;
 namespace Orchestrator.Agent.Jobs;
 
 /// <summary>
-/// Takes up jobs that nobody runs and runs them: new ones at once, those of a replica that died when their lease ends. A replica that stops gives its jobs
-/// back. The lease is renewed while a job runs; a run that loses it stops without a trace in the database.
+/// Takes up jobs that nobody runs and runs them: new ones at once, those of a replica that died when their lease ends. A replica that stops
+/// gives its jobs back. The lease is renewed while a job runs; a run that loses it stops without a trace in the database.
 /// </summary>
 internal sealed partial class JobRunner(
-    JobStore jobs, JobJournal journal, SessionStore sessions, Investigation investigation, AbandonedSpans abandoned, IEnumerable<SpanExport> exports,
+    JobStore jobs, JobJournal journal, SessionStore sessions, Investigation investigation, AbandonedSpans abandoned,
+    IEnumerable<SpanExport> exports,
     IOptions<MatsOptions> options, TimeProvider time, ILogger<JobRunner> logger)
     : BackgroundService
 {
@@ -37,7 +38,8 @@ internal sealed partial class JobRunner(
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
-        using (var started = MatsTracing.StartRoot("agent-startup-check", System.Diagnostics.ActivityTraceId.CreateRandom().ToHexString(), null))
+        using (var started = MatsTracing.StartRoot("agent-startup-check", System.Diagnostics.ActivityTraceId.CreateRandom().ToHexString(),
+            null))
         {
             MatsTracing.Tag(started, "status", "startup_ok");
         }
@@ -160,7 +162,9 @@ internal sealed partial class JobRunner(
         return await investigation.RunAsync(run);
     }
 
-    /// <summary>Sends the spans of a run that ended, before anybody is told of its end. What cannot be sent now, this process goes on trying.</summary>
+    /// <summary>
+    /// Sends the spans of a run that ended, before anybody is told of its end. What cannot be sent now, this process goes on trying.
+    /// </summary>
     private async Task FlushAsync(InvestigationState state, CancellationToken cancellationToken)
     {
         foreach (var export in exports)

@@ -5,13 +5,14 @@ using NpgsqlTypes;
 namespace Orchestrator.Agent.Jobs;
 
 /// <summary>
-/// The jobs in PostgreSQL. A run writes only while it holds the job's lease: every write of a run carries its token and changes nothing once the job was
-/// taken over, cancelled or finished. Times of leases are the database's, so replicas need no common clock.
+/// The jobs in PostgreSQL. A run writes only while it holds the job's lease: every write of a run carries its token and changes nothing
+/// once the job was taken over, cancelled or finished. Times of leases are the database's, so replicas need no common clock.
 /// </summary>
 internal sealed class JobStore(NpgsqlDataSource database, TimeProvider time)
 {
     private const string Columns =
-        "id, channel_id, status, phase, created_at, updated_at, completed_at, user_email, session_id, trace_id, parent_span_id, request_id, " +
+        "id, channel_id, status, phase, created_at, updated_at, completed_at, user_email, session_id, trace_id, parent_span_id, " +
+        "request_id, " +
         "request, pending_steps, reply, result, error, lease_token";
 
     /// <summary>Stores a new RUNNING job that any replica may take up.</summary>
@@ -103,7 +104,8 @@ internal sealed class JobStore(NpgsqlDataSource database, TimeProvider time)
         cancellationToken);
 
     /// <summary>
-    /// Ends or pauses the job with its last phase, its result and its last events, all or nothing and once: false when this run does not own it any more.
+    /// Ends or pauses the job with its last phase, its result and its last events, all or nothing and once: false when this run does not
+    /// own it any more.
     /// </summary>
     public async Task<bool> FinishAsync(
         JobRecord job, JobStatus to, InvestigationState state, JobResult result, CancellationToken cancellationToken)
@@ -132,7 +134,8 @@ internal sealed class JobStore(NpgsqlDataSource database, TimeProvider time)
             {
                 var last = state.Workflow.PhaseTransitions[^1];
                 await TellAsync(
-                    connection, job.ChannelId, job.Id, $"Phase {last.ToPhase.Wire()}: {last.Reason}", "orchestrator", job.TraceId, cancellationToken);
+                    connection, job.ChannelId, job.Id, $"Phase {last.ToPhase.Wire()}: {last.Reason}", "orchestrator", job.TraceId,
+                    cancellationToken);
             }
 
             await TellAsync(connection, job.ChannelId, job.Id, $"Job {to.Wire()}", "orchestrator", job.TraceId, cancellationToken);
@@ -143,8 +146,8 @@ internal sealed class JobStore(NpgsqlDataSource database, TimeProvider time)
     }
 
     /// <summary>
-    /// Moves a job at its user's wish. The answer says whether it moved, was moved by the same <paramref name="idempotencyKey"/> before, or is in a state
-    /// that the table does not let go to <paramref name="to"/>.
+    /// Moves a job at its user's wish. The answer says whether it moved, was moved by the same <paramref name="idempotencyKey"/> before, or
+    /// is in a state that the table does not let go to <paramref name="to"/>.
     /// </summary>
     public async Task<MoveOutcome> MoveAsync(
         JobRecord job, JobStatus to, string action, Reply? reply, string? idempotencyKey, CancellationToken cancellationToken)
@@ -194,7 +197,8 @@ internal sealed class JobStore(NpgsqlDataSource database, TimeProvider time)
         };
         await move.ExecuteNonQueryAsync(cancellationToken);
         await TellAsync(
-            connection, job.ChannelId, job.Id, to == JobStatus.Cancelled ? $"Job {to.Wire()}" : $"The user answered: {action}", "user", job.TraceId, cancellationToken);
+            connection, job.ChannelId, job.Id, to == JobStatus.Cancelled ? $"Job {to.Wire()}" : $"The user answered: {action}", "user",
+            job.TraceId, cancellationToken);
         if (idempotencyKey is not null)
         {
             await using var remember = new NpgsqlCommand(
@@ -214,7 +218,8 @@ internal sealed class JobStore(NpgsqlDataSource database, TimeProvider time)
         [.. (await ListAsync(userEmail, JobStatus.WaitingForUser, sessionId, 2, cancellationToken)).Select(job => job.Id)];
 
     private async Task TellAsync(
-        NpgsqlConnection connection, long channelId, Guid jobId, string message, string source, string traceId, CancellationToken cancellationToken)
+        NpgsqlConnection connection, long channelId, Guid jobId, string message, string source, string traceId,
+        CancellationToken cancellationToken)
     {
         await using var append = EventLog.Append(channelId, Guid.NewGuid(), jobId, "SYSTEM", message, source, traceId, time.GetUtcNow());
         append.Connection = connection;
@@ -222,7 +227,8 @@ internal sealed class JobStore(NpgsqlDataSource database, TimeProvider time)
     }
 
     private async Task<bool> FencedAsync(
-        JobRecord job, string assignments, NpgsqlParameter[] values, CancellationToken cancellationToken, NpgsqlConnection? connection = null)
+        JobRecord job, string assignments, NpgsqlParameter[] values, CancellationToken cancellationToken,
+        NpgsqlConnection? connection = null)
     {
         var update = $"update mats.jobs set {assignments}, updated_at = now() where id = $1 and lease_token = $2 and status = 'RUNNING'";
         await using var command = connection is null ? database.CreateCommand(update) : new NpgsqlCommand(update, connection);
@@ -239,7 +245,8 @@ internal sealed class JobStore(NpgsqlDataSource database, TimeProvider time)
     private static string Clean(string json) => json.Replace("\\u0000", "\\uFFFD", StringComparison.Ordinal);
 
     private static JobRecord Read(NpgsqlDataReader reader) => new(
-        reader.GetGuid(0), reader.GetInt64(1), JobStates.ParseStatus(reader.GetString(2))!.Value, JobStates.ParsePhase(reader.GetString(3))!.Value,
+        reader.GetGuid(0), reader.GetInt64(1), JobStates.ParseStatus(reader.GetString(2))!.Value,
+        JobStates.ParsePhase(reader.GetString(3))!.Value,
         reader.GetFieldValue<DateTimeOffset>(4), reader.GetFieldValue<DateTimeOffset>(5),
         reader.IsDBNull(6) ? null : reader.GetFieldValue<DateTimeOffset>(6), reader.GetString(7), reader.GetString(8), reader.GetString(9),
         reader.IsDBNull(10) ? null : reader.GetString(10), reader.IsDBNull(11) ? null : reader.GetString(11),

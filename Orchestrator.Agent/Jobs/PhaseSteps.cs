@@ -10,7 +10,8 @@ internal static class PhaseSteps
     private const string Source = "orchestrator";
 
     /// <summary>Lets an agent work under a span of its own, told as an event.</summary>
-    public static async Task<T> DelegateAsync<T>(string name, string agent, string role, InvestigationRun run, int retries, Func<Task<T>> work)
+    public static async Task<T> DelegateAsync<T>(string name, string agent, string role, InvestigationRun run, int retries,
+        Func<Task<T>> work)
     {
         using var span = MatsTracing.Start(name, MatsTracing.Agent, run.Job.SessionId, agent);
         MatsTracing.Tag(span, "agent.role", role);

@@ -4,7 +4,9 @@ using Orchestrator.Agent.Rca;
 
 namespace Orchestrator.Agent.Jobs;
 
-/// <summary>Publication: the RCA is stored once for its job, however often this phase is taken up again, and its links are signed.</summary>
+/// <summary>
+/// Publication: the RCA is stored once for its job, however often this phase is taken up again, and its links are signed.
+/// </summary>
 internal sealed class PublishPhase(RcaStore rcas)
 {
     public async Task RunAsync(InvestigationRun run)
@@ -14,7 +16,8 @@ internal sealed class PublishPhase(RcaStore rcas)
         var folder = await run.CallToolAsync(
             "upload_rca", "Stores the RCA as JSON and Markdown.", "{\"files\":[\"rca.json\",\"rca.md\"]}", ArchitectAgent.Name,
             stop => rcas.PutAsync(
-                run.Job.Id, run.Job.SessionId, JsonSerializer.Serialize(report.RcaContent!, MatsJson.Web.RcaDocument), report.Markdown!, stop),
+                run.Job.Id, run.Job.SessionId, JsonSerializer.Serialize(report.RcaContent!, MatsJson.Web.RcaDocument), report.Markdown!,
+                stop),
             stored => $"Stored in {stored}");
         state.RcaUrl = await rcas.LinkAsync($"{folder}/rca.json", run.Stop);
         state.ArchitectOutput = report with { RcaUrl = state.RcaUrl, MarkdownUrl = await rcas.LinkAsync($"{folder}/rca.md", run.Stop) };

@@ -20,7 +20,9 @@ internal readonly record struct GateResult(GateDecision Decision, string Reason,
     public static GateResult Fail(string reason) => new(GateDecision.Fail, reason);
 }
 
-/// <summary>The four gates between the phases (reference/mats.md §7): pure functions of one report each. A missing confidence counts as 0.</summary>
+/// <summary>
+/// The four gates between the phases (reference/mats.md §7): pure functions of one report each. A missing confidence counts as 0.
+/// </summary>
 internal static class QualityGates
 {
     private const double LeastConfidence = 0.3;

@@ -4,7 +4,10 @@ using NpgsqlTypes;
 
 namespace Orchestrator.Agent.Jobs;
 
-/// <summary>What a user's session last came to, so that a follow-up finds the RCA. A session belongs to its user: the same id of another user is another session.</summary>
+/// <summary>
+/// What a user's session last came to, so that a follow-up finds the RCA. A session belongs to its user: the same id of another user is
+/// another session.
+/// </summary>
 internal sealed class SessionStore(NpgsqlDataSource database)
 {
     public async Task PutAsync(string userEmail, string sessionId, InvestigationState state, CancellationToken cancellationToken)

@@ -34,7 +34,8 @@ internal sealed class SynthesisPhase(AgentTeam team)
                     await run.EnterAsync(Phase.Synthesis, gate.Reason);
                     continue;
                 default:
-                    return report.RcaContent is null || state.SreFindings is null ? JobResults.Fail(run, gate.Reason) : Unproven(run, gate.Reason);
+                    return report.RcaContent is null || state.SreFindings is null
+                        ? JobResults.Fail(run, gate.Reason) : Unproven(run, gate.Reason);
             }
         }
     }

@@ -21,10 +21,14 @@ internal static partial class UserReply
         state.Blockers.Clear();
     }
 
-    /// <summary>The project named by <c>project id: x</c>, <c>project name = x</c> or <c>gcp project: x</c>; null when the text names none.</summary>
+    /// <summary>
+    /// The project named by <c>project id: x</c>, <c>project name = x</c> or <c>gcp project: x</c>; null when the text names none.
+    /// </summary>
     public static string? ProjectId(string? message) =>
-        message is not null && Project().Match(message) is { Success: true } match && match.Groups["id"].Value is not "yes" and var id ? id : null;
+        message is not null && Project().Match(message) is { Success: true } match && match.Groups["id"].Value is not "yes" and var id
+            ? id : null;
 
-    [GeneratedRegex(@"\b(gcp\s+project|project(\s+(id|name))?)\s*[:=]\s*(?<id>[a-z0-9-]+)(?![A-Za-z0-9-])", RegexOptions.ExplicitCapture | RegexOptions.IgnoreCase, 1000)]
+    [GeneratedRegex(@"\b(gcp\s+project|project(\s+(id|name))?)\s*[:=]\s*(?<id>[a-z0-9-]+)(?![A-Za-z0-9-])",
+        RegexOptions.ExplicitCapture | RegexOptions.IgnoreCase, 1000)]
     private static partial Regex Project();
 }

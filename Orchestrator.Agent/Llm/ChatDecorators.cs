@@ -16,7 +16,8 @@ internal sealed class ModelUnavailableException(string reason, Exception? cause 
 internal abstract class ChatDecorator(IChatClient inner) : DelegatingChatClient(inner)
 {
     public sealed override async IAsyncEnumerable<ChatResponseUpdate> GetStreamingResponseAsync(
-        IEnumerable<ChatMessage> messages, ChatOptions? options = null, [EnumeratorCancellation] CancellationToken cancellationToken = default)
+        IEnumerable<ChatMessage> messages, ChatOptions? options = null,
+        [EnumeratorCancellation] CancellationToken cancellationToken = default)
     {
         var response = await GetResponseAsync(messages, options, cancellationToken);
         foreach (var update in response.ToChatResponseUpdates())
@@ -26,7 +27,9 @@ internal abstract class ChatDecorator(IChatClient inner) : DelegatingChatClient(
     }
 }
 
-/// <summary>Takes the answer as a stream where the endpoint offers one: a model that stalls is noticed at its first missing piece.</summary>
+/// <summary>
+/// Takes the answer as a stream where the endpoint offers one: a model that stalls is noticed at its first missing piece.
+/// </summary>
 internal sealed class StreamedChatClient(IChatClient inner) : ChatDecorator(inner)
 {
     public override async Task<ChatResponse> GetResponseAsync(
@@ -47,7 +50,8 @@ internal sealed partial class RedactingChatClient(IChatClient inner) : ChatDecor
 {
     public const string Mark = "[redacted]";
 
-    public override Task<ChatResponse> GetResponseAsync(IEnumerable<ChatMessage> messages, ChatOptions? options = null, CancellationToken cancellationToken = default) =>
+    public override Task<ChatResponse> GetResponseAsync(IEnumerable<ChatMessage> messages, ChatOptions? options = null,
+        CancellationToken cancellationToken = default) =>
         base.GetResponseAsync(messages.Select(Redact), options, cancellationToken);
 
     public static string Redact(string text) => Secret().Replace(
@@ -96,14 +100,16 @@ internal sealed class CostBudgetChatClient(IChatClient inner, LlmOptions options
 
     /// <summary>US dollars of one answer by the configured prices.</summary>
     public static decimal Cost(LlmOptions options, UsageDetails? usage) =>
-        ((usage?.InputTokenCount ?? 0) * options.PromptPricePerMillion + (usage?.OutputTokenCount ?? 0) * options.CompletionPricePerMillion) / 1_000_000m;
+        ((usage?.InputTokenCount ?? 0) * options.PromptPricePerMillion +
+            (usage?.OutputTokenCount ?? 0) * options.CompletionPricePerMillion) / 1_000_000m;
 }
 
 /// <summary>
-/// Tries each model of a list a few times, with pauses of 1, 2, 4 s or what the endpoint asks for. Server faults, timeouts, a lost connection and 429 are
-/// tried again, also when 429 comes as text; every other refusal moves on to the next model.
+/// Tries each model of a list a few times, with pauses of 1, 2, 4 s or what the endpoint asks for. Server faults, timeouts, a lost
+/// connection and 429 are tried again, also when 429 comes as text; every other refusal moves on to the next model.
 /// </summary>
-internal sealed class FallbackChatClient(IReadOnlyList<IChatClient> models, LlmOptions options, TimeProvider time) : ChatDecorator(models[0])
+internal sealed class FallbackChatClient(IReadOnlyList<IChatClient> models, LlmOptions options,
+    TimeProvider time) : ChatDecorator(models[0])
 {
     private static readonly TimeSpan s_longestPause = TimeSpan.FromSeconds(10);
 
@@ -150,8 +156,10 @@ internal sealed class FallbackChatClient(IReadOnlyList<IChatClient> models, LlmO
 
     private TimeSpan Pause(Exception failure, int attempt)
     {
-        var stated = failure is ClientResultException result && result.GetRawResponse()?.Headers.TryGetValue("retry-after", out var text) == true
-            && double.TryParse(text, CultureInfo.InvariantCulture, out var seconds) ? TimeSpan.FromSeconds(Math.Max(0, seconds)) : options.RetryDelay * Math.Pow(2, attempt - 1);
+        var stated = failure is ClientResultException result
+            && result.GetRawResponse()?.Headers.TryGetValue("retry-after", out var text) == true
+            && double.TryParse(text, CultureInfo.InvariantCulture, out var seconds)
+                ? TimeSpan.FromSeconds(Math.Max(0, seconds)) : options.RetryDelay * Math.Pow(2, attempt - 1);
         return stated < s_longestPause ? stated : s_longestPause;
     }
 
@@ -165,7 +173,8 @@ internal sealed class FallbackChatClient(IReadOnlyList<IChatClient> models, LlmO
 
     private static bool IsRefusalText(string text) => text.Length < 400
         && (
-            text.Contains("Resource exhausted", StringComparison.OrdinalIgnoreCase) || text.Contains("Too Many Requests", StringComparison.OrdinalIgnoreCase));
+            text.Contains("Resource exhausted", StringComparison.OrdinalIgnoreCase)
+                || text.Contains("Too Many Requests", StringComparison.OrdinalIgnoreCase));
 
     // The text of a refusal may quote the key: only its status is told.
     private static string Describe(Exception e) => e switch
@@ -178,8 +187,11 @@ internal sealed class FallbackChatClient(IReadOnlyList<IChatClient> models, LlmO
     };
 }
 
-/// <summary>Records each model call as an LLM span: OpenInference and GenAI attributes, messages after redaction, tokens and cost.</summary>
-internal sealed class TracingChatClient(IChatClient inner, LlmOptions options, string model, string sessionId, TimeProvider time) : ChatDecorator(inner)
+/// <summary>
+/// Records each model call as an LLM span: OpenInference and GenAI attributes, messages after redaction, tokens and cost.
+/// </summary>
+internal sealed class TracingChatClient(IChatClient inner, LlmOptions options, string model, string sessionId,
+    TimeProvider time) : ChatDecorator(inner)
 {
     private const int MaxContentChars = 4000;
 
@@ -192,7 +204,8 @@ internal sealed class TracingChatClient(IChatClient inner, LlmOptions options, s
         span?.SetTag("llm.provider", options.Provider);
         span?.SetTag("llm.system", options.Provider);
         span?.SetTag("llm.invocation_parameters", string.Create(
-            CultureInfo.InvariantCulture, $"{{\"model\":\"{model}\",\"max_tokens\":{chat?.MaxOutputTokens ?? 0},\"temperature\":{chat?.Temperature ?? 0},\"stream\":{(options.Stream ? "true" : "false")}}}"));
+            CultureInfo.InvariantCulture,
+            $"{{\"model\":\"{model}\",\"max_tokens\":{chat?.MaxOutputTokens ?? 0},\"temperature\":{chat?.Temperature ?? 0},\"stream\":{(options.Stream ? "true" : "false")}}}"));
         span?.SetTag("gen_ai.operation.name", "chat");
         span?.SetTag("gen_ai.provider.name", options.Provider);
         span?.SetTag("gen_ai.system", options.Provider);
@@ -215,7 +228,8 @@ internal sealed class TracingChatClient(IChatClient inner, LlmOptions options, s
         catch (Exception e)
         {
             MatsTracing.Fail(
-                span, e is ClientResultException { Status: > 0 } refused ? new ModelUnavailableException($"the endpoint answered {refused.Status}") : e);
+                span, e is ClientResultException { Status: > 0 } refused
+                    ? new ModelUnavailableException($"the endpoint answered {refused.Status}") : e);
             throw;
         }
     }

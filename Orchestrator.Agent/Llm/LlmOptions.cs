@@ -10,7 +10,9 @@ internal sealed class LlmOptions
     /// <summary>Key of the endpoint; empty = the setting OPENAI_API_KEY; neither = no model. Never logged, traced or shown.</summary>
     public string ApiKey { get; set; } = "";
 
-    /// <summary>Base address of an OpenAI-compatible endpoint (OpenAI, Azure OpenAI, Gemini, Ollama); empty = OPENAI_BASE_URL, else OpenAI.</summary>
+    /// <summary>
+    /// Base address of an OpenAI-compatible endpoint (OpenAI, Azure OpenAI, Gemini, Ollama); empty = OPENAI_BASE_URL, else OpenAI.
+    /// </summary>
     public string BaseUrl { get; set; } = "";
 
     public string Model { get; set; } = "gpt-4o-mini";
@@ -58,7 +60,8 @@ internal sealed class ValidateLlmOptions : IValidateOptions<LlmOptions>
     public ValidateOptionsResult Validate(string? name, LlmOptions options)
     {
         var faults = new List<string>();
-        Require(options.BaseUrl.Length == 0 || (Uri.TryCreate(options.BaseUrl, UriKind.Absolute, out var uri) && uri.Scheme is "http" or "https"),
+        Require(options.BaseUrl.Length == 0
+            || (Uri.TryCreate(options.BaseUrl, UriKind.Absolute, out var uri) && uri.Scheme is "http" or "https"),
             nameof(options.BaseUrl), "be an http(s) address", options.BaseUrl);
         Require(!string.IsNullOrWhiteSpace(options.Model), nameof(options.Model), "not be empty", options.Model);
         Require(options.Attempts is >= 1 and <= 10, nameof(options.Attempts), "be 1 to 10", options.Attempts);

@@ -9,7 +9,10 @@ using Chat = OpenAI.Chat;
 
 namespace Orchestrator.Agent.Llm;
 
-/// <summary>An OpenAI-compatible endpoint as <see cref="IChatClient"/>: text and tool calls, whole or streamed. It neither retries nor records; decorators do.</summary>
+/// <summary>
+/// An OpenAI-compatible endpoint as <see cref="IChatClient"/>: text and tool calls, whole or streamed. It neither retries nor records;
+/// decorators do.
+/// </summary>
 internal sealed class OpenAiChatClient : IChatClient
 {
     private readonly Chat.ChatClient _client;
@@ -48,7 +51,8 @@ internal sealed class OpenAiChatClient : IChatClient
     }
 
     public async IAsyncEnumerable<ChatResponseUpdate> GetStreamingResponseAsync(
-        IEnumerable<ChatMessage> messages, ChatOptions? options = null, [EnumeratorCancellation] CancellationToken cancellationToken = default)
+        IEnumerable<ChatMessage> messages, ChatOptions? options = null,
+        [EnumeratorCancellation] CancellationToken cancellationToken = default)
     {
         // A tool call comes in pieces; it is handed on once it is whole.
         var calls = new SortedDictionary<int, (string? Id, string? Name, StringBuilder Arguments)>();
@@ -82,7 +86,8 @@ internal sealed class OpenAiChatClient : IChatClient
     }
 
     public object? GetService(Type serviceType, object? serviceKey = null) =>
-        serviceKey is not null ? null : serviceType == typeof(ChatClientMetadata) ? _metadata : serviceType.IsInstanceOfType(this) ? this : null;
+        serviceKey is not null ? null : serviceType == typeof(ChatClientMetadata) ? _metadata : serviceType.IsInstanceOfType(this)
+            ? this : null;
 
     public void Dispose()
     {
@@ -111,7 +116,8 @@ internal sealed class OpenAiChatClient : IChatClient
 
     private static Chat.ChatCompletionOptions Convert(ChatOptions? options)
     {
-        var converted = new Chat.ChatCompletionOptions { Temperature = options?.Temperature, MaxOutputTokenCount = options?.MaxOutputTokens };
+        var converted = new Chat.ChatCompletionOptions { Temperature = options?.Temperature,
+            MaxOutputTokenCount = options?.MaxOutputTokens };
         foreach (var tool in options?.Tools?.OfType<AIFunctionDeclaration>() ?? [])
         {
             converted.Tools.Add(
@@ -142,7 +148,8 @@ internal sealed class OpenAiChatClient : IChatClient
         else if (message.Role == ChatRole.Assistant)
         {
             var calls = message.Contents.OfType<FunctionCallContent>()
-                .Select(call => Chat.ChatToolCall.CreateFunctionToolCall(call.CallId, call.Name, BinaryData.FromString(Arguments(call)))).ToList();
+                .Select(call => Chat.ChatToolCall.CreateFunctionToolCall(call.CallId, call.Name, BinaryData.FromString(Arguments(call))))
+                    .ToList();
             yield return calls.Count == 0 ? new Chat.AssistantChatMessage(message.Text) : new Chat.AssistantChatMessage(calls);
         }
         else

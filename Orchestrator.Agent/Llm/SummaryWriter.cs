@@ -6,13 +6,16 @@ using Orchestrator.Agent.Rca;
 
 namespace Orchestrator.Agent.Llm;
 
-/// <summary>Lets the model put the executive summary into better words. Its text is taken only when it says what the verified causes say.</summary>
+/// <summary>
+/// Lets the model put the executive summary into better words. Its text is taken only when it says what the verified causes say.
+/// </summary>
 internal sealed partial class SummaryWriter(Model model)
 {
     private const int MostWords = 150;
 
     private const string Task =
-        "Write the executive summary of the root-cause analysis below for managers: fewer than 150 words, first sentence free of jargon, name the blamed service " +
+        "Write the executive summary of the root-cause analysis below for managers: fewer than 150 words, first sentence free of " +
+        "jargon, name the blamed service " +
         "exactly as given, no links, no commands, nothing that is not in the data. Answer with the summary alone.";
 
     /// <summary>The summary; null to keep the one written by rules.</summary>
@@ -24,7 +27,8 @@ internal sealed partial class SummaryWriter(Model model)
         }
 
         var facts = JsonSerializer.Serialize(
-            document with { AutonomousTroubleshootingTimelineUtc = new([]), RootCauses = [.. document.RootCauses.Take(2)], TechnicalEvidenceAndLogs = document.TechnicalEvidenceAndLogs with { EvidenceRefs = [] } },
+            document with { AutonomousTroubleshootingTimelineUtc = new([]), RootCauses = [.. document.RootCauses.Take(2)],
+                TechnicalEvidenceAndLogs = document.TechnicalEvidenceAndLogs with { EvidenceRefs = [] } },
             MatsJson.Web.RcaDocument);
         var answer = await model.AskAsync(
             run, "summary", [new(ChatRole.System, Model.Rules + "\n" + Task), new(ChatRole.User, Model.Data(facts))]);
@@ -69,10 +73,12 @@ internal sealed partial class SummaryWriter(Model model)
         var other = document.ImpactAndScopeAnalysis.ServicesAffected.Except(
             document.RootCauses.Select(cause => cause.Service), StringComparer.OrdinalIgnoreCase)
             .FirstOrDefault(
-                service => Regex.IsMatch(text, $@"\b(caused by|root cause is|fault of|blame)\s+(the\s+)?{Regex.Escape(service)}\b", RegexOptions.IgnoreCase, TimeSpan.FromSeconds(1)));
+                service => Regex.IsMatch(text, $@"\b(caused by|root cause is|fault of|blame)\s+(the\s+)?{Regex.Escape(service)}\b",
+                    RegexOptions.IgnoreCase, TimeSpan.FromSeconds(1)));
         return other is null ? null : $"it blames {other}";
     }
 
-    [GeneratedRegex(@"https?://|```|\$\(|\b(sudo|rm -rf|curl|wget|kubectl|gcloud|DROP TABLE)\b|\bignore (all|any|previous|the)\b", RegexOptions.IgnoreCase | RegexOptions.ExplicitCapture, 1000)]
+    [GeneratedRegex(@"https?://|```|\$\(|\b(sudo|rm -rf|curl|wget|kubectl|gcloud|DROP TABLE)\b|\bignore (all|any|previous|the)\b",
+        RegexOptions.IgnoreCase | RegexOptions.ExplicitCapture, 1000)]
     private static partial Regex Suspicious();
 }

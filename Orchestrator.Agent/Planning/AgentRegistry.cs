@@ -7,7 +7,8 @@ namespace Orchestrator.Agent.Planning;
 /// <summary>One agent as its manifest describes it.</summary>
 /// <param name="Adapters">By capability: what does it here. A capability without one is not available.</param>
 internal sealed record AgentManifest(
-    string AgentId, string DisplayName, string Icon, string Description, IReadOnlyList<string> Capabilities, IReadOnlyList<string> Dependencies,
+    string AgentId, string DisplayName, string Icon, string Description, IReadOnlyList<string> Capabilities,
+    IReadOnlyList<string> Dependencies,
     IReadOnlyList<string>? AntiPatterns, IReadOnlyList<string> Keywords, IReadOnlyDictionary<string, string> Adapters)
 {
     /// <summary>The manifest this entry was read from.</summary>
@@ -24,7 +25,10 @@ internal sealed record AgentManifest(
 /// <param name="AntiPatterns">Comma separated.</param>
 internal sealed record PlannerEntry(string AgentId, string Name, string Capabilities, string AntiPatterns);
 
-/// <summary>The registries (reference/mats.md §11), both read from the agents' manifests: 13 specialists for planning, these and the 5 MATS agents for routing.</summary>
+/// <summary>
+/// The registries (reference/mats.md §11), both read from the agents' manifests: 13 specialists for planning, these and the 5 MATS agents
+/// for routing.
+/// </summary>
 internal static class AgentRegistry
 {
     private const string Prefix = "Orchestrator.Agent.Planning.Registry.";
@@ -45,7 +49,8 @@ internal static class AgentRegistry
         foreach (var name in assembly.GetManifestResourceNames().Where(name => name.StartsWith(Prefix, StringComparison.Ordinal)))
         {
             using var stream = assembly.GetManifestResourceStream(name)!;
-            yield return JsonSerializer.Deserialize(stream, MatsJson.Default.AgentManifest)! with { SourcePath = $"Planning/Registry/{name[Prefix.Length..]}" };
+            yield return JsonSerializer.Deserialize(stream, MatsJson.Default.AgentManifest)!
+                with { SourcePath = $"Planning/Registry/{name[Prefix.Length..]}" };
         }
     }
 }

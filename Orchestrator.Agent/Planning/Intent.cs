@@ -15,8 +15,8 @@ internal enum Intent
 }
 
 /// <summary>
-/// What a request asks for. Only a request that is nothing but an order to apply a fix counts as remediation: a text that tells of an incident and happens to
-/// hold "fix" or "solution" is investigated.
+/// What a request asks for. Only a request that is nothing but an order to apply a fix counts as remediation: a text that tells of an
+/// incident and happens to hold "fix" or "solution" is investigated.
 /// </summary>
 internal static partial class Intents
 {

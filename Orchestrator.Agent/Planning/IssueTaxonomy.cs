@@ -6,7 +6,8 @@ namespace Orchestrator.Agent.Planning;
 /// <param name="LookForConfigurationChanges">Configuration changes before the onset are worth a look.</param>
 /// <param name="LookForDeployments">Recent deployments are worth a look.</param>
 internal sealed record IssueType(
-    string Name, bool LookForConfigurationChanges, bool LookForDeployments, string[] Keywords, string Strategy, string[] LogFilters, string[] Metrics);
+    string Name, bool LookForConfigurationChanges, bool LookForDeployments, string[] Keywords, string Strategy, string[] LogFilters,
+    string[] Metrics);
 
 /// <summary>The seven kinds and the keyword score that chooses one.</summary>
 internal static partial class IssueTaxonomy
@@ -17,31 +18,36 @@ internal static partial class IssueTaxonomy
     public static readonly IssueType[] All =
     [
         new("compute", true, true,
-            ["cloud run", "gce", "vm", "instance", "container", "oom", "crash", "cold start", "memory", "cpu", "revision", "scaling", "startup", "readiness",
+            ["cloud run", "gce", "vm", "instance", "container", "oom", "crash", "cold start", "memory", "cpu", "revision", "scaling",
+                "startup", "readiness",
              "liveness", "probe", "restart", "kill"],
             "Look for crash loops, out-of-memory kills, probe failures and cold starts; match them to deployments.",
             ["severity >= ERROR", "OOMKilled", "CrashLoopBackOff", "ContainerKilled"],
             ["cpu", "memory utilisation", "startup latency", "instance count"]),
         new("database", true, false,
-            ["cloud sql", "alloydb", "spanner", "postgres", "mysql", "timeout", "connection", "deadlock", "slow query", "replication", "lag", "pool",
+            ["cloud sql", "alloydb", "spanner", "postgres", "mysql", "timeout", "connection", "deadlock", "slow query", "replication",
+                "lag", "pool",
              "max_connections", "lock", "transaction", "sql"],
             "Look for pool exhaustion, lock waits, deadlocks, replica lag, long transactions and schema or index changes.",
             ["severity >= WARNING", "deadlock", "timeout", "max_connections", "lock wait", "replication"],
             ["cpu", "memory", "connections", "replica lag", "disk"]),
         new("networking", true, false,
-            ["load balancer", "dns", "ssl", "certificate", "502", "503", "504", "timeout", "latency", "vpc", "firewall", "ingress", "egress", "http", "https",
+            ["load balancer", "dns", "ssl", "certificate", "502", "503", "504", "timeout", "latency", "vpc", "firewall", "ingress",
+                "egress", "http", "https",
              "backend", "health check", "neg", "cdn"],
             "502 points at the backend's health, 504 at its latency against the timeout; look at certificate expiry and firewall changes.",
             ["http status >= 500", "connection not allowed"],
             ["backend latency", "total latency", "request counts"]),
         new("iam_auth", true, false,
-            ["permission", "denied", "403", "iam", "role", "service account", "oauth", "token", "unauthorized", "access", "policy", "binding", "impersonate",
+            ["permission", "denied", "403", "iam", "role", "service account", "oauth", "token", "unauthorized", "access", "policy",
+                "binding", "impersonate",
              "workload identity", "credentials"],
             "Look at recent policy changes, at the denied principal against its bindings, at key expiry and rotation.",
             ["severity >= WARNING", "status code 7", "policy set", "account created"],
             ["authentication events"]),
         new("deployment", false, true,
-            ["deploy", "build", "cloud build", "rollback", "revision", "canary", "traffic split", "artifact registry", "docker", "image", "tag", "pipeline",
+            ["deploy", "build", "cloud build", "rollback", "revision", "canary", "traffic split", "artifact registry", "docker", "image",
+                "tag", "pipeline",
              "ci/cd", "failed build"],
             "Look for build failures, traffic on a bad revision and image pull errors; compare the onset with the time of the deployment.",
             ["severity >= ERROR", "ImagePullBackOff", "ErrImagePull", "build failed"],
@@ -59,8 +65,8 @@ internal static partial class IssueTaxonomy
     ];
 
     /// <summary>
-    /// The kind with most keywords in the text. A keyword counts at the start of a word, one of up to three characters only as a whole word, so that
-    /// "lag" is not found in "flag" nor "iam" in "diameter".
+    /// The kind with most keywords in the text. A keyword counts at the start of a word, one of up to three characters only as a whole
+    /// word, so that "lag" is not found in "flag" nor "iam" in "diameter".
     /// </summary>
     public static IssueType Classify(string text)
     {

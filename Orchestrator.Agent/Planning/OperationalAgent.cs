@@ -3,7 +3,10 @@ using Orchestrator.Agent.Telemetry;
 
 namespace Orchestrator.Agent.Planning;
 
-/// <summary>Plain questions about resources: what telemetry projects there are is answered from Phoenix.Service, everything else needs an adapter that is not there.</summary>
+/// <summary>
+/// Plain questions about resources: what telemetry projects there are is answered from Phoenix.Service, everything else needs an adapter
+/// that is not there.
+/// </summary>
 internal sealed class OperationalAgent(PhoenixClient phoenix)
 {
     public const string Name = "gcloud_infrastructure_specialist";
@@ -16,7 +19,8 @@ internal sealed class OperationalAgent(PhoenixClient phoenix)
         var projects = IssueTaxonomy.HasWord(run.Job.Request.Text, "project", "projects") && IssueTaxonomy.HasWord(
             run.Job.Request.Text, "list", "show", "get")
             ? await run.CallToolAsync(
-                "list_projects", "Lists the telemetry projects of Phoenix.Service.", "{}", Name, phoenix.ProjectsAsync, names => string.Join(", ", names))
+                "list_projects", "Lists the telemetry projects of Phoenix.Service.", "{}", Name, phoenix.ProjectsAsync,
+                names => string.Join(", ", names))
             : null;
         var response = projects is null
             ? $"There is no adapter for {Name}: this orchestrator reads telemetry and changes nothing."

@@ -3,8 +3,8 @@ using System.Text.Json;
 namespace Orchestrator.Agent.Planning;
 
 /// <summary>
-/// Brings a model's plan into the one form: an object with steps, a bare list of steps, or a list around such an object; older field names are understood.
-/// Anything else, or a step for an unknown or unavailable lead, is no plan (the caller falls back).
+/// Brings a model's plan into the one form: an object with steps, a bare list of steps, or a list around such an object; older field names
+/// are understood. Anything else, or a step for an unknown or unavailable lead, is no plan (the caller falls back).
 /// </summary>
 internal static class PlanNormalizer
 {
@@ -66,5 +66,6 @@ internal static class PlanNormalizer
     }
 
     private static string? Text(JsonElement element, string name) =>
-        element.ValueKind == JsonValueKind.Object && element.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
+        element.ValueKind == JsonValueKind.Object && element.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String
+            ? value.GetString() : null;
 }

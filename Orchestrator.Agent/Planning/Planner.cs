@@ -6,14 +6,16 @@ using Orchestrator.Agent.Telemetry;
 namespace Orchestrator.Agent.Planning;
 
 /// <summary>
-/// From the request to a plan: classify by keywords, let the model plan where there is one, else plan by the rules of the kind. The model sees the
-/// request only, no telemetry, so nothing recorded can shape the plan.
+/// From the request to a plan: classify by keywords, let the model plan where there is one, else plan by the rules of the kind. The
+/// model sees the request only, no telemetry, so nothing recorded can shape the plan.
 /// </summary>
 internal sealed class Planner(Model model)
 {
     private const string Task =
-        "Plan the investigation of the user's problem as JSON: {\"plan_id\": text, \"reasoning\": text, \"steps\": [{\"step_id\": number, \"assigned_lead\": " +
-        "\"sre\" | \"investigator\" | \"architect\", \"task\": text, \"ui_label\": text of at most 30 characters, \"expected_output\": text}]}. " +
+        "Plan the investigation of the user's problem as JSON: {\"plan_id\": text, \"reasoning\": text, \"steps\": [{\"step_id\": " +
+        "number, \"assigned_lead\": " +
+        "\"sre\" | \"investigator\" | \"architect\", \"task\": text, \"ui_label\": text of at most 30 characters, " +
+        "\"expected_output\": text}]}. " +
         "Order: evidence (sre), code (investigator), synthesis (architect). Answer with the JSON alone.";
 
     public async Task<Plan> PlanAsync(InvestigationRun run)

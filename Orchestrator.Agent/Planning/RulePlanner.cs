@@ -11,7 +11,8 @@ internal static class RulePlanner
         new(
             1, "sre", Strategy(type), "Investigating Logs & Metrics", "Error signature, onset, ranked hypotheses with evidence", null,
             type.LogFilters),
-        new(2, "investigator", "Map log statements, stack traces and operations of the blamed service to code; find the last change.", "Analyzing Code",
+        new(2, "investigator", "Map log statements, stack traces and operations of the blamed service to code; find the last change.",
+            "Analyzing Code",
             "File, line and defect type, or the region of code", "The cause is not in code"),
         new(3, "architect", "Write the root-cause analysis; every claim cites a record.", "Generating RCA", "RCA in JSON and Markdown"),
     ]);

@@ -14,8 +14,8 @@ internal sealed record Verification(IReadOnlySet<string> Verified, IReadOnlyList
 }
 
 /// <summary>
-/// Holds every claim against the stored record: the id must exist in the project, the number must be the record's, the quote must stand in it. Neither
-/// the engine nor a model is believed without it.
+/// Holds every claim against the stored record: the id must exist in the project, the number must be the record's, the quote must stand in
+/// it. Neither the engine nor a model is believed without it.
 /// </summary>
 internal sealed class EvidenceVerifier(PhoenixClient phoenix)
 {
@@ -23,7 +23,10 @@ internal sealed class EvidenceVerifier(PhoenixClient phoenix)
     private const double RelativeTolerance = 0.005;
     private const double AbsoluteTolerance = 0.01;
 
-    /// <summary>Checks each distinct claim. References of projects are looked up where they were found: <paramref name="projects"/>, first match wins.</summary>
+    /// <summary>
+    /// Checks each distinct claim. References of projects are looked up where they were found: <paramref name="projects"/>, first match
+    /// wins.
+    /// </summary>
     public async Task<Verification> VerifyAsync(
         IReadOnlyList<string> projects, IEnumerable<EvidenceRef> evidence, CancellationToken cancellationToken)
     {

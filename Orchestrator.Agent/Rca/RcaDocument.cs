@@ -22,7 +22,8 @@ internal sealed record ExecutiveSummary(string SummaryText);
 
 /// <param name="LatencyImpactMs">Increase of the 99th percentile of request time against the baseline, in ms.</param>
 internal sealed record ImpactAnalysis(
-    IReadOnlyList<string> ServicesAffected, double ErrorRatePeakPercentage, double LatencyImpactMs, IReadOnlyList<string> CloudResourcesAffected,
+    IReadOnlyList<string> ServicesAffected, double ErrorRatePeakPercentage, double LatencyImpactMs,
+    IReadOnlyList<string> CloudResourcesAffected,
     int UserImpactFailedRequestsCount);
 
 internal sealed record Timeline(IReadOnlyList<TimelineEvent> TimelineEvents);
@@ -44,7 +45,8 @@ internal sealed record PermanentActions(
 internal sealed record ConfidenceReasoning(int ConfidenceScorePercentage, IReadOnlyList<string> UnknownsAssumptions);
 
 /// <summary>What would put it right and how to see that it helped.</summary>
-/// <param name="RemediationCommand">A command of the allow-list, which runs only after its approval; empty where none can be proposed.</param>
+/// <param name="RemediationCommand">A command of the allow-list, which runs only after its approval; empty where none can be
+/// proposed.</param>
 internal sealed record RemediationSpec(
     string? TargetUrl, string? ReproductionScenario, string? RemediationCommand, string? ValidationQuery, string? ValidationThreshold)
 {

@@ -20,7 +20,8 @@ internal static class RcaMarkdown
             ("Severity", document.Metadata.Severity),
             (
                 "Blast radius",
-                string.Create(CultureInfo.InvariantCulture, $"{impact.UserImpactFailedRequestsCount} failed requests, {impact.ErrorRatePeakPercentage:0.##} %")),
+                string.Create(CultureInfo.InvariantCulture,
+                    $"{impact.UserImpactFailedRequestsCount} failed requests, {impact.ErrorRatePeakPercentage:0.##} %")),
             ("Detection", document.Metadata.DetectionSource),
             ("Resolution", document.Metadata.Status),
             ("Affected services", impact.ServicesAffected.Count == 0 ? "none" : string.Join(", ", impact.ServicesAffected)),
@@ -65,7 +66,8 @@ internal static class RcaMarkdown
         text.AppendLine(CultureInfo.InvariantCulture, $"- Evidence quality: {sre:0.00} (triage)")
             .AppendLine(
                 CultureInfo.InvariantCulture,
-                $"- Root-cause certainty: {(document.RootCauses.Count > 0 ? document.RootCauses[0].Confidence : 0):0.00} (engine, calibrated)")
+                $"- Root-cause certainty: {(document.RootCauses.Count > 0 ? document.RootCauses[0].Confidence : 0):0.00} (engine, " +
+                $"calibrated)")
             .AppendLine(
                 CultureInfo.InvariantCulture,
                 $"- Fix completeness: {code?.Confidence ?? 0:0.00} (code analysis: {code?.Status ?? "not run"})")
@@ -78,7 +80,8 @@ internal static class RcaMarkdown
     {
         if (document.RemediationSpec.RemediationCommand is { Length: > 0 } command)
         {
-            text.AppendLine("This command of the allow-list undoes the change. It runs only after its approval:").AppendLine().AppendLine(Code(command));
+            text.AppendLine("This command of the allow-list undoes the change. It runs only after its approval:").AppendLine()
+                .AppendLine(Code(command));
             return;
         }
 
@@ -101,7 +104,8 @@ internal static class RcaMarkdown
         {
             var cause = document.RootCauses[i];
             text.AppendLine(CultureInfo.InvariantCulture,
-                $"{i + 1}. **{Escape(cause.Service)}**: {Escape(cause.FaultType)} ({Escape(cause.Location.Kind)}: {Escape(cause.Location.Detail)}), confidence {cause.Confidence:0.00}");
+                $"{i + 1}. **{Escape(cause.Service)}**: {Escape(cause.FaultType)} ({Escape(cause.Location.Kind)}: " +
+                $"{Escape(cause.Location.Detail)}), confidence {cause.Confidence:0.00}");
             foreach (var evidence in cause.Evidence)
             {
                 text.AppendLine(CultureInfo.InvariantCulture, $"   - {Escape(evidence.Claim)} [{Reference(evidence)}]");

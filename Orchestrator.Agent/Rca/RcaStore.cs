@@ -8,8 +8,8 @@ using Npgsql;
 namespace Orchestrator.Agent.Rca;
 
 /// <summary>
-/// Keeps RCA documents in PostgreSQL under <c>{session}/{yyyyMMdd-HHmmss}/{name}</c> and hands out links that are good for a while. The key that signs them
-/// is made once and shared by all replicas through the database.
+/// Keeps RCA documents in PostgreSQL under <c>{session}/{yyyyMMdd-HHmmss}/{name}</c> and hands out links that are good for a while. The key
+/// that signs them is made once and shared by all replicas through the database.
 /// </summary>
 internal sealed partial class RcaStore(NpgsqlDataSource database, IOptions<MatsOptions> options, PublicAddress address, TimeProvider time)
 {
@@ -17,10 +17,11 @@ internal sealed partial class RcaStore(NpgsqlDataSource database, IOptions<MatsO
     private byte[]? _key;
 
     /// <summary>
-    /// Stores both forms of a job's RCA in a folder of the session and of this second, or the next one that is free; answers the folder. A job has one RCA: a
-    /// second call answers the folder of the first.
+    /// Stores both forms of a job's RCA in a folder of the session and of this second, or the next one that is free; answers the folder. A
+    /// job has one RCA: a second call answers the folder of the first.
     /// </summary>
-    public Task<string> PutAsync(Guid jobId, string sessionId, string json, string markdown, CancellationToken cancellationToken) => StoreAsync(
+    public Task<string> PutAsync(Guid jobId, string sessionId, string json, string markdown, CancellationToken cancellationToken) =>
+        StoreAsync(
         jobId, sessionId, [("rca.json", "application/json", json), ("rca.md", "text/markdown", markdown)], cancellationToken);
 
     /// <summary>Stores the report of a job's remediation, once; answers its path.</summary>

@@ -12,8 +12,8 @@ namespace Orchestrator.Agent.Telemetry;
 internal sealed record OpenSpan(string SpanId, string? ParentId, string Name, string Kind, DateTimeOffset StartedAt);
 
 /// <summary>
-/// Closes the spans that a killed process left open, so that the children it had sent keep their parents. They go to Phoenix.Service's OTLP/HTTP route, which
-/// ignores a span it has already: one that had been sent after all stays as it was sent.
+/// Closes the spans that a killed process left open, so that the children it had sent keep their parents. They go to Phoenix.Service's
+/// OTLP/HTTP route, which ignores a span it has already: one that had been sent after all stays as it was sent.
 /// </summary>
 internal sealed class AbandonedSpans(PhoenixClient phoenix, IOptions<MatsOptions> options, IConfiguration configuration)
 {
@@ -49,7 +49,8 @@ internal sealed class AbandonedSpans(PhoenixClient phoenix, IOptions<MatsOptions
             {
                 ["resource"] = new JsonObject
                 {
-                    ["attributes"] = Attributes(("service.name", MatsTracing.SourceName), ("openinference.project.name", options.Value.OwnProject)),
+                    ["attributes"] = Attributes(("service.name", MatsTracing.SourceName),
+                        ("openinference.project.name", options.Value.OwnProject)),
                 },
                 ["scopeSpans"] = new JsonArray(new JsonObject
                 {
@@ -58,7 +59,8 @@ internal sealed class AbandonedSpans(PhoenixClient phoenix, IOptions<MatsOptions
                 }),
             }),
         };
-        return new(Encoding.UTF8.GetBytes(body.ToJsonString())) { Headers = { ContentType = new MediaTypeHeaderValue("application/json") } };
+        return new(Encoding.UTF8.GetBytes(body.ToJsonString())) { Headers =
+            { ContentType = new MediaTypeHeaderValue("application/json") } };
     }
 
     private static JsonObject Closed(InvestigationRun run, OpenSpan span)

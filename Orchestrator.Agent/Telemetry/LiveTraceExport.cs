@@ -3,7 +3,9 @@ using OpenTelemetry.Trace;
 
 namespace Orchestrator.Agent.Telemetry;
 
-/// <summary>Puts <see cref="LiveTraces"/> in front of the shared OTLP exporter, with the same standard <c>OTEL_EXPORTER_OTLP_*</c> settings.</summary>
+/// <summary>
+/// Puts <see cref="LiveTraces"/> in front of the shared OTLP exporter, with the same standard <c>OTEL_EXPORTER_OTLP_*</c> settings.
+/// </summary>
 internal static class LiveTraceExport
 {
     public static void AddLiveTraces(this WebApplicationBuilder builder)
@@ -17,8 +19,8 @@ internal static class LiveTraceExport
         builder.Services.AddSingleton(services => new SpanExport(
             new OtlpTraceExporter(Options(configuration)), TimeProvider.System, services.GetRequiredService<ILogger<SpanExport>>()));
 
-        // The export is registered with the provider as well, which gives it its resource; it must not be a child of the processor before it: the SDK
-        // adds later processors to a composite one.
+        // The export is registered with the provider as well, which gives it its resource; it must not be a child of the processor before
+        // it: the SDK adds later processors to a composite one.
         builder.Services.ConfigureOpenTelemetryTracerProvider((services, tracing) =>
         {
             var export = services.GetRequiredService<SpanExport>();
@@ -38,7 +40,8 @@ internal static class LiveTraceExport
         options.Endpoint = configuration["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"] is { Length: > 0 } traces
             ? new Uri(traces)
             : new Uri(configuration["OTEL_EXPORTER_OTLP_ENDPOINT"]!.TrimEnd('/') + (http ? "/v1/traces" : ""));
-        options.Headers = configuration["OTEL_EXPORTER_OTLP_TRACES_HEADERS"] ?? configuration["OTEL_EXPORTER_OTLP_HEADERS"] ?? options.Headers;
+        options.Headers = configuration["OTEL_EXPORTER_OTLP_TRACES_HEADERS"] ?? configuration["OTEL_EXPORTER_OTLP_HEADERS"]
+            ?? options.Headers;
         return options;
     }
 }

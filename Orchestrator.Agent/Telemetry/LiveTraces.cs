@@ -5,9 +5,9 @@ using OpenTelemetry;
 namespace Orchestrator.Agent.Telemetry;
 
 /// <summary>
-/// Hands each span out as soon as nothing above it can be lost: when every ancestor in this process has ended, or is on record in the database
-/// (<see cref="MatsTracing.SetOnRecord"/>). A process that is killed then leaves no span whose parent nobody can send: what was on record is closed by the
-/// run that takes the job up (<see cref="AbandonedSpans"/>).
+/// Hands each span out as soon as nothing above it can be lost: when every ancestor in this process has ended, or is on record in the
+/// database (<see cref="MatsTracing.SetOnRecord"/>). A process that is killed then leaves no span whose parent nobody can send: what was on
+/// record is closed by the run that takes the job up (<see cref="AbandonedSpans"/>).
 /// </summary>
 /// <remarks>Stands before every exporter and takes all spans from those behind it, so each is exported once.</remarks>
 internal sealed class LiveTraces(SpanExport export) : BaseProcessor<Activity>

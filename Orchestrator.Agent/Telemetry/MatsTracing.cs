@@ -3,8 +3,8 @@ using System.Diagnostics;
 namespace Orchestrator.Agent.Telemetry;
 
 /// <summary>
-/// The orchestrator's own spans: OpenInference kinds and attribute names, one trace per investigation (reference/mats.md §15). Phoenix.Service shows them in
-/// the project <c>finoptiagents-MATS</c>.
+/// The orchestrator's own spans: OpenInference kinds and attribute names, one trace per investigation (reference/mats.md §15).
+/// Phoenix.Service shows them in the project <c>finoptiagents-MATS</c>.
 /// </summary>
 internal static class MatsTracing
 {
@@ -37,8 +37,8 @@ internal static class MatsTracing
     }
 
     /// <summary>
-    /// Starts the root span of an investigation in its own trace: under the caller's span when one was named, else at the top. Always recorded, and the
-    /// same trace id again when a job goes on after a pause or a restart.
+    /// Starts the root span of an investigation in its own trace: under the caller's span when one was named, else at the top. Always
+    /// recorded, and the same trace id again when a job goes on after a pause or a restart.
     /// </summary>
     public static Activity? StartRoot(string name, string traceId, string? parentSpanId)
     {
@@ -96,7 +96,8 @@ internal static class MatsTracing
         span?.AddException(exception);
         span?.SetStatus(ActivityStatusCode.Error, exception.Message);
         Output(
-            span, System.Text.Json.JsonSerializer.Serialize(new ErrorOutput(exception.Message, exception.GetType().Name), SpanJson.Default.ErrorOutput));
+            span, System.Text.Json.JsonSerializer.Serialize(new ErrorOutput(exception.Message, exception.GetType().Name),
+                SpanJson.Default.ErrorOutput));
     }
 
     private static string Cut(string value) => value.Length <= MaxValueChars ? value : value[..MaxValueChars] + "…";
@@ -104,6 +105,7 @@ internal static class MatsTracing
 
 internal sealed record ErrorOutput(string Error, string Type);
 
-[System.Text.Json.Serialization.JsonSourceGenerationOptions(PropertyNamingPolicy = System.Text.Json.Serialization.JsonKnownNamingPolicy.SnakeCaseLower)]
+[System.Text.Json.Serialization.JsonSourceGenerationOptions(PropertyNamingPolicy =
+    System.Text.Json.Serialization.JsonKnownNamingPolicy.SnakeCaseLower)]
 [System.Text.Json.Serialization.JsonSerializable(typeof(ErrorOutput))]
 internal sealed partial class SpanJson : System.Text.Json.Serialization.JsonSerializerContext;

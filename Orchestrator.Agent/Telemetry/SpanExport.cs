@@ -5,8 +5,8 @@ using OpenTelemetry;
 namespace Orchestrator.Agent.Telemetry;
 
 /// <summary>
-/// Sends ended spans within half a second, and again while the receiver is away: an outage of Phoenix.Service must not tear holes into the trace of the
-/// investigation that waits for it. Knows of each span whether it was stored.
+/// Sends ended spans within half a second, and again while the receiver is away: an outage of Phoenix.Service must not tear holes into the
+/// trace of the investigation that waits for it. Knows of each span whether it was stored.
 /// </summary>
 internal sealed partial class SpanExport : BaseExportProcessor<Activity>
 {
@@ -43,7 +43,9 @@ internal sealed partial class SpanExport : BaseExportProcessor<Activity>
         }
     }
 
-    /// <summary>True once everything queued before is stored; false when it is not within <paramref name="limit"/>, or was given up.</summary>
+    /// <summary>
+    /// True once everything queued before is stored; false when it is not within <paramref name="limit"/>, or was given up.
+    /// </summary>
     public async Task<bool> FlushAsync(TimeSpan limit, CancellationToken cancellationToken)
     {
         var flushed = new TaskCompletionSource<bool>(TaskCreationOptions.RunContinuationsAsynchronously);

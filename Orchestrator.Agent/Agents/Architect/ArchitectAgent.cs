@@ -7,8 +7,8 @@ using Orchestrator.Agent.Telemetry;
 namespace Orchestrator.Agent.Agents.Architect;
 
 /// <summary>
-/// Synthesis: lets the verifier hold every claim against the stored records, drops what does not hold, and writes the RCA from the rest. A model may reword
-/// the summary; the causes, their order and the evidence are what the verifier left.
+/// Synthesis: lets the verifier hold every claim against the stored records, drops what does not hold, and writes the RCA from the rest. A
+/// model may reword the summary; the causes, their order and the evidence are what the verifier left.
 /// </summary>
 internal sealed class ArchitectAgent(EvidenceVerifier verifier, Llm.SummaryWriter writer, IOptions<RemediationOptions> remediation)
 {
@@ -32,7 +32,8 @@ internal sealed class ArchitectAgent(EvidenceVerifier verifier, Llm.SummaryWrite
         }
 
         var report = new ArchitectReport(
-            run.State.Blockers.Count == 0 ? "SUCCESS" : "PARTIAL", Confidence.Overall(run.State), document, RcaMarkdown.Write(document, run.State), severity,
+            run.State.Blockers.Count == 0 ? "SUCCESS" : "PARTIAL", Confidence.Overall(run.State), document,
+            RcaMarkdown.Write(document, run.State), severity,
             [.. run.State.Limitations], RcaWriter.Recommendations(run.State, causes));
         MatsTracing.Output(span, document.ExecutiveSummary.SummaryText, "text/plain");
         return new(report, unresolved);
@@ -52,7 +53,8 @@ internal sealed class ArchitectAgent(EvidenceVerifier verifier, Llm.SummaryWrite
         try
         {
             verification = await run.CallToolAsync(
-                "resolve_records", "Looks up every cited record in Phoenix.Service and compares it with its claim.", $"{{\"claims\":{claims.Count}}}", Name,
+                "resolve_records", "Looks up every cited record in Phoenix.Service and compares it with its claim.",
+                $"{{\"claims\":{claims.Count}}}", Name,
                 stop => verifier.VerifyAsync(Projects(run.State), claims, stop),
                 result => $"{result.Verified.Count} claims hold, {result.Dropped.Count} do not");
         }
@@ -102,7 +104,9 @@ internal static class Confidence
     /// <summary>A triage above this stands even when the code analysis failed.</summary>
     public const double SreAlone = 0.7;
 
-    /// <summary>The mean of the scores that were really produced; a skipped Investigator and the Architect are not averaged. 0 without any.</summary>
+    /// <summary>
+    /// The mean of the scores that were really produced; a skipped Investigator and the Architect are not averaged. 0 without any.
+    /// </summary>
     public static double Overall(InvestigationState state)
     {
         var scores = new List<double>();

@@ -11,7 +11,8 @@ internal static class RcaWriter
     private const int MostTraces = 10;
 
     public static RcaDocument Write(
-        InvestigationState state, JobRecord job, IReadOnlyList<RankedCause> causes, string severity, RemediationSpec remediation, DateTimeOffset now)
+        InvestigationState state, JobRecord job, IReadOnlyList<RankedCause> causes, string severity, RemediationSpec remediation,
+        DateTimeOffset now)
     {
         var sre = state.SreFindings;
         var radius = sre?.Evidence.BlastRadius;
@@ -26,7 +27,8 @@ internal static class RcaWriter
                 "Pending Human Review", severity),
             new(Summary(state, cause, healthy)),
             new(radius?.Services ?? [], radius?.ErrorRatePercent ?? 0, radius?.LatencyIncreaseMs ?? 0,
-                cause is null || cause.Location.Kind == "code" ? [] : [$"{cause.Service}: {cause.Location.Detail}"], radius?.FailedRequests ?? 0),
+                cause is null || cause.Location.Kind == "code" ? [] : [$"{cause.Service}: {cause.Location.Detail}"],
+                radius?.FailedRequests ?? 0),
             new(Timeline(state, job, cause, now)),
             Whys(state, cause, healthy),
             new(sre?.Evidence.RawLogSamples ?? [],
@@ -62,14 +64,18 @@ internal static class RcaWriter
 
         if (cause is null)
         {
-            var reason = state.Blockers.Count > 0 ? state.Blockers[0] : sre?.Verdict == "no_data" ? $"no telemetry was found in {state.Window?.ToString() ?? "any project"}" : "the telemetry of the window does not point at a cause";
+            var reason = state.Blockers.Count > 0 ? state.Blockers[0] : sre?.Verdict == "no_data"
+                ? $"no telemetry was found in {state.Window?.ToString() ?? "any project"}"
+                : "the telemetry of the window does not point at a cause";
             return $"No cause could be proven. The investigation ended inconclusive: {reason}.";
         }
 
         var radius = sre?.Evidence.BlastRadius;
-        var text = $"Requests that pass through {cause.Service} failed or slowed down. The most likely trigger is {Words(cause.FaultType)} " +
+        var text = $"Requests that pass through {cause.Service} failed or slowed down. The most likely trigger is " +
+            $"{Words(cause.FaultType)} " +
             $"({cause.Location.Kind}: {cause.Location.Detail}), first seen at {sre?.IncidentTimestamp ?? "an unknown time"}. " +
-            (radius is { Requests: > 0 } ? FormattableString.Invariant($"{radius.FailedRequests} of {radius.Requests} requests failed ({radius.ErrorRatePercent:0.##} %). ") : "") +
+            (radius is { Requests: > 0 } ? FormattableString.Invariant(
+                $"{radius.FailedRequests} of {radius.Requests} requests failed ({radius.ErrorRatePercent:0.##} %). ") : "") +
             $"To resolve: {Hotfix(cause)}";
         var words = text.Split(' ');
         return words.Length < MostSummaryWords ? text : string.Join(' ', words.Take(MostSummaryWords - 1)) + "…";
@@ -84,10 +90,12 @@ internal static class RcaWriter
         }
 
         events.AddRange(
-            (state.SreFindings?.Evidence.CorrelatedEvents ?? []).Select(change => new TimelineEvent(change.Split(' ')[0], change, "change event")));
+            (state.SreFindings?.Evidence.CorrelatedEvents ?? [])
+                .Select(change => new TimelineEvent(change.Split(' ')[0], change, "change event")));
         events.Add(new(Iso(job.CreatedAt), "Detection: a user reported the problem", "user"));
         events.AddRange(
-            state.Workflow.PhaseTransitions.Select(step => new TimelineEvent(Iso(step.Timestamp), $"{step.ToPhase.Wire()}: {step.Reason}", "mats-orchestrator")));
+            state.Workflow.PhaseTransitions.Select(step =>
+                new TimelineEvent(Iso(step.Timestamp), $"{step.ToPhase.Wire()}: {step.Reason}", "mats-orchestrator")));
         if (cause is not null)
         {
             events.Add(
@@ -114,10 +122,12 @@ internal static class RcaWriter
             cause.Location.Kind switch
             {
                 "code" => "No test or review caught the failing path before it was released.",
-                "configuration" or "deployment" or "access" or "scaling" => "The change reached production without a check that would have refused it.",
+                "configuration" or "deployment" or "access" or "scaling" =>
+                    "The change reached production without a check that would have refused it.",
                 _ => "No limit or alert on the resource acted before users were hit.",
             },
-            $"{cause.Service}: {Words(cause.FaultType)} ({cause.Location.Kind}, {cause.Location.Detail}), which the process let reach users.");
+            $"{cause.Service}: {Words(cause.FaultType)} ({cause.Location.Kind}, {cause.Location.Detail}), which the process let reach " +
+            $"users.");
     }
 
     private static PermanentActions Actions(InvestigationState state, RankedCause? cause)
@@ -126,16 +136,19 @@ internal static class RcaWriter
         {
             return new(
                 [], [],
-                state.SreFindings?.Verdict == "healthy" ? [] : ["Export traces, logs and metrics of every service on the way of a request."]);
+                state.SreFindings?.Verdict == "healthy"
+                    ? [] : ["Export traces, logs and metrics of every service on the way of a request."]);
         }
 
         var isCode = cause.Location.Kind == "code";
         var race = state.InvestigatorFindings?.RootCause?.DefectType == "race_condition";
         return new(
             isCode ? [] : [$"Manage {cause.Location.Detail} of {cause.Service} as code, checked before it is applied."],
-            isCode ? [state.InvestigatorFindings?.SuggestedFix ?? $"Correct {cause.Location.Detail}.", .. race ? ["Analyse thread safety and add a load test."] : Array.Empty<string>()]
+            isCode ? [state.InvestigatorFindings?.SuggestedFix ?? $"Correct {cause.Location.Detail}.", .. race
+                ? ["Analyse thread safety and add a load test."] : Array.Empty<string>()]
                 : [$"Let callers of {cause.Service} degrade when it fails."],
-            [$"Alert on {(cause.Evidence.FirstOrDefault(e => e.Metric is not null)?.Metric ?? "the error rate and p99 latency")} of {cause.Service}."]);
+            [$"Alert on {(cause.Evidence.FirstOrDefault(e => e.Metric is not null)?.Metric ?? "the error rate and p99 latency")} of " +
+                $"{cause.Service}."]);
     }
 
     private static List<string> Unknowns(InvestigationState state, int score)

@@ -23,12 +23,14 @@ internal sealed partial record CodeRegions(IReadOnlyList<CodePlace> Places, bool
     {
         var frames = sre.StackTrace is { } trace ? Frames(trace).ToList() : [];
         var looksLikeTrace = sre.StackTrace is { } text
-            && (text.Contains("\tat ", StringComparison.Ordinal) || text.Contains("   at ", StringComparison.Ordinal) || text.Contains("Traceback", StringComparison.Ordinal)
+            && (text.Contains("\tat ", StringComparison.Ordinal) || text.Contains("   at ", StringComparison.Ordinal)
+                || text.Contains("Traceback", StringComparison.Ordinal)
                 || text.Contains("goroutine ", StringComparison.Ordinal));
         var statements = sre.Hypotheses.Take(1).SelectMany(cause => Statements(cause.Location.Detail));
         var messages = sre.Evidence.RawLogSamples.SelectMany(Statements)
             .Concat(
-                sre.Evidence.RawLogSamples.Select(sample => new CodePlace(null, 0, null, Literal(sample))).Where(place => place.Text is not null));
+                sre.Evidence.RawLogSamples.Select(sample => new CodePlace(null, 0, null, Literal(sample)))
+                    .Where(place => place.Text is not null));
         var operations = sre.Hypotheses.Take(1).SelectMany(cause => cause.Evidence).Where(e => e.Kind == "span" && e.Quote is not null)
             .Select(e => new CodePlace(null, 0, e.Quote, null));
         return new(
@@ -77,20 +79,25 @@ internal sealed partial record CodeRegions(IReadOnlyList<CodePlace> Places, bool
     /// <summary>The longest run of words without a number or an id: what the log statement's own text most likely is.</summary>
     private static string? Literal(string message)
     {
-        var longest = Variable().Split(message.Split('\n', 2)[0]).Select(part => part.Trim(' ', ':', ',', '[', ']', '(', ')', '"', '\'')).MaxBy(part => part.Length);
+        var longest = Variable().Split(message.Split('\n', 2)[0]).Select(part => part.Trim(' ', ':', ',', '[', ']', '(', ')', '"', '\''))
+            .MaxBy(part => part.Length);
         return longest is { Length: >= 8 } ? longest : null;
     }
 
-    [GeneratedRegex(@"^\s*at (?<function>[^\r\n(]+\([^)\r\n]*\)) in (?<file>[^\r\n]+?):line (?<line>\d{1,7})", RegexOptions.Multiline | RegexOptions.ExplicitCapture, 1000)]
+    [GeneratedRegex(@"^\s*at (?<function>[^\r\n(]+\([^)\r\n]*\)) in (?<file>[^\r\n]+?):line (?<line>\d{1,7})",
+        RegexOptions.Multiline | RegexOptions.ExplicitCapture, 1000)]
     private static partial Regex DotNetFrame();
 
-    [GeneratedRegex(@"^\s*at (?<function>[\w.$<>]+)\((?<file>\w+\.(java|kt|scala|groovy)):(?<line>\d{1,7})\)", RegexOptions.Multiline | RegexOptions.ExplicitCapture, 1000)]
+    [GeneratedRegex(@"^\s*at (?<function>[\w.$<>]+)\((?<file>\w+\.(java|kt|scala|groovy)):(?<line>\d{1,7})\)",
+        RegexOptions.Multiline | RegexOptions.ExplicitCapture, 1000)]
     private static partial Regex JavaFrame();
 
-    [GeneratedRegex(@"File ""(?<file>[^""\r\n]+)"", line (?<line>\d{1,7})(, in (?<function>[^\r\n]+))?", RegexOptions.ExplicitCapture, 1000)]
+    [GeneratedRegex(@"File ""(?<file>[^""\r\n]+)"", line (?<line>\d{1,7})(, in (?<function>[^\r\n]+))?", RegexOptions.ExplicitCapture,
+        1000)]
     private static partial Regex PythonFrame();
 
-    [GeneratedRegex(@"^\s*at ((?<function>[^\r\n(]+) \()?(?<file>[^\r\n()\s]+\.(js|ts|mjs|cjs|jsx|tsx)):(?<line>\d{1,7}):\d+\)?", RegexOptions.Multiline | RegexOptions.ExplicitCapture, 1000)]
+    [GeneratedRegex(@"^\s*at ((?<function>[^\r\n(]+) \()?(?<file>[^\r\n()\s]+\.(js|ts|mjs|cjs|jsx|tsx)):(?<line>\d{1,7}):\d+\)?",
+        RegexOptions.Multiline | RegexOptions.ExplicitCapture, 1000)]
     private static partial Regex JavaScriptFrame();
 
     [GeneratedRegex(@"^\s+(?<file>[^\s]+\.go):(?<line>\d{1,7})", RegexOptions.Multiline | RegexOptions.ExplicitCapture, 1000)]

@@ -15,7 +15,9 @@ namespace Orchestrator.Agent.Agents.Investigator;
 /// <param name="Note">A limit of what is read, such as another version than the one in production.</param>
 internal sealed record OpenRepository(string Root, string? Commit, IReadOnlyList<string> Files, string? Fault, string? Note)
 {
-    /// <summary>The file that shares the longest end with a path of the telemetry, where its name at least is the same; null when none does.</summary>
+    /// <summary>
+    /// The file that shares the longest end with a path of the telemetry, where its name at least is the same; null when none does.
+    /// </summary>
     public string? BestFile(string path)
     {
         var wanted = path.Replace('\\', '/').Split('/', StringSplitOptions.RemoveEmptyEntries);
@@ -38,13 +40,14 @@ internal sealed record OpenRepository(string Root, string? Commit, IReadOnlyList
         }
 
         // A logger names its class, not its file: Class#42 is in Class.java, class.py or Class.cs.
-        return same > 0 ? same + 1 : Path.GetFileNameWithoutExtension(file[^1]).Equals(bare, StringComparison.OrdinalIgnoreCase) && !wanted[^1].Contains('.') ? 1 : 0;
+        return same > 0 ? same + 1 : Path.GetFileNameWithoutExtension(file[^1]).Equals(bare, StringComparison.OrdinalIgnoreCase)
+            && !wanted[^1].Contains('.') ? 1 : 0;
     }
 }
 
 /// <summary>
-/// Repositories by path or address: a local git work tree or bare repository, a .zip, .tar or .tar.gz, a plain folder, or an address that git can clone over
-/// https, ssh or file. Only argument vectors reach git; nothing of a repository is ever run.
+/// Repositories by path or address: a local git work tree or bare repository, a .zip, .tar or .tar.gz, a plain folder, or an address that
+/// git can clone over https, ssh or file. Only argument vectors reach git; nothing of a repository is ever run.
 /// </summary>
 internal sealed class CodeRepository(IOptions<MatsOptions> options)
 {
@@ -57,7 +60,8 @@ internal sealed class CodeRepository(IOptions<MatsOptions> options)
 
     /// <summary>An address without the user and password it may carry.</summary>
     public static string Redact(string repoUrl) =>
-        Uri.TryCreate(repoUrl, UriKind.Absolute, out var uri) && uri.UserInfo.Length > 0 ? new UriBuilder(uri) { UserName = "", Password = "" }.Uri.ToString() : repoUrl;
+        Uri.TryCreate(repoUrl, UriKind.Absolute, out var uri) && uri.UserInfo.Length > 0
+            ? new UriBuilder(uri) { UserName = "", Password = "" }.Uri.ToString() : repoUrl;
 
     /// <summary>Opens a repository at a version where it has that version, else at its default branch.</summary>
     public async Task<OpenRepository> OpenAsync(string repoUrl, string? version, CancellationToken cancellationToken)
@@ -77,7 +81,8 @@ internal sealed class CodeRepository(IOptions<MatsOptions> options)
                 return new(root.Path, null, files, null, "The code was given without its history: no last change is known.");
             }
 
-            var commit = version is { Length: >= 7 } && IsRevision(version) ? await RevisionAsync(root.Path, version, cancellationToken) : null;
+            var commit = version is { Length: >= 7 } && IsRevision(version)
+                ? await RevisionAsync(root.Path, version, cancellationToken) : null;
             var note = commit is null ? Jobs.ErrorCode.VersionShaNotFound.UserMessage : null;
             commit ??= await RevisionAsync(root.Path, "HEAD", cancellationToken);
             if (commit is null)
@@ -138,7 +143,8 @@ internal sealed class CodeRepository(IOptions<MatsOptions> options)
         static (string, int)? Hit(string line)
         {
             var parts = line.Split('\0');
-            return parts.Length >= 2 && int.TryParse(parts[1], CultureInfo.InvariantCulture, out var number) ? (parts[0][(parts[0].IndexOf(':') + 1)..], number) : null;
+            return parts.Length >= 2 && int.TryParse(parts[1], CultureInfo.InvariantCulture, out var number)
+                ? (parts[0][(parts[0].IndexOf(':') + 1)..], number) : null;
         }
     }
 
@@ -151,7 +157,8 @@ internal sealed class CodeRepository(IOptions<MatsOptions> options)
         }
 
         var blamed = await GitAsync(
-            opened.Root, ["blame", "--porcelain", "-L", string.Create(CultureInfo.InvariantCulture, $"{line},{line}"), opened.Commit, "--", file], cancellationToken);
+            opened.Root, ["blame", "--porcelain", "-L", string.Create(CultureInfo.InvariantCulture, $"{line},{line}"), opened.Commit, "--",
+                file], cancellationToken);
         if (blamed.ExitCode != 0)
         {
             return null;
@@ -215,7 +222,8 @@ internal sealed class CodeRepository(IOptions<MatsOptions> options)
         }
         else
         {
-            await using var content = archive.EndsWith("gz", StringComparison.OrdinalIgnoreCase) ? new GZipStream(file, CompressionMode.Decompress) : (Stream)file;
+            await using var content = archive.EndsWith("gz", StringComparison.OrdinalIgnoreCase)
+                ? new GZipStream(file, CompressionMode.Decompress) : (Stream)file;
             await TarFile.ExtractToDirectoryAsync(content, partial, overwriteFiles: true, cancellationToken);
         }
 
@@ -244,10 +252,14 @@ internal sealed class CodeRepository(IOptions<MatsOptions> options)
     private static async Task<(int ExitCode, string Output)> GitAsync(
         string folder, string[] arguments, CancellationToken cancellationToken)
     {
-        var start = new ProcessStartInfo("git") { WorkingDirectory = folder, RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false };
+        var start = new ProcessStartInfo("git")
+        {
+            WorkingDirectory = folder, RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false,
+        };
 
         // No hooks, no helpers, no prompts, no ext:: transports: the repository is data.
-        foreach (var argument in new[] { "-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false", "-c", "safe.directory=*" }.Concat(arguments))
+        string[] safety = ["-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false", "-c", "safe.directory=*"];
+        foreach (var argument in safety.Concat(arguments))
         {
             start.ArgumentList.Add(argument);
         }

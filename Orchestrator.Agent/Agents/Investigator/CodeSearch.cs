@@ -23,7 +23,8 @@ internal sealed class CodeSearch(CodeRepository repository)
     public async Task<CodeFindings> FindAsync(InvestigationRun run, string repoUrl, CodeRegions regions)
     {
         var opened = await run.CallToolAsync(
-            "open_repository", "Opens the repository that the request names.", $"{{\"repo_url\":{Json(CodeRepository.Redact(repoUrl))}}}", InvestigatorAgent.Name,
+            "open_repository", "Opens the repository that the request names.", $"{{\"repo_url\":{Json(CodeRepository.Redact(repoUrl))}}}",
+            InvestigatorAgent.Name,
             stop => repository.OpenAsync(repoUrl, run.State.SreFindings?.VersionSha, stop),
             result => result.Fault ?? $"{result.Files.Count} files{(result.Commit is null ? ", no history" : $" at {result.Commit}")}");
         if (opened.Fault is { } fault)
@@ -53,7 +54,8 @@ internal sealed class CodeSearch(CodeRepository repository)
                 searches++;
                 var hits = await run.CallToolAsync(
                     "search_code", "Searches the repository for a literal text.", $"{{\"query\":{Json(text)}}}", InvestigatorAgent.Name,
-                    stop => CodeRepository.SearchAsync(opened, text, stop), found => found.Count == 0 ? "No match" : string.Join(", ", found.Take(5).Select(hit => $"{hit.File}:{hit.Line}")));
+                    stop => CodeRepository.SearchAsync(opened, text, stop),
+                    found => found.Count == 0 ? "No match" : string.Join(", ", found.Take(5).Select(hit => $"{hit.File}:{hit.Line}")));
                 if (hits.Count > 0 && reads < MostFileReads)
                 {
                     reads++;
@@ -68,7 +70,8 @@ internal sealed class CodeSearch(CodeRepository repository)
         return new([.. matches.OrderByDescending(match => match.Exact)], null);
     }
 
-    private static Task<CodeMatch?> ReadAsync(InvestigationRun run, OpenRepository opened, string file, int line, string? function, bool exact) => run.CallToolAsync(
+    private static Task<CodeMatch?> ReadAsync(InvestigationRun run, OpenRepository opened, string file, int line, string? function,
+        bool exact) => run.CallToolAsync(
         "read_file", "Reads the lines around a place in code and who last changed it.",
         $"{{\"path\":{Json(file)},\"line\":{line.ToString(CultureInfo.InvariantCulture)}}}", InvestigatorAgent.Name,
         async stop =>
@@ -87,7 +90,8 @@ internal sealed class CodeSearch(CodeRepository repository)
         match => match is null ? $"{file} has fewer than {line} lines" : $"{match.File}:{match.Line}: {match.Snippet}");
 
     private static readonly System.Text.RegularExpressions.Regex s_functionLine = new(
-        @"^\s*((public|private|protected|internal|static|async|def|func|function|fn|export)\b.*\(|.*\)\s*\{\s*$)", System.Text.RegularExpressions.RegexOptions.ExplicitCapture,
+        @"^\s*((public|private|protected|internal|static|async|def|func|function|fn|export)\b.*\(|.*\)\s*\{\s*$)",
+        System.Text.RegularExpressions.RegexOptions.ExplicitCapture,
         TimeSpan.FromSeconds(1));
 
     private static string Json(string text) => $"\"{System.Text.Json.JsonEncodedText.Encode(text)}\"";

@@ -4,7 +4,8 @@ using Orchestrator.Agent.Telemetry;
 namespace Orchestrator.Agent.Agents.Investigator;
 
 /// <summary>
-/// Code analysis: from the blamed operation, its log statements and stack traces to the region of code; with a repository to file, line and last change.
+/// Code analysis: from the blamed operation, its log statements and stack traces to the region of code; with a repository to file, line and
+/// last change.
 /// </summary>
 internal sealed class InvestigatorAgent(CodeSearch code)
 {
@@ -29,7 +30,8 @@ internal sealed class InvestigatorAgent(CodeSearch code)
         }
 
         await run.ThinkAsync(
-            regions.Places.Count == 0 ? "The evidence names no place in code" : $"Places named by the evidence: {string.Join(", ", regions.Places.Take(5))}", Name);
+            regions.Places.Count == 0 ? "The evidence names no place in code" : $"Places named by the evidence: " +
+                $"{string.Join(", ", regions.Places.Take(5))}", Name);
         var found = run.State.RepoUrl is { Length: > 0 } repository ? await code.FindAsync(run, repository, regions) : null;
         var report = InvestigatorReportWriter.Write(sre, regions, found);
         MatsTracing.Output(span, System.Text.Json.JsonSerializer.Serialize(report, MatsJson.Default.InvestigatorReport));

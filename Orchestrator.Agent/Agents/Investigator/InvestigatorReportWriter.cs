@@ -24,21 +24,25 @@ internal static class InvestigatorReportWriter
         if (found is { Matches: [var match, ..] })
         {
             var exact = match.Exact;
-            var change = match.LastChange is { } last ? $"; last changed {last.Date} in {last.Commit[..Math.Min(10, last.Commit.Length)]} \"{last.Subject}\"" : "";
+            var change = match.LastChange is { } last
+                ? $"; last changed {last.Date} in {last.Commit[..Math.Min(10, last.Commit.Length)]} \"{last.Subject}\"" : "";
             var root = new CodeRootCause(
                 match.File, match.Line, match.Function ?? cause.Location.Detail, defect, match.Snippet,
                 $"{(exact ? "The evidence names this line" : "This line writes the log statement of the evidence")}{change}");
             return new(
-                "ROOT_CAUSE_FOUND", exact ? 0.9 : 0.75, root, chain, $"{cause.FaultType} at {match.File}:{match.Line.ToString(CultureInfo.InvariantCulture)}",
+                "ROOT_CAUSE_FOUND", exact ? 0.9 : 0.75, root, chain,
+                $"{cause.FaultType} at {match.File}:{match.Line.ToString(CultureInfo.InvariantCulture)}",
                 Fix(defect, match.File), [],
-                [.. found.Matches.Skip(1).Take(4).Select(other => $"Also named by the evidence: {other.File}:{other.Line.ToString(CultureInfo.InvariantCulture)}")]);
+                [.. found.Matches.Skip(1).Take(4)
+                    .Select(other => $"Also named by the evidence: {other.File}:{other.Line.ToString(CultureInfo.InvariantCulture)}")]);
         }
 
         var where = regions.Places.Count > 0 ? regions.Places[0].ToString() : cause.Location.Detail;
         return new(
             "HYPOTHESIS", regions.Places.Count > 0 ? 0.7 : 0.5, null, chain, $"{cause.FaultType} in {cause.Service} near {where}",
             Fix(defect, where), [],
-            found is null ? ["Give repo_url to map the evidence to file, line and last change."] : ["The repository holds none of the places that the evidence names."]);
+            found is null ? ["Give repo_url to map the evidence to file, line and last change."] : ["The repository holds none of the " +
+                "places that the evidence names."]);
     }
 
     /// <summary>The defect type that a fault type and an error text point at.</summary>

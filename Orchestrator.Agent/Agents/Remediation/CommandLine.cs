@@ -18,7 +18,10 @@ internal static class CommandLine
 {
     private const int MaxOutputChars = 4000;
 
-    /// <summary>The command as a vector of the allow-list; null when it is not on it. Shell syntax has no meaning here: it is an argument that matches no pattern.</summary>
+    /// <summary>
+    /// The command as a vector of the allow-list; null when it is not on it. Shell syntax has no meaning here: it is an argument that
+    /// matches no pattern.
+    /// </summary>
     public static PermittedCommand? Permit(string text, RemediationOptions options)
     {
         var words = Split(text);
@@ -81,7 +84,9 @@ internal static class CommandLine
         return quote == '\0' ? [.. words] : null;
     }
 
-    /// <summary>The line that <see cref="Split"/> takes apart into these words; null when there is none: a word that holds both quotes, or nothing.</summary>
+    /// <summary>
+    /// The line that <see cref="Split"/> takes apart into these words; null when there is none: a word that holds both quotes, or nothing.
+    /// </summary>
     public static string? Join(IReadOnlyList<string> words)
     {
         var quoted = words.Select(static word =>
@@ -96,7 +101,10 @@ internal static class CommandLine
     public static async Task<(int ExitCode, string Output)> RunAsync(
         IReadOnlyList<string> vector, TimeSpan timeout, CancellationToken cancellationToken)
     {
-        var start = new ProcessStartInfo(vector[0]) { RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false };
+        var start = new ProcessStartInfo(vector[0])
+        {
+            RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false,
+        };
         foreach (var argument in vector.Skip(1))
         {
             start.ArgumentList.Add(argument);
@@ -118,7 +126,8 @@ internal static class CommandLine
             {
                 process.Kill(entireProcessTree: true);
                 return (
-                    -1, string.Create(CultureInfo.InvariantCulture, $"stopped after {timeout.TotalSeconds:0} s or because the service stops"));
+                    -1, string.Create(CultureInfo.InvariantCulture,
+                        $"stopped after {timeout.TotalSeconds:0} s or because the service stops"));
             }
         }
         catch (System.ComponentModel.Win32Exception e)

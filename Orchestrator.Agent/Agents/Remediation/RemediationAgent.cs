@@ -21,7 +21,8 @@ namespace Orchestrator.Agent.Agents.Remediation;
 /// 5. DOCUMENT: a report and an audit entry, always.
 /// </remarks>
 internal sealed class RemediationAgent(
-    IOptions<RemediationOptions> options, Validation validation, RcaStore store, SessionStore sessions, NpgsqlDataSource database, IHttpClientFactory http)
+    IOptions<RemediationOptions> options, Validation validation, RcaStore store, SessionStore sessions, NpgsqlDataSource database,
+    IHttpClientFactory http)
 {
     public const string Name = "mats-remediation-agent";
 
@@ -31,7 +32,8 @@ internal sealed class RemediationAgent(
         using var span = MatsTracing.Start("delegate_remediation", MatsTracing.Agent, run.Job.SessionId, Name);
         MatsTracing.Tag(span, "agent.role", "remediation");
         MatsTracing.Input(span, run.Job.Request.Text, "text/plain");
-        var result = run.State.Remediation is { } proposed && run.Job.Reply is { } reply ? await AnswerAsync(run, proposed, reply) : await ProposeAsync(run);
+        var result = run.State.Remediation is { } proposed && run.Job.Reply is { } reply
+            ? await AnswerAsync(run, proposed, reply) : await ProposeAsync(run);
         MatsTracing.Output(span, result.Response ?? result.Status, "text/plain");
         return result;
     }
@@ -80,20 +82,24 @@ internal sealed class RemediationAgent(
         var need = $"{RemediationState.ApprovalNeed}{command.Hash} until {state.ExpiresAt:yyyy-MM-ddTHH:mm:ssZ}";
         return JobResults.Waiting(
             run.State, run.Job,
-            $"This command would run:\n\n    {string.Join(' ', command.Vector)}\n\nDry run: {state.DryRun}\n\nRollback: {(command.Rollback is null ? "none" : string.Join(' ', command.Rollback))}",
+            $"This command would run:\n\n    {string.Join(' ', command.Vector)}\n\nDry run: {state.DryRun}\n\nRollback: " +
+            $"{(command.Rollback is null ? "none" : string.Join(' ', command.Rollback))}",
             [new(1, "Approve the command with command_hash", need)]) with
         {
             Remediation = state, Orchestrator = new(Name),
         };
     }
 
-    /// <summary>From the user's answer to the report. A run that is taken up again goes on after the last phase it finished: no command runs twice.</summary>
+    /// <summary>
+    /// From the user's answer to the report. A run that is taken up again goes on after the last phase it finished: no command runs twice.
+    /// </summary>
     private async Task<JobResult> AnswerAsync(InvestigationRun run, RemediationState state, Reply reply)
     {
         if (state.Executing is { } interrupted)
         {
             return await DocumentAsync(
-                run, "FAILURE", $"The service stopped while the command of {interrupted} ran. Its outcome is unknown, and it is not run again.");
+                run, "FAILURE", $"The service stopped while the command of {interrupted} ran. Its outcome is unknown, and it is not " +
+                    $"run again.");
         }
 
         if (state.OutcomeOf("APPROVE") is null)
@@ -116,7 +122,8 @@ internal sealed class RemediationAgent(
         // 4. POST_VERIFY
         if (state.OutcomeOf("POST_VERIFY") is null)
         {
-            var (holds, text) = state.OutcomeOf("APPLY_FIX") == "SUCCESS" ? await MeasureAsync(run, state.Spec) : (false, "the command failed");
+            var (holds, text) = state.OutcomeOf("APPLY_FIX") == "SUCCESS"
+                ? await MeasureAsync(run, state.Spec) : (false, "the command failed");
             state = state.With("POST_VERIFY", holds == true ? "SUCCESS" : "FAILURE", text, run.Now);
             run.State.Remediation = state;
             await run.SaveAsync();
@@ -146,7 +153,8 @@ internal sealed class RemediationAgent(
     private static string? Refusal(RemediationState state, Reply reply) => reply switch
     {
         { Action: not "approve" } => "The command was not approved.",
-        { CommandHash: var hash } when !string.Equals(hash, state.CommandHash, StringComparison.Ordinal) => "The approval is not for this command: its command_hash differs.",
+        { CommandHash: var hash } when !string.Equals(hash, state.CommandHash, StringComparison.Ordinal) =>
+            "The approval is not for this command: its command_hash differs.",
         { Time: var time } when time > state.ExpiresAt => "The approval came too late.",
         _ => null,
     };
@@ -175,15 +183,18 @@ internal sealed class RemediationAgent(
             }
         }
 
-        if (spec.ValidationQuery is not { Length: > 0 } query || spec.ValidationThreshold is not { Length: > 0 } threshold || run.State.Project is not { } project)
+        if (spec.ValidationQuery is not { Length: > 0 } query || spec.ValidationThreshold is not { Length: > 0 } threshold
+            || run.State.Project is not { } project)
         {
             return (null, "nothing to measure by: validation query, threshold or project is missing");
         }
 
         var window = new TimeWindow(run.Now - options.Value.ValidationWindow, run.Now);
         var value = await run.CallToolAsync(
-            "validate", "Evaluates the validation query over the last minutes.", JsonSerializer.Serialize(new ValidationCall(query, threshold), RemediationJson.Default.ValidationCall), Name,
-            stop => validation.EvaluateAsync(project, query, window, stop), found => found is null ? "no value" : string.Create(CultureInfo.InvariantCulture, $"{query} = {found:0.####}"));
+            "validate", "Evaluates the validation query over the last minutes.",
+            JsonSerializer.Serialize(new ValidationCall(query, threshold), RemediationJson.Default.ValidationCall), Name,
+            stop => validation.EvaluateAsync(project, query, window, stop),
+            found => found is null ? "no value" : string.Create(CultureInfo.InvariantCulture, $"{query} = {found:0.####}"));
         return value is { } number
             ? (
                 Validation.Holds(number, threshold),
@@ -192,7 +203,8 @@ internal sealed class RemediationAgent(
     }
 
     private Task<bool> ProbeAsync(InvestigationRun run, string target) => run.CallToolAsync(
-        "probe", "Asks the target whether it answers.", JsonSerializer.Serialize(new ProbeCall(target), RemediationJson.Default.ProbeCall), Name,
+        "probe", "Asks the target whether it answers.", JsonSerializer.Serialize(new ProbeCall(target), RemediationJson.Default.ProbeCall),
+        Name,
         async stop =>
         {
             using var client = http.CreateClient("remediation-target");
@@ -212,15 +224,19 @@ internal sealed class RemediationAgent(
         ? (await ExecuteAsync(run, "dry_run", vector)).Output
         : $"would run {string.Join(' ', command.Vector)}";
 
-    private Task<(int ExitCode, string Output)> ExecuteAsync(InvestigationRun run, string tool, IReadOnlyList<string> vector) => run.CallToolAsync(
-        tool, "Runs a command of the allow-list without a shell.", JsonSerializer.Serialize(new CommandCall(vector), RemediationJson.Default.CommandCall), Name,
-        stop => CommandLine.RunAsync(vector, options.Value.CommandTimeout, stop), result => $"exit code {result.ExitCode}: {result.Output}");
+    private Task<(int ExitCode, string Output)> ExecuteAsync(InvestigationRun run, string tool, IReadOnlyList<string> vector) =>
+        run.CallToolAsync(
+            tool, "Runs a command of the allow-list without a shell.",
+            JsonSerializer.Serialize(new CommandCall(vector), RemediationJson.Default.CommandCall), Name,
+            stop => CommandLine.RunAsync(vector, options.Value.CommandTimeout, stop),
+            result => $"exit code {result.ExitCode}: {result.Output}");
 
     private async Task<JobResult> DocumentAsync(InvestigationRun run, string status, string response)
     {
         var state = run.State.Remediation!;
         var report = new StringBuilder(
-            $"# Remediation report\n\nStatus: {status}\n\n{response}\n\nCommand: `{string.Join(' ', state.Command)}`\n\nApproved by: {state.ApprovedBy ?? "nobody"}\n\n");
+            $"# Remediation report\n\nStatus: {status}\n\n{response}\n\nCommand: `{string.Join(' ', state.Command)}`\n\nApproved by: " +
+            $"{state.ApprovedBy ?? "nobody"}\n\n");
         foreach (var step in state.Steps)
         {
             report.AppendLine(
@@ -237,7 +253,8 @@ internal sealed class RemediationAgent(
         audit.Parameters.AddWithValue(state.ApprovedBy ?? run.Job.Reply?.UserEmail ?? run.Job.UserEmail);
         audit.Parameters.AddWithValue($"remediation {status}");
         audit.Parameters.Add(
-            new() { Value = JsonSerializer.Serialize(run.State.Remediation, RemediationJson.Default.RemediationState), NpgsqlDbType = NpgsqlDbType.Jsonb });
+            new() { Value = JsonSerializer.Serialize(run.State.Remediation, RemediationJson.Default.RemediationState),
+                NpgsqlDbType = NpgsqlDbType.Jsonb });
         await audit.ExecuteNonQueryAsync(run.Stop);
         return Ended(run, status, response);
     }
@@ -267,7 +284,8 @@ internal sealed record ProbeCall(string TargetUrl);
 
 internal sealed record CommandCall(IReadOnlyList<string> Vector);
 
-[System.Text.Json.Serialization.JsonSourceGenerationOptions(PropertyNamingPolicy = System.Text.Json.Serialization.JsonKnownNamingPolicy.SnakeCaseLower)]
+[System.Text.Json.Serialization.JsonSourceGenerationOptions(PropertyNamingPolicy =
+    System.Text.Json.Serialization.JsonKnownNamingPolicy.SnakeCaseLower)]
 [System.Text.Json.Serialization.JsonSerializable(typeof(ValidationCall))]
 [System.Text.Json.Serialization.JsonSerializable(typeof(ProbeCall))]
 [System.Text.Json.Serialization.JsonSerializable(typeof(CommandCall))]

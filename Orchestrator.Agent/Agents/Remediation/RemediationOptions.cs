@@ -33,11 +33,14 @@ internal sealed class AllowedCommand
     /// <summary>One regular expression for each argument, matched against the whole of it.</summary>
     public IList<string> Arguments { get; } = [];
 
-    /// <summary>Arguments of the same program that undo it; <c>{n}</c> stands for the n-th argument (from 0). Empty = it cannot be undone.</summary>
+    /// <summary>
+    /// Arguments of the same program that undo it; <c>{n}</c> stands for the n-th argument (from 0). Empty = it cannot be undone.
+    /// </summary>
     public IList<string> Rollback { get; } = [];
 
     /// <summary>
-    /// Arguments by which this command puts right what an RCA found, with <c>{service}</c>, and of the blamed change <c>{target}</c>, <c>{field}</c>,
+    /// Arguments by which this command puts right what an RCA found, with <c>{service}</c>, and of the blamed change <c>{target}</c>,
+    /// <c>{field}</c>,
     /// <c>{before}</c>, <c>{after}</c>; the result must match <see cref="Arguments"/>. Empty = no RCA proposes this command.
     /// </summary>
     public IList<string> Proposal { get; } = [];
@@ -45,7 +48,9 @@ internal sealed class AllowedCommand
     /// <summary>The fault types that <see cref="Proposal"/> puts right.</summary>
     public IList<string> FaultTypes { get; } = [];
 
-    /// <summary>Arguments of the same program that show what would change, without changing it; empty = the command line itself is shown.</summary>
+    /// <summary>
+    /// Arguments of the same program that show what would change, without changing it; empty = the command line itself is shown.
+    /// </summary>
     public IList<string> DryRun { get; } = [];
 }
 
@@ -66,7 +71,8 @@ internal sealed class ValidateRemediationOptions : IValidateOptions<RemediationO
             if (command.Proposal.Count > 0 && (command.Proposal.Count != command.Arguments.Count || command.FaultTypes.Count == 0))
             {
                 faults.Add(
-                    $"{RemediationOptions.Section}:Commands:{i}:Proposal must have as many entries as Arguments ({command.Arguments.Count}) and name FaultTypes, got " +
+                    $"{RemediationOptions.Section}:Commands:{i}:Proposal must have as many entries as Arguments " +
+                    $"({command.Arguments.Count}) and name FaultTypes, got " +
                     $"{command.Proposal.Count} and {command.FaultTypes.Count}");
             }
 

@@ -4,8 +4,9 @@ using Orchestrator.Agent.Rca;
 namespace Orchestrator.Agent.Agents.Remediation;
 
 /// <summary>
-/// The remediation an RCA proposes: a command of the allow-list that undoes the blamed change, or the reason why there is none. What telemetry says fills the
-/// arguments, so the filled command must match the list's patterns like any other; and nothing runs without its approval (reference/mats.md §13).
+/// The remediation an RCA proposes: a command of the allow-list that undoes the blamed change, or the reason why there is none. What
+/// telemetry says fills the arguments, so the filled command must match the list's patterns like any other; and nothing runs without its
+/// approval (reference/mats.md §13).
 /// </summary>
 internal static partial class RemediationProposal
 {
@@ -20,7 +21,8 @@ internal static partial class RemediationProposal
         var cause = causes[0];
         var command = Command(cause, options);
         return new(
-            null, $"Repeat the requests of the failing traces and watch {cause.Service}.", command ?? "", $"error_rate({cause.Service})", "< 0.01")
+            null, $"Repeat the requests of the failing traces and watch {cause.Service}.", command ?? "", $"error_rate({cause.Service})",
+            "< 0.01")
         {
             NoCommandReason = command is null ? Reason(cause, options) : null,
         };
@@ -32,7 +34,8 @@ internal static partial class RemediationProposal
         {
             var arguments = allowed.Proposal.Select(part => Fill(part, cause)).ToList();
             if (arguments.Count > 0 && !arguments.Contains(null)
-                && CommandLine.Join([allowed.Program, .. arguments.OfType<string>()]) is { } text && CommandLine.Permit(text, options) is not null)
+                && CommandLine.Join([allowed.Program, .. arguments.OfType<string>()]) is { } text
+                    && CommandLine.Permit(text, options) is not null)
             {
                 return text;
             }

@@ -37,7 +37,8 @@ internal static partial class RemediationText
         var fields = Line().Matches(text).ToDictionary(
             match => match.Groups["name"].Value, match => match.Groups["value"].Value.Trim(), StringComparer.Ordinal);
         return fields.GetValueOrDefault("REMEDIATION_COMMAND") is { Length: > 0 } command
-            ? new(fields.GetValueOrDefault("TARGET_URL"), fields.GetValueOrDefault("REPRODUCTION_SCENARIO"), command, fields.GetValueOrDefault("VALIDATION_QUERY"),
+            ? new(fields.GetValueOrDefault("TARGET_URL"), fields.GetValueOrDefault("REPRODUCTION_SCENARIO"), command,
+                fields.GetValueOrDefault("VALIDATION_QUERY"),
                 fields.GetValueOrDefault("VALIDATION_THRESHOLD"))
             : null;
     }

@@ -6,8 +6,8 @@ using Orchestrator.Agent.Jobs;
 namespace Orchestrator.Agent.Agents.Remediation;
 
 /// <summary>
-/// Whether a service is well, as a number compared with a threshold. Queries: <c>error_rate(service)</c> (0..1), <c>p95_ms(service)</c>, <c>spans(service)</c>;
-/// thresholds: <c>&lt;</c>, <c>&lt;=</c>, <c>&gt;</c>, <c>&gt;=</c> or <c>==</c> and a number.
+/// Whether a service is well, as a number compared with a threshold. Queries: <c>error_rate(service)</c> (0..1), <c>p95_ms(service)</c>,
+/// <c>spans(service)</c>; thresholds: <c>&lt;</c>, <c>&lt;=</c>, <c>&gt;</c>, <c>&gt;=</c> or <c>==</c> and a number.
 /// </summary>
 internal sealed partial class Validation(ReadTelemetry read, PhoenixClient phoenix)
 {
@@ -20,7 +20,8 @@ internal sealed partial class Validation(ReadTelemetry read, PhoenixClient phoen
             return null;
         }
 
-        var telemetry = await phoenix.PatientlyAsync(stop => read(project, "spans", window.StartNanos, window.EndNanos, stop), cancellationToken);
+        var telemetry = await phoenix.PatientlyAsync(stop =>
+            read(project, "spans", window.StartNanos, window.EndNanos, stop), cancellationToken);
         var spans = telemetry.Spans.Where(span => span.Service == parsed.Groups["service"].Value).ToList();
         if (parsed.Groups["name"].Value == "spans")
         {

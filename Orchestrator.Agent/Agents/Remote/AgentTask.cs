@@ -7,7 +7,8 @@ namespace Orchestrator.Agent.Agents.Remote;
 /// <summary>Work that an orchestrator hands to an agent in another process: the job and all that is known of it so far.</summary>
 /// <param name="Attempt">How often this agent was asked before in this job.</param>
 internal sealed record AgentTask(
-    Guid JobId, DateTimeOffset CreatedAt, string UserEmail, string SessionId, TroubleshootRequest Request, Reply? Reply, InvestigationState State, int Attempt);
+    Guid JobId, DateTimeOffset CreatedAt, string UserEmail, string SessionId, TroubleshootRequest Request, Reply? Reply,
+    InvestigationState State, int Attempt);
 
 /// <summary>One line of the answer to a task: events as they happen, and one last line with the outcome.</summary>
 internal sealed record AgentLine

@@ -2,7 +2,10 @@ using Microsoft.Extensions.Options;
 
 namespace Orchestrator.Agent.Agents.Remote;
 
-/// <summary>Agents that run in processes of their own (reference/mats.md §1): <c>SRE_AGENT_URL</c>, <c>INVESTIGATOR_AGENT_URL</c>, <c>ARCHITECT_AGENT_URL</c>.</summary>
+/// <summary>
+/// Agents that run in processes of their own (reference/mats.md §1): <c>SRE_AGENT_URL</c>, <c>INVESTIGATOR_AGENT_URL</c>,
+/// <c>ARCHITECT_AGENT_URL</c>.
+/// </summary>
 internal sealed partial class RemoteAgentOptions
 {
     /// <summary>The agents that can move out, by the name in their setting and their route.</summary>
@@ -39,7 +42,8 @@ internal sealed partial class RemoteAgentOptions
 
     private static partial class Log
     {
-        [LoggerMessage(4050, LogLevel.Warning, "{Setting} means nothing here: this agent always works in this process. Agents that can move out: {Known}")]
+        [LoggerMessage(4050, LogLevel.Warning,
+            "{Setting} means nothing here: this agent always works in this process. Agents that can move out: {Known}")]
         public static partial void UnknownSetting(ILogger logger, string setting, string known);
     }
 }
@@ -50,7 +54,8 @@ internal sealed class ValidateRemoteAgentOptions : IValidateOptions<RemoteAgentO
     public ValidateOptionsResult Validate(string? name, RemoteAgentOptions options)
     {
         var faults = options.Urls.Where(static pair => !IsHttp(pair.Value))
-            .Select(static pair => $"{RemoteAgentOptions.Setting(pair.Key)} must be an absolute http(s) address, got '{pair.Value}'").ToList();
+            .Select(static pair => $"{RemoteAgentOptions.Setting(pair.Key)} must be an absolute http(s) address, got '{pair.Value}'")
+                .ToList();
         return faults.Count == 0 ? ValidateOptionsResult.Success : ValidateOptionsResult.Fail(faults);
     }
 

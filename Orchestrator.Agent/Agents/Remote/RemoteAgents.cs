@@ -9,10 +9,11 @@ using Orchestrator.Agent.Jobs;
 namespace Orchestrator.Agent.Agents.Remote;
 
 /// <summary>
-/// Hands an agent's work to the process its address names, and does it here when that one cannot: unreachable, broken off, too late, or with a report that
-/// breaks its schema. Two attempts (reference/mats.md §8); the budget of the job bounds both.
+/// Hands an agent's work to the process its address names, and does it here when that one cannot: unreachable, broken off, too late, or
+/// with a report that breaks its schema. Two attempts (reference/mats.md §8); the budget of the job bounds both.
 /// </summary>
-internal sealed partial class RemoteAgents(IOptions<RemoteAgentOptions> options, TimeProvider time, ILogger<RemoteAgents> logger) : IDisposable
+internal sealed partial class RemoteAgents(IOptions<RemoteAgentOptions> options, TimeProvider time,
+    ILogger<RemoteAgents> logger) : IDisposable
 {
     private const int Attempts = 2;
     private static readonly TimeSpan s_agentTimeout = TimeSpan.FromSeconds(900);
@@ -25,7 +26,8 @@ internal sealed partial class RemoteAgents(IOptions<RemoteAgentOptions> options,
     /// <param name="fault">What is wrong with a report; null when it keeps its schema.</param>
     /// <param name="here">Does the work in this process.</param>
     /// <exception cref="PhoenixUnavailableException">When the agent's process could not read the telemetry.</exception>
-    public async Task<T> RunAsync<T>(string agent, InvestigationRun run, int attempt, JsonTypeInfo<T> type, Func<T, string?> fault, Func<Task<T>> here)
+    public async Task<T> RunAsync<T>(string agent, InvestigationRun run, int attempt, JsonTypeInfo<T> type, Func<T, string?> fault,
+        Func<Task<T>> here)
         where T : class
     {
         if (!options.Value.Urls.TryGetValue(agent, out var url))
@@ -82,12 +84,16 @@ internal sealed partial class RemoteAgents(IOptions<RemoteAgentOptions> options,
             Message = run.Job.Request.Text,
             SessionId = run.Job.SessionId,
             UserEmail = run.Job.UserEmail,
-            Headers = Activity.Current?.Id is { } traceparent ? new Dictionary<string, string>(StringComparer.Ordinal) { ["traceparent"] = traceparent } : null,
-            Task = new(run.Job.Id, run.Job.CreatedAt, run.Job.UserEmail, run.Job.SessionId, run.Job.Request, run.Job.Reply, run.State, attempt),
+            Headers = Activity.Current?.Id is { } traceparent
+                ? new Dictionary<string, string>(StringComparer.Ordinal) { ["traceparent"] = traceparent }
+                : null,
+            Task = new(run.Job.Id, run.Job.CreatedAt, run.Job.UserEmail, run.Job.SessionId, run.Job.Request, run.Job.Reply, run.State,
+                attempt),
         };
         using var request = new HttpRequestMessage(HttpMethod.Post, url)
         {
-            Content = new StringContent(JsonSerializer.Serialize(body, MatsJson.Default.AgentRequest), System.Text.Encoding.UTF8, "application/json"),
+            Content = new StringContent(JsonSerializer.Serialize(body, MatsJson.Default.AgentRequest), System.Text.Encoding.UTF8,
+                "application/json"),
         };
         request.Headers.Add(RequestIdentity.UserHeader, run.Job.UserEmail);
         request.Headers.Add(RequestIdentity.SessionHeader, run.Job.SessionId);
@@ -96,7 +102,8 @@ internal sealed partial class RemoteAgents(IOptions<RemoteAgentOptions> options,
         using var reader = new StreamReader(await response.Content.ReadAsStreamAsync(limit.Token));
         while (await reader.ReadLineAsync(limit.Token) is { } text)
         {
-            var line = JsonSerializer.Deserialize(text, MatsJson.Default.AgentLine) ?? throw new JsonException("The agent's answer holds an empty line.");
+            var line = JsonSerializer.Deserialize(text, MatsJson.Default.AgentLine)
+                ?? throw new JsonException("The agent's answer holds an empty line.");
             if (line.Event is { Message: { } message } told)
             {
                 await run.TellAsync(Jobs.EventLog.Types.Contains(told.Type) ? told.Type : "INFO", message, told.Source);
@@ -117,7 +124,8 @@ internal sealed partial class RemoteAgents(IOptions<RemoteAgentOptions> options,
     }
 
     private static bool IsFailure(Exception e, CancellationToken stop) =>
-        e is HttpRequestException or IOException or JsonException or NotSupportedException || (e is OperationCanceledException && !stop.IsCancellationRequested);
+        e is HttpRequestException or IOException or JsonException or NotSupportedException
+            || (e is OperationCanceledException && !stop.IsCancellationRequested);
 
     private static partial class Log
     {

@@ -5,13 +5,14 @@ using Orchestrator.Agent.Llm;
 namespace Orchestrator.Agent.Agents.Sre;
 
 /// <summary>
-/// Lets a model look around in the triage's windows and note what it sees. The notes go into the trace of the result; the report is the engine's and stays
-/// as it is. A loop of calls ends at a number of steps, at the tool budget, or when nothing new is asked.
+/// Lets a model look around in the triage's windows and note what it sees. The notes go into the trace of the result; the report is the
+/// engine's and stays as it is. A loop of calls ends at a number of steps, at the tool budget, or when nothing new is asked.
 /// </summary>
 internal sealed class ModelTriage(Model model)
 {
     private const string Task =
-        "The engine's findings are below. With the tools, look for what else the telemetry shows about the incident, in at most a few calls. Then answer with " +
+        "The engine's findings are below. With the tools, look for what else the telemetry shows about the incident, in at most a few " +
+        "calls. Then answer with " +
         "up to five short notes of what you saw.";
 
     public async Task ExploreAsync(InvestigationRun run, TelemetryAccess telemetry, SreReport report)
@@ -28,7 +29,8 @@ internal sealed class ModelTriage(Model model)
             new(ChatRole.System, Model.Rules + "\n" + Task),
             new(
                 ChatRole.User,
-                Model.Data(System.Text.Json.JsonSerializer.Serialize(report with { Hypotheses = [.. report.Hypotheses.Take(3)] }, MatsJson.Web.SreReport))),
+                Model.Data(System.Text.Json.JsonSerializer.Serialize(report with { Hypotheses = [.. report.Hypotheses.Take(3)] },
+                    MatsJson.Web.SreReport))),
         };
         for (var step = 0; step < model.Options.MaxSteps; step++)
         {
@@ -54,7 +56,8 @@ internal sealed class ModelTriage(Model model)
             {
                 var repeated = !asked.Add($"{call.Name}:{string.Join(",", call.Arguments?.Select(a => $"{a.Key}={a.Value}") ?? [])}");
                 results.Add(
-                    new FunctionResultContent(call.CallId, repeated ? "This was answered above; ask something new or finish." : Model.Data(await tools.CallAsync(call))));
+                    new FunctionResultContent(call.CallId, repeated
+                        ? "This was answered above; ask something new or finish." : Model.Data(await tools.CallAsync(call))));
             }
 
             conversation.Add(new(ChatRole.Tool, results));

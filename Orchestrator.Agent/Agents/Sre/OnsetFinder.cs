@@ -4,7 +4,8 @@ using Orchestrator.Agent.Jobs;
 namespace Orchestrator.Agent.Agents.Sre;
 
 /// <summary>
-/// Splits a window that has no earlier baseline at the moment its behaviour changed most, so that its first part can serve as the baseline of the rest.
+/// Splits a window that has no earlier baseline at the moment its behaviour changed most, so that its first part can serve as the baseline
+/// of the rest.
 /// </summary>
 internal static class OnsetFinder
 {

@@ -6,8 +6,8 @@ using Orchestrator.Agent.Telemetry;
 namespace Orchestrator.Agent.Agents.Sre;
 
 /// <summary>
-/// Triage: reads the window and its baseline, lets the evidence engine compare them, and reports what is abnormal, since when, for whom, and why it
-/// thinks so. Its conclusion is the engine's alone.
+/// Triage: reads the window and its baseline, lets the evidence engine compare them, and reports what is abnormal, since when, for whom,
+/// and why it thinks so. Its conclusion is the engine's alone.
 /// </summary>
 internal sealed class SreAgent(Diagnose diagnose, ModelTriage model, IOptions<MatsOptions> options)
 {
@@ -71,7 +71,8 @@ internal sealed class SreAgent(Diagnose diagnose, ModelTriage model, IOptions<Ma
         }
 
         var baseline = await telemetry.WindowAsync(choice.BaselineProject ?? project, choice.Baseline, Name);
-        if (IsEmpty(baseline) && choice is { BaselineProject: null, Baseline: not null } && run.Job.Request is { BaselineStart: null, BaselineEnd: null })
+        if (IsEmpty(baseline) && choice is { BaselineProject: null, Baseline: not null }
+            && run.Job.Request is { BaselineStart: null, BaselineEnd: null })
         {
             choice = choice with { Baseline = WindowChoice.DayBefore(choice.Incident) };
             baseline = WindowChoice.Extent(await telemetry.WindowAsync(project, choice.Baseline, Name));
@@ -98,7 +99,8 @@ internal sealed class SreAgent(Diagnose diagnose, ModelTriage model, IOptions<Ma
         {
             var around = await telemetry.WindowAsync(project, narrowed.Incident, Name);
             var before = await telemetry.WindowAsync(narrowed.BaselineProject ?? project, narrowed.Baseline, Name);
-            if (!IsEmpty(before) && await DiagnoseAsync(telemetry, project, narrowed, around, before) is { Diagnosis.Verdict: Verdict.Incident } sharper)
+            if (!IsEmpty(before) && await DiagnoseAsync(telemetry, project, narrowed, around,
+                before) is { Diagnosis.Verdict: Verdict.Incident } sharper)
             {
                 return sharper;
             }

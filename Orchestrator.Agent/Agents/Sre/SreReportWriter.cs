@@ -14,7 +14,8 @@ internal static class SreReportWriter
     private const double WithoutASignal = 0.7;
 
     private static readonly string[] s_versionKeys =
-        ["git_commit_sha", "vcs.ref.head.revision", "service.version", "image_tag", "container.image.tag", "version", "revision", "build_id"];
+        ["git_commit_sha", "vcs.ref.head.revision", "service.version", "image_tag", "container.image.tag", "version", "revision",
+            "build_id"];
 
     /// <summary>The report of a triage that had nothing to read.</summary>
     public static SreReport Nothing(string blocker) => new(
@@ -44,7 +45,8 @@ internal static class SreReportWriter
         var radius = Radius(triage);
         if (diagnosis.Verdict == Verdict.Healthy)
         {
-            return new("SUCCESS", Round(0.8 * share), new(null, null, null, version, [], [], Changes(triage), radius), false, null, null, [], [], [], [])
+            return new("SUCCESS", Round(0.8 * share), new(null, null, null, version, [], [], Changes(triage), radius), false, null, null,
+                [], [], [], [])
             {
                 Verdict = "healthy",
             };
@@ -57,10 +59,12 @@ internal static class SreReportWriter
         var errors = cited.HasErrors || diagnosis.Findings.Any(finding => finding.Evidence.Any(e => e.Kind == "log"));
         var evidence = new SreEvidence(
             onset, cited.Signature(), stack, version,
-            [.. diagnosis.Findings.Concat(Self(cause)).Where(f => f.Evidence.Any(e => e.Kind == "metric")).Select(f => $"{f.Service}: {f.What}").Distinct().Take(MostAnomalies)],
+            [.. diagnosis.Findings.Concat(Self(cause)).Where(f => f.Evidence.Any(e => e.Kind == "metric"))
+                .Select(f => $"{f.Service}: {f.What}").Distinct().Take(MostAnomalies)],
             cited.LogSamples(RawSamples), Changes(triage), radius);
         return new(
-            "SUCCESS", Round(Confidence(errors, stack is not null, version is not null, cause.Confidence) * share), evidence, cause.Location.Kind != "code",
+            "SUCCESS", Round(Confidence(errors, stack is not null, version is not null, cause.Confidence) * share), evidence,
+            cause.Location.Kind != "code",
             onset, cause.Service, [], [], [], [.. diagnosis.Causes.Select(found => Ranked(found, share, triage.Incident))]);
     }
 
@@ -99,7 +103,8 @@ internal static class SreReportWriter
 
     private static IReadOnlyList<string> Changes(Triage triage) =>
     [
-        .. ChangeEvent.Find(triage.Incident).TakeLast(MostEvents).Select(change => $"{Iso(change.Log.TimeNanos)} {change.Log.Service}: {change.Log.Body}"),
+        .. ChangeEvent.Find(triage.Incident).TakeLast(MostEvents)
+            .Select(change => $"{Iso(change.Log.TimeNanos)} {change.Log.Service}: {change.Log.Body}"),
     ];
 
     private static BlastRadius Radius(Triage triage)
@@ -158,7 +163,8 @@ internal static class SreReportWriter
             }
 
             return _logs.Where(log => log.Severity >= 13).Select(log => FirstLine(log.Body)).FirstOrDefault()
-                ?? _spans.Where(span => span.Status == 2).Select(span => span.StatusMessage is { Length: > 0 } m ? m : $"error in {span.Name}").FirstOrDefault()
+                ?? _spans.Where(span => span.Status == 2)
+                    .Select(span => span.StatusMessage is { Length: > 0 } m ? m : $"error in {span.Name}").FirstOrDefault()
                 ?? (_cause.Evidence.Count > 0 ? _cause.Evidence[0].Claim : null)
                 ?? $"{_cause.FaultType} in {_cause.Service}";
         }
@@ -167,7 +173,8 @@ internal static class SreReportWriter
             text => !string.IsNullOrEmpty(text))
             ?? _logs.Select(log => log.Attributes.GetValueOrDefault("exception.stacktrace") as string).FirstOrDefault(
                 text => !string.IsNullOrEmpty(text))
-            ?? _logs.Select(log => log.Body).FirstOrDefault(body => body.Contains("\n\tat ", StringComparison.Ordinal) || body.Contains("\n   at ", StringComparison.Ordinal)
+            ?? _logs.Select(log => log.Body).FirstOrDefault(body => body.Contains("\n\tat ", StringComparison.Ordinal)
+                || body.Contains("\n   at ", StringComparison.Ordinal)
                 || body.Contains("Traceback (most recent call last)", StringComparison.Ordinal));
 
         /// <summary>The failing spans one under the other: what stands for a stack trace between services.</summary>
@@ -177,7 +184,8 @@ internal static class SreReportWriter
             return failing.Count == 0
                 ? null
                 : string.Join(
-                    "\n", failing.OrderBy(span => span.StartNanos).Take(10).Select(span => $"{span.Service}: {span.Name} ({span.StatusMessage ?? "error"})"));
+                    "\n", failing.OrderBy(span => span.StartNanos).Take(10)
+                        .Select(span => $"{span.Service}: {span.Name} ({span.StatusMessage ?? "error"})"));
         }
 
         public string? ChangePoint() => _cause.Evidence.FirstOrDefault(e => e.Kind == "metric" || e.Value is not null)?.Claim;

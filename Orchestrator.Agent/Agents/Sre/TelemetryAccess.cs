@@ -5,14 +5,15 @@ using Orchestrator.Agent.Jobs;
 namespace Orchestrator.Agent.Agents.Sre;
 
 /// <summary>Reads one signal that a project recorded in [start, end), in Unix nanoseconds.</summary>
-internal delegate Task<TelemetryWindow> ReadTelemetry(string project, string signal, long startNanos, long endNanos, CancellationToken cancellationToken);
+internal delegate Task<TelemetryWindow> ReadTelemetry(string project, string signal, long startNanos, long endNanos,
+    CancellationToken cancellationToken);
 
 /// <summary>Compares a window with its baseline.</summary>
 internal delegate Diagnosis Diagnose(TelemetryWindow incident, TelemetryWindow? baseline);
 
 /// <summary>
-/// The windows a run has read: each is read once, and the tools of the model look into the same records as the engine. While Phoenix.Service is away a read
-/// waits; what stays away becomes a gap that is named, and is not waited for again.
+/// The windows a run has read: each is read once, and the tools of the model look into the same records as the engine. While
+/// Phoenix.Service is away a read waits; what stays away becomes a gap that is named, and is not waited for again.
 /// </summary>
 /// <param name="patience">How long the reads of one signal wait.</param>
 internal sealed class TelemetryAccess(ReadTelemetry read, PhoenixClient phoenix, InvestigationRun run, TimeSpan patience)
@@ -38,7 +39,8 @@ internal sealed class TelemetryAccess(ReadTelemetry read, PhoenixClient phoenix,
             ToolParameters.Window(project, window),
             source,
             stop => ReadAsync(project, window?.StartNanos ?? 0, window?.EndNanos ?? long.MaxValue, TelemetryWindow.Signals, stop),
-            found => $"{found.Spans.Count} spans, {found.Logs.Count} log records, {found.Series.Count} metric series of {project}" + Gaps(found));
+            found => $"{found.Spans.Count} spans, {found.Logs.Count} log records, {found.Series.Count} metric series of {project}" +
+                Gaps(found));
         Tell(result, window);
         return _read[(project, window)] = window is null ? WindowChoice.Extent(result) : result;
     }
@@ -48,7 +50,8 @@ internal sealed class TelemetryAccess(ReadTelemetry read, PhoenixClient phoenix,
     {
         var before = new TimeWindow(window.Start - ChangesBefore, window.Start);
         var found = await run.CallToolAsync(
-            "list_changes", "Lists the change events of the half hour before the window.", ToolParameters.Window(incident.Project, before), source,
+            "list_changes", "Lists the change events of the half hour before the window.", ToolParameters.Window(incident.Project, before),
+            source,
             stop => ReadAsync(incident.Project, before.StartNanos, before.EndNanos, [TelemetryWindow.Changes], stop),
             changes => $"{changes.Logs.Count} change events before the window" + Gaps(changes));
         Tell(found, before);
@@ -59,12 +62,14 @@ internal sealed class TelemetryAccess(ReadTelemetry read, PhoenixClient phoenix,
         string project, long startNanos, long endNanos, IReadOnlyList<string> signals, CancellationToken cancellationToken)
     {
         var parts = await Task.WhenAll(signals.Select(signal => ReadAsync(project, signal, startNanos, endNanos, cancellationToken)));
-        return parts.Skip(1).Aggregate(parts[0], static (all, part) => all.With(part)) is { } found && found.Lost.Count() < TelemetryWindow.Signals.Count
+        return parts.Skip(1).Aggregate(parts[0], static (all, part) => all.With(part)) is { } found
+            && found.Lost.Count() < TelemetryWindow.Signals.Count
             ? found
             : throw new PhoenixUnavailableException(_lost[signals[0]].Reason, denied: false);
     }
 
-    private async Task<TelemetryWindow> ReadAsync(string project, string signal, long startNanos, long endNanos, CancellationToken cancellationToken)
+    private async Task<TelemetryWindow> ReadAsync(string project, string signal, long startNanos, long endNanos,
+        CancellationToken cancellationToken)
     {
         var half = run.Budget.Remaining / 2;
         try

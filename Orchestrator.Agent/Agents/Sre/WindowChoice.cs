@@ -15,8 +15,8 @@ internal sealed record WindowChoice(TimeWindow Incident, string? BaselineProject
     private static readonly TimeSpan s_longestSearch = TimeSpan.FromHours(24);
 
     /// <summary>
-    /// The request's own window and baseline where it names them. Without a baseline: the time before the window, less a guard gap in which the incident
-    /// may already have begun. Without a window: the last hour, doubled by each <paramref name="widening"/> up to 24 h (E001).
+    /// The request's own window and baseline where it names them. Without a baseline: the time before the window, less a guard gap in which
+    /// the incident may already have begun. Without a window: the last hour, doubled by each <paramref name="widening"/> up to 24 h (E001).
     /// </summary>
     public static WindowChoice For(TroubleshootRequest request, DateTimeOffset now, int widening)
     {
@@ -63,7 +63,8 @@ internal sealed record WindowChoice(TimeWindow Incident, string? BaselineProject
             .Concat(window.Spans.Select(span => span.EndNanos))
             .Concat(window.Logs.Select(log => log.TimeNanos))
             .Concat(
-                window.Series.Where(series => series.Points.Count > 0).SelectMany(series => new[] { series.Points[0].TimeNanos, series.Points[^1].TimeNanos }))
+                window.Series.Where(series => series.Points.Count > 0)
+                    .SelectMany(series => new[] { series.Points[0].TimeNanos, series.Points[^1].TimeNanos }))
             .DefaultIfEmpty(0);
         var (first, last) = times.Aggregate(
             (long.MaxValue, long.MinValue), (range, time) => (Math.Min(range.Item1, time), Math.Max(range.Item2, time)));
