@@ -342,7 +342,18 @@ public sealed class JobEngineTests(ShopSystem system) : IClassFixture<ShopSystem
             await bump.ExecuteNonQueryAsync();
         }
 
-        using var other = await server.Client.PostAsJsonAsync("/session/init", new { user_id = "anonymous", session_id = "slow" });
+        using var other = await server.Client.PostAsJsonAsync("/event", new
+        {
+            user_id = "anonymous",
+            session_id = "slow",
+            @event = new
+            {
+                header = new { event_id = Guid.NewGuid(), timestamp = "2026-01-15T10:00:00Z", agent_name = "other", agent_role = "test" },
+                type = "STATUS_UPDATE",
+                payload = new { message = "still heard", severity = "INFO" },
+                ui_rendering = new { display_type = "toast" },
+            },
+        });
         Assert.Equal(HttpStatusCode.OK, other.StatusCode);
 
         // The connection is reset: what the reader sends is refused.
