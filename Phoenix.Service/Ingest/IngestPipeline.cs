@@ -63,6 +63,7 @@ internal sealed partial class IngestPipeline(
             if (request.Signal == Signal.Spans)
             {
                 metrics.CountSpans(request.Transport, SpanOutcome.SampledOut, batch.SampledOutCount);
+                metrics.CountSpans(request.Transport, SpanOutcome.Filtered, batch.FilteredCount);
                 metrics.ObserveRequest(batch.RecordCount, request.ContentLength);
             }
 

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Diagnostics.CodeAnalysis;
 
 namespace Phoenix.Service.Metrics;
 
@@ -79,6 +80,17 @@ internal sealed class SeriesSet<TKey, TSeries>(Func<TKey, string> labels, Func<T
 
     public TSeries this[TKey key] => _series.GetOrAdd(key, static (added, set) => (set.Labels(added), set.Create()), (Labels: labels, Create: create)).Series;
 
+    /// <summary>Series there are.</summary>
+    public int Count => _series.Count;
+
+    /// <summary>The series of <paramref name="key"/> if there is one.</summary>
+    public bool TryGet(TKey key, [MaybeNullWhen(false)] out TSeries series)
+    {
+        var known = _series.TryGetValue(key, out var entry);
+        series = entry.Series;
+        return known;
+    }
+
     /// <summary>Every series with its label text, ordered by it so that scrapes are comparable.</summary>
     public IEnumerable<(string Labels, TSeries Series)> All => _series.Values.OrderBy(static entry => entry.Labels, StringComparer.Ordinal);
 
@@ -105,6 +117,11 @@ internal sealed class LabelCap(int most)
         if (value.Length == 0 || _admitted.ContainsKey(value))
         {
             return value;
+        }
+
+        if (Volatile.Read(ref _count) >= most)
+        {
+            return Rest;
         }
 
         if (Interlocked.Increment(ref _count) > most)

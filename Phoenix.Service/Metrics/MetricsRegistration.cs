@@ -16,6 +16,7 @@ internal static class MetricsRegistration
     {
         builder.Services.TryAddSingleton(TimeProvider.System);
         builder.Services.AddSingleton<IngestMetrics>();
+        builder.Services.TryAddSingleton<UserLabels>();
         builder.Services.AddSingleton<TraceMetrics>();
         builder.Services.AddSingleton<HttpMetrics>();
         builder.Services.AddSingleton<PostgresStatistics>();

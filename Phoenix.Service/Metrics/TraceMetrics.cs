@@ -1,44 +1,64 @@
+using Phoenix.Service.Ingest.Normalize;
 using Phoenix.Service.Storage;
 
 namespace Phoenix.Service.Metrics;
 
 /// <summary>
-/// The <c>phoenix_trace_*</c> families: spans, durations, tokens and cost of what was committed since the process started. Models and
-/// providers past their caps count as <c>other</c>.
+/// The <c>phoenix_trace_*</c> families: spans, durations, tokens and cost of what was committed since the process started. Labels are bounded: values
+/// past their caps count as <c>other</c>, and when the combinations become too many, users are no longer told apart.
 /// </summary>
-internal sealed class TraceMetrics : IMetricSource
+internal sealed class TraceMetrics(UserLabels users, TimeProvider time) : IMetricSource
 {
     private const int MostModels = 200;
     private const int MostProviders = 50;
+    private const int MostProjects = 100;
+    private const int MostSpanSeries = 20_000;
     private const double NanosPerSecond = 1e9;
     private const double PicoUsdPerUsd = 1e12;
+    private const string Other = "other";
 
     private static readonly double[] s_durationBounds = [.. MinuteDelta.DurationBounds];
 
     private readonly LabelCap _models = new(MostModels);
     private readonly LabelCap _providers = new(MostProviders);
-    private readonly SeriesSet<SpanKey, SpanSeries> _spans = new(
-        static key => PrometheusWriter.Labels(("llm_model", key.Model), ("llm_provider", key.Provider), ("span_kind", key.Kind)), static () => new SpanSeries());
+    private readonly LabelCap _projects = new(MostProjects);
+    private readonly TraceSizes _sizes = new(time);
+    private readonly SeriesSet<CountKey, Counter> _counts = new(
+        static key => PrometheusWriter.Labels(
+            ("status", key.Failed ? "error" : "ok"), ("llm_model", key.Of.Model), ("llm_provider", key.Of.Provider), ("error_type", SpanErrors.Name(key.Error)),
+            ("user_id", key.User), ("span_kind", key.Of.Kind)),
+        static () => new Counter());
+
+    private readonly SeriesSet<SpanKey, Histogram> _durations = new(
+        static key => PrometheusWriter.Labels(("llm_model", key.Model), ("llm_provider", key.Provider), ("span_kind", key.Kind)),
+        static () => new Histogram(s_durationBounds));
 
     private readonly SeriesSet<ModelKey, ModelSeries> _usage = new(
         static key => PrometheusWriter.Labels(("llm_model", key.Model), ("llm_provider", key.Provider)), static () => new ModelSeries());
 
+    private readonly SeriesSet<string, Counter> _traces = new(static project => PrometheusWriter.Labels(("project", project)), static () => new Counter());
+
     /// <inheritdoc/>
     public MetricGroup Group => MetricGroup.Phoenix;
+
+    /// <summary>Adds a request that was stored whole.</summary>
+    public void Committed(TelemetryBatch batch)
+    {
+        Committed(batch.Minutes);
+        _sizes.Add(batch.Traces);
+    }
 
     /// <summary>Adds what a commit stored. Rows dropped as duplicates must not be among the deltas.</summary>
     public void Committed(IReadOnlyList<MinuteDelta> minutes)
     {
         foreach (var minute in minutes)
         {
-            var model = _models.Admit(minute.Key.Model);
-            var provider = _providers.Admit(minute.Key.Provider);
-            var spans = _spans[new SpanKey(model, provider, SpanLabels.Name(minute.Key.SpanKind))];
-            (minute.Key.Status == SpanStatus.Error ? spans.Errors : spans.Succeeded).Add(minute.Spans);
-            spans.Durations.Add(minute.Buckets, minute.DurationNanos / NanosPerSecond);
-            if (model.Length > 0)
+            var key = new SpanKey(_models.Admit(minute.Key.Model), _providers.Admit(minute.Key.Provider), SpanLabels.Name(minute.Key.SpanKind));
+            CountSpans(key, minute);
+            _durations[key].Add(minute.Buckets, minute.DurationNanos / NanosPerSecond);
+            if (key.Model.Length > 0)
             {
-                var usage = _usage[new ModelKey(model, provider)];
+                var usage = _usage[new ModelKey(key.Model, key.Provider)];
                 usage.PromptTokens.Add(minute.PromptTokens);
                 usage.CompletionTokens.Add(minute.CompletionTokens);
                 usage.CostUsd.Add(minute.CostPicoUsd / PicoUsdPerUsd);
@@ -46,20 +66,23 @@ internal sealed class TraceMetrics : IMetricSource
         }
     }
 
+    /// <summary>Counts traces seen for the first time, by the name of their project.</summary>
+    public void CountTraces(IReadOnlyDictionary<string, long> byProject)
+    {
+        foreach (var (project, traces) in byProject)
+        {
+            _traces[_projects.Admit(project)].Add(traces);
+        }
+    }
+
     /// <inheritdoc/>
     public ValueTask WriteAsync(PrometheusWriter writer, CancellationToken cancellationToken)
     {
-        writer.Family("phoenix_trace_spans_total", MetricType.Counter, "Spans stored, by status, model, provider and kind.");
-        foreach (var (labels, series) in _spans.All)
-        {
-            writer.Sample("phoenix_trace_spans_total", $"status=\"ok\",{labels}", series.Succeeded.Value);
-            writer.Sample("phoenix_trace_spans_total", $"status=\"error\",{labels}", series.Errors.Value);
-        }
-
+        _counts.WriteCounters(writer, "phoenix_trace_spans_total", "Spans stored, by status, model, provider, failure, user and kind.", static counter => counter.Value);
         writer.Family("phoenix_trace_duration_seconds", MetricType.Histogram, "Durations of stored spans.");
-        foreach (var (labels, series) in _spans.All)
+        foreach (var (labels, series) in _durations.All)
         {
-            series.Durations.Write(writer, "phoenix_trace_duration_seconds", labels);
+            series.Write(writer, "phoenix_trace_duration_seconds", labels);
         }
 
         writer.Family("phoenix_trace_llm_token_usage_total", MetricType.Counter, "Tokens of LLM and EMBEDDING spans; cached and reasoning tokens are parts, not extra.");
@@ -71,26 +94,49 @@ internal sealed class TraceMetrics : IMetricSource
 
         _usage.WriteCounters(
             writer, "phoenix_trace_llm_estimated_cost_usd_total", "Cost by the price table, in USD.", static series => series.CostUsd.Value);
+        _traces.WriteCounters(writer, "phoenix_traces_total", "Traces first seen, by project.", static counter => counter.Value);
+        _sizes.Sweep();
+        writer.Family("phoenix_trace_size_bytes", MetricType.Histogram, "OTLP bytes of traces that have been quiet for 30 s.");
+        _sizes.Sizes.Write(writer, "phoenix_trace_size_bytes", "");
         return ValueTask.CompletedTask;
     }
 
-    private static class SpanStatus
+    private void CountSpans(SpanKey of, MinuteDelta minute)
     {
-        public const short Error = 2;
+        var failed = minute.Key.Status == SpanErrors.ErrorStatus;
+        var rest = minute.Spans;
+        foreach (var part in minute.Parts)
+        {
+            // A failure that is named counts as one even when the sender set no status.
+            Count(new CountKey(of, failed || part.Error != SpanError.None, part.Error, users.Admit(part.User))).Add(part.Spans);
+            rest -= part.Spans;
+        }
+
+        Count(new CountKey(of, failed, SpanError.None, "")).Add(rest);
+    }
+
+    private Counter Count(CountKey key)
+    {
+        if (_counts.TryGet(key, out var counter))
+        {
+            return counter;
+        }
+
+        // Every failure starts at zero, so that a first increase is seen.
+        _ = _counts[new CountKey(key.Of, false, SpanError.None, "")];
+        foreach (var error in Enum.GetValues<SpanError>())
+        {
+            _ = _counts[new CountKey(key.Of, true, error, "")];
+        }
+
+        return _counts[key.User.Length > 0 && _counts.Count >= MostSpanSeries ? key with { User = Other } : key];
     }
 
     private readonly record struct SpanKey(string Model, string Provider, string Kind);
 
+    private readonly record struct CountKey(SpanKey Of, bool Failed, SpanError Error, string User);
+
     private readonly record struct ModelKey(string Model, string Provider);
-
-    private sealed class SpanSeries
-    {
-        public Counter Succeeded { get; } = new();
-
-        public Counter Errors { get; } = new();
-
-        public Histogram Durations { get; } = new(s_durationBounds);
-    }
 
     private sealed class ModelSeries
     {

@@ -110,10 +110,10 @@ internal sealed partial class SpanBatchWriter(
             try
             {
                 using var deadline = new CancellationTokenSource(_options.WriteTimeout, time);
-                var duplicates = await store.StoreAsync(session, group, merge, deadline.Token);
+                var stored = await store.StoreAsync(session, group, merge, deadline.Token);
                 backoff.Succeeded();
                 database.SetWriting();
-                Acknowledge(group, duplicates, time.GetElapsedTime(started));
+                Acknowledge(group, stored, time.GetElapsedTime(started));
                 return;
             }
             catch (Exception exception)
@@ -171,7 +171,8 @@ internal sealed partial class SpanBatchWriter(
         try
         {
             using var deadline = new CancellationTokenSource(_options.WriteTimeout * 4, time);
-            var (rejected, duplicates) = await store.StoreRowsAsync(session, group[0].Batch, deadline.Token);
+            var (rejected, duplicates, added) = await store.StoreRowsAsync(session, group[0].Batch, deadline.Token);
+            traces.Committed(added ?? []);
             Log.Rejected(logger, rejected, reason);
             group[0].Complete(new WriteResult(WriteStatus.Stored, duplicates, rejected, $"PostgreSQL refuses the record: {reason}"));
         }
@@ -205,16 +206,17 @@ internal sealed partial class SpanBatchWriter(
         await PauseAsync(pause);
     }
 
-    private void Acknowledge(List<PendingBatch> group, int duplicates, TimeSpan elapsed)
+    private void Acknowledge(List<PendingBatch> group, StoreResult stored, TimeSpan elapsed)
     {
+        traces.Committed(stored.Added ?? []);
         var (spans, records) = (0, 0);
         foreach (var pending in group)
         {
             records += pending.Batch.RecordCount;
             spans += pending.Batch.Signal == Signal.Spans ? pending.Batch.RecordCount : 0;
-            if (duplicates == 0 && pending.Batch.Signal == Signal.Spans)
+            if (stored.Added is null && pending.Batch.Signal == Signal.Spans)
             {
-                traces.Committed(pending.Batch.Minutes);
+                traces.Committed(pending.Batch);
             }
         }
 
@@ -222,7 +224,7 @@ internal sealed partial class SpanBatchWriter(
         foreach (var pending in group)
         {
             // Which request of a group brought the duplicates is not known: each is given its share.
-            var share = duplicates == 0 ? 0 : (int)((long)duplicates * pending.Batch.RecordCount / records);
+            var share = stored.Duplicates == 0 ? 0 : (int)((long)stored.Duplicates * pending.Batch.RecordCount / records);
             pending.Complete(new WriteResult(WriteStatus.Stored, share));
         }
     }

@@ -1,3 +1,5 @@
+using System.Runtime.InteropServices;
+
 namespace Phoenix.Service.Storage;
 
 /// <summary>The three OTLP signals, each with a partitioned table of its own.</summary>
@@ -58,6 +60,9 @@ public sealed class TelemetryBatch(Signal signal, int expectedBytes = 64 * 1024)
 
     /// <summary>Spans left out by the sample rate; they are no fault of the sender.</summary>
     public int SampledOutCount { get; set; }
+
+    /// <summary>Spans left out because their path is filtered; they are no fault of the sender.</summary>
+    public int FilteredCount { get; set; }
 
     /// <summary>Encoded bytes over all days: what admission and the memory limit count.</summary>
     public long ByteCount { get; set; }
@@ -188,6 +193,18 @@ public sealed class TraceDelta
 
     /// <summary>Cost in 1e-12 USD.</summary>
     public long CostPicoUsd { get; set; }
+
+    /// <summary>LLM spans with token usage.</summary>
+    public long LlmCalls { get; set; }
+
+    /// <summary>A bit for each of them, by its id.</summary>
+    public long LlmMask { get; set; }
+
+    /// <summary>A bit for each parent, by its id, that is such a span or is not in this request.</summary>
+    public long OpenMask { get; set; }
+
+    /// <summary>Bytes of its spans as they came, before anything was cut.</summary>
+    public long OtlpBytes { get; set; }
 }
 
 /// <summary>The root span as the trace list shows it: of several, the one that starts first (ties: the smaller id).</summary>
@@ -218,11 +235,73 @@ public sealed class MinuteDelta
     /// <summary>Sum of durations, ns.</summary>
     public double DurationNanos { get; set; }
 
+    /// <summary>Its spans that name a user or an error, by both; no more kinds of them than users and errors are told apart.</summary>
+    public ReadOnlySpan<SpanPart> Parts => CollectionsMarshal.AsSpan(_parts);
+
+    private List<SpanPart>? _parts;
+    private int _lastPart;
+
+    /// <summary>Counts <paramref name="spans"/> of its spans among <see cref="Parts"/>. <paramref name="user"/> comes out of a bounded set of strings.</summary>
+    public void AddPart(string user, SpanError error, int spans = 1)
+    {
+        var parts = CollectionsMarshal.AsSpan(_parts);
+        if (_lastPart >= parts.Length || !parts[_lastPart].Is(user, error))
+        {
+            _lastPart = 0;
+            while (_lastPart < parts.Length && !parts[_lastPart].Is(user, error))
+            {
+                _lastPart++;
+            }
+        }
+
+        if (_lastPart == parts.Length)
+        {
+            (_parts ??= []).Add(new SpanPart { User = user, Error = error });
+            parts = CollectionsMarshal.AsSpan(_parts);
+        }
+
+        parts[_lastPart].Spans += spans;
+    }
+
     /// <summary>Counts by <see cref="DurationBounds"/>, the last one for everything above.</summary>
     public int[] Buckets { get; } = new int[DurationBounds.Length + 1];
 
     /// <summary>Upper bounds of the duration histogram in seconds (mats.md §20).</summary>
     public static ReadOnlySpan<double> DurationBounds => [.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 15, 30, 60, 120, 300];
+}
+
+/// <summary>What kind of failure a span names (mats.md §20, error_type).</summary>
+public enum SpanError : byte
+{
+    /// <summary>None named.</summary>
+    None,
+
+    /// <summary>Too many requests.</summary>
+    RateLimit,
+
+    /// <summary>It took too long.</summary>
+    Timeout,
+
+    /// <summary>The provider's content policy.</summary>
+    ContentFilter,
+
+    /// <summary>Anything else.</summary>
+    Other,
+}
+
+/// <summary>Spans of one user with one kind of failure; no user is the empty string.</summary>
+public struct SpanPart
+{
+    /// <summary>The user, or <c>other</c>.</summary>
+    public string User { get; init; }
+
+    /// <summary>The failure.</summary>
+    public SpanError Error { get; init; }
+
+    /// <summary>How many.</summary>
+    public int Spans { get; set; }
+
+    internal readonly bool Is(string user, SpanError error) => Error == error && (ReferenceEquals(User, user) || User == user);
 }
 
 /// <summary>Key of a minute row.</summary>

@@ -44,7 +44,7 @@ public sealed class PhoenixEnvironmentTests
     }
 
     [Theory]
-    [InlineData("DATA_RETENTION_DAYS")]
+    [InlineData("LOG_FORMAT")]
     [InlineData("SMTP_PASSWORD")]
     [InlineData("OAUTH2_GOOGLE_CLIENT_SECRET")]
     public void Translate_VariableOfAMissingFeature_IsNamedWithoutItsValue(string variable)

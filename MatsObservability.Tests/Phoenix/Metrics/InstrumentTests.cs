@@ -52,7 +52,7 @@ public sealed class InstrumentTests
     [Trait("Req", "B048")]
     public async Task TraceMetrics_ManyModels_StaysUnderTheCap()
     {
-        var metrics = new TraceMetrics();
+        var metrics = new TraceMetrics(new UserLabels(), TimeProvider.System);
 
         metrics.Committed([.. Enumerable.Range(0, 10_000).Select(model => new MinuteDelta { Key = new MinuteKey(1, 0, $"model-{model}", "p", 1, 0), Spans = 1 })]);
 

@@ -61,7 +61,7 @@ public sealed class QueryServer : IAsyncLifetime
     {
         using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(30));
         while (await server.ScalarAsync<bool>(
-            "SELECT EXISTS (SELECT FROM pending_trace_deltas) OR EXISTS (SELECT FROM minute_deltas_0) OR EXISTS (SELECT FROM minute_deltas_1)"))
+            "SELECT EXISTS (SELECT FROM pending_trace_deltas) OR EXISTS (SELECT FROM minute_deltas_0) OR EXISTS (SELECT FROM minute_deltas_1) OR EXISTS (SELECT FROM nested_suspects)"))
         {
             await Task.Delay(50, deadline.Token);
         }

@@ -14,7 +14,7 @@ public sealed class RollupSqlTests(PostgresFixture postgres) : IClassFixture<Pos
     public async Task AppendStoredAsync_TraceInPieces_AddsUpToOneRowByTheWorker()
     {
         await using var server = await PhoenixServer.StartAsync(postgres);
-        await InsertAsync(server, (1, 5, 1_000_000_000, 3_000_000_000, "late root", null, 1, 2), (2, 1, 2_000_000_000, 9_000_000_000, "child", "s2", 1, 0));
+        await InsertAsync(server, (1, 5, 1_000_000_000, 3_000_000_000, "late root", null, 1, 2), (2, 5, 2_000_000_000, 9_000_000_000, "child", "s2", 1, 0));
         await InsertAsync(server, (3, null, 500_000_000, 600_000_000, "root", "s1", 7, 0));
 
         await Until(async () => await server.ScalarAsync<long>("SELECT coalesce(sum(span_count), 0)::bigint FROM traces") == 3);
@@ -34,7 +34,7 @@ public sealed class RollupSqlTests(PostgresFixture postgres) : IClassFixture<Pos
     public async Task RebuildAsync_AfterIncrements_ChangesNothing()
     {
         await using var server = await PhoenixServer.StartAsync(postgres);
-        await InsertAsync(server, (1, 5, 1_000_000_000, 3_000_000_000, "late root", null, 1, 2), (2, 1, 2_000_000_000, 9_000_000_000, "child", "s2", 1, 0));
+        await InsertAsync(server, (1, 5, 1_000_000_000, 3_000_000_000, "late root", null, 1, 2), (2, 5, 2_000_000_000, 9_000_000_000, "child", "s2", 1, 0));
         await InsertAsync(server, (3, null, 500_000_000, 600_000_000, "root", "s1", 7, 0));
         await Until(async () => await server.ScalarAsync<long>("SELECT coalesce(sum(span_count), 0)::bigint FROM traces") == 3);
         const string Rows = "SELECT (SELECT json_agg(t)::text FROM traces t) || (SELECT json_agg(s)::text FROM sessions s) || (SELECT json_agg(m ORDER BY span_kind, status)::text FROM span_minutes m)";

@@ -27,6 +27,7 @@ internal static class DecodeServices
         services.AddOptions();
         services.TryAddSingleton(TimeProvider.System);
         services.AddSingleton<NormalizeMetrics>();
+        services.TryAddSingleton<UserLabels>();
         services.AddSingleton<Redactor>();
         services.AddSingleton<AttributeKeys>();
         services.AddSingleton<AttributePolicy>();

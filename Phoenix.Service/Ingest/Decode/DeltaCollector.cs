@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using Phoenix.Service.Ingest.Normalize;
+using Phoenix.Service.Metrics;
 using Phoenix.Service.Storage;
 
 namespace Phoenix.Service.Ingest.Decode;
@@ -10,7 +11,9 @@ internal ref struct SpanFigures
     public int ProjectId;
     public Guid TraceId;
     public long SpanId;
-    public bool IsRoot;
+    public long ParentId;
+    public int OtlpBytes;
+    public SpanError Error;
     public long StartNanos;
     public long EndNanos;
     public ReadOnlySpan<byte> Name;
@@ -28,7 +31,7 @@ internal ref struct SpanFigures
 }
 
 /// <summary>Sums the spans of one request into <see cref="TraceDelta"/>s and <see cref="MinuteDelta"/>s. Reused from request to request.</summary>
-internal sealed class DeltaCollector
+internal sealed class DeltaCollector(UserLabels users)
 {
     private const long NanosPerMinute = 60_000_000_000;
 
@@ -39,6 +42,9 @@ internal sealed class DeltaCollector
     private int _lastTrace = -1;
     private MinuteSlot _lastMinuteSlot;
     private MinuteDelta? _lastMinute;
+    private CachedText _lastUser = TextCache.Empty;
+    private string _lastUserLabel = string.Empty;
+    private readonly CallLinks _calls = new();
 
     /// <summary>Forgets the request before.</summary>
     public void Clear()
@@ -46,6 +52,7 @@ internal sealed class DeltaCollector
         _traceIndex.Clear();
         _minutes.Clear();
         _traces.Clear();
+        _calls.Clear();
         _lastTrace = -1;
         _lastMinute = null;
     }
@@ -60,6 +67,7 @@ internal sealed class DeltaCollector
     /// <summary>Hands the sums to <paramref name="batch"/>.</summary>
     public void MoveTo(TelemetryBatch batch)
     {
+        _calls.MoveTo(_traces);
         batch.Traces.AddRange(_traces);
 
         batch.Minutes.EnsureCapacity(_minutes.Count);
@@ -92,6 +100,8 @@ internal sealed class DeltaCollector
         trace.StartNanos = Math.Min(trace.StartNanos, span.StartNanos);
         trace.EndNanos = Math.Max(trace.EndNanos, span.EndNanos);
         trace.CostPicoUsd += span.CostPicoUsd;
+        trace.OtlpBytes += span.OtlpBytes;
+        _calls.Add(_lastTrace, span.SpanId, span.ParentId, span.SpanKind == SpanKinds.Llm && (span.PromptTokens | span.CompletionTokens) != 0);
         if (span.Status == 2)
         {
             trace.Errors++;
@@ -104,7 +114,7 @@ internal sealed class DeltaCollector
             trace.CompletionTokens += span.CompletionTokens;
         }
 
-        if (span.IsRoot && (trace.Root is not { } root || span.StartNanos < root.StartNanos
+        if (span.ParentId == 0 && (trace.Root is not { } root || span.StartNanos < root.StartNanos
             || (span.StartNanos == root.StartNanos && span.SpanId < root.SpanId)))
         {
             trace.Root = new RootSpan(span.SpanId, span.Texts.Get(span.Name).Text, span.Service, span.SpanKind, span.Status) { StartNanos = span.StartNanos };
@@ -141,6 +151,11 @@ internal sealed class DeltaCollector
         }
 
         delta.Spans++;
+        if (span.Error != SpanError.None || !span.UserId.IsEmpty)
+        {
+            delta.AddPart(UserLabel(span), span.Error);
+        }
+
         if (span.SpanKind is SpanKinds.Llm or SpanKinds.Embedding)
         {
             delta.PromptTokens += span.PromptTokens;
@@ -151,6 +166,18 @@ internal sealed class DeltaCollector
         var duration = (double)(span.EndNanos - span.StartNanos);
         delta.DurationNanos += duration;
         delta.Buckets[Bucket(duration / 1e9)]++;
+    }
+
+    /// <summary>The user as metrics name it; asked once for spans of one user in a row.</summary>
+    private string UserLabel(in SpanFigures span)
+    {
+        if (!span.UserId.SequenceEqual(_lastUser.Utf8))
+        {
+            _lastUser = span.Texts.Get(span.UserId);
+            _lastUserLabel = users.Admit(_lastUser.Text);
+        }
+
+        return _lastUserLabel;
     }
 
     private static int Bucket(double seconds)

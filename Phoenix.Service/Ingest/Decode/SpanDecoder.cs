@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using Microsoft.Extensions.Options;
 using Phoenix.Service.Ingest.Normalize;
+using Phoenix.Service.Metrics;
 using Phoenix.Service.Storage;
 
 namespace Phoenix.Service.Ingest.Decode;
@@ -10,7 +11,7 @@ namespace Phoenix.Service.Ingest.Decode;
 /// bytes anywhere make the whole body malformed; a well-formed span that cannot be stored is left out and counted. Safe for any number of threads.
 /// </summary>
 internal sealed class SpanDecoder(
-    ProjectLookup projects, ResourceInterner interner, AttributePolicy policy, SpanNormalizer normalizer, HeadSampler sampler,
+    ProjectLookup projects, ResourceInterner interner, AttributePolicy policy, SpanNormalizer normalizer, HeadSampler sampler, UserLabels users,
     IOptions<DecodeOptions> options, IOptions<NormalizeOptions> limits)
 {
     private const int MaxPooled = 64;
@@ -22,7 +23,7 @@ internal sealed class SpanDecoder(
     {
         if (!_pool.TryDequeue(out var scratch))
         {
-            scratch = new SpanScratch(policy, limits.Value.MaxAttributes);
+            scratch = new SpanScratch(policy, limits.Value.MaxAttributes, users);
         }
 
         var batch = new TelemetryBatch(Signal.Spans, protobufBody.Length / 4 * 5);

@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using Phoenix.Service.Metrics;
 
 namespace Phoenix.Service.Ingest.Decode;
 
@@ -156,7 +157,7 @@ internal ref struct SpanFields
 /// Working memory of one decoding request: the attributes, events and links of the span at hand, and the sums of the request. Kept in a pool
 /// by <see cref="SpanDecoder"/>; one thread uses it at a time.
 /// </summary>
-internal sealed class SpanScratch(AttributePolicy policy, int maxAttributes)
+internal sealed class SpanScratch(AttributePolicy policy, int maxAttributes, UserLabels users)
 {
     private const int SeenSlots = 1024;
 
@@ -174,7 +175,7 @@ internal sealed class SpanScratch(AttributePolicy policy, int maxAttributes)
     public AttributeUse Use { get; } = new(policy);
 
     /// <summary>Sums of the request.</summary>
-    public DeltaCollector Deltas { get; } = new();
+    public DeltaCollector Deltas { get; } = new(users);
 
     /// <summary>Whether a key of a dialect was among the attributes.</summary>
     public bool HasDialect { get; private set; }

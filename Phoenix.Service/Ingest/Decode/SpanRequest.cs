@@ -211,6 +211,12 @@ internal ref struct SpanRequest(ReadOnlySpan<byte> body, TelemetryBatch batch, S
             return false;
         }
 
+        if (decoder.Normalizer.Filters(facts))
+        {
+            batch.FilteredCount++;
+            return true;
+        }
+
         scratch.Use.Search = scratch.Use.Policy.Redactor.MayHoldSecret(message);
         var start = (long)fields.StartNanos;
         var end = Math.Max(start, (long)fields.EndNanos);
@@ -259,7 +265,9 @@ internal ref struct SpanRequest(ReadOnlySpan<byte> body, TelemetryBatch batch, S
             ProjectId = _projectId,
             TraceId = new Guid(fields.TraceId, bigEndian: true),
             SpanId = spanId,
-            IsRoot = parentId == 0,
+            ParentId = parentId,
+            OtlpBytes = message.Length,
+            Error = facts.ErrorOf(status, message, scratch),
             StartNanos = start,
             EndNanos = end,
             Name = fields.Name,

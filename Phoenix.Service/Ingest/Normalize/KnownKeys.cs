@@ -28,6 +28,8 @@ internal enum KnownKey : byte
     CompletionAudioTokens,
     ReportedCost,
     ErrorType,
+    ErrorCode,
+    Path,
 }
 
 /// <summary>Finds the meaning of a key; called once a key, not once an attribute.</summary>
@@ -55,6 +57,9 @@ internal static class KnownKeys
         ["llm.token_count.completion_details.audio"] = KnownKey.CompletionAudioTokens,
         ["llm.cost.total"] = KnownKey.ReportedCost,
         ["error.type"] = KnownKey.ErrorType,
+        ["error.code"] = KnownKey.ErrorCode,
+        ["http.target"] = KnownKey.Path,
+        ["url.path"] = KnownKey.Path,
     }.ToFrozenDictionary(StringComparer.Ordinal);
 
     /// <summary>The meaning of <paramref name="key"/>.</summary>

@@ -18,6 +18,9 @@ internal sealed class NormalizeOptions
     /// <summary>Share of traces by <c>service.name</c>, as <c>name=0.25</c>; wins over both.</summary>
     public string[] ServiceSampleRates { get; set; } = [];
 
+    /// <summary>Paths whose spans (http.target or url.path, without a query) are left out, such as /health and /metrics; empty = all spans stay.</summary>
+    public string[] FilterPaths { get; set; } = [];
+
     /// <summary>Longest text or bytes of one attribute value that is kept, in bytes; the rest is cut and marked (PHOENIX_MAX_TRACE_SIZE).</summary>
     public long MaxTraceBytes { get; set; } = 1024 * 1024;
 
@@ -44,6 +47,11 @@ internal sealed class NormalizeOptions
             {
                 yield return $"{ValidatedOptions.Key(Section, key)} must be name=rate with a rate from 0 to 1, got '{rate}'";
             }
+        }
+
+        foreach (var path in options.FilterPaths.Where(static path => !path.StartsWith('/') || path.Contains('?', StringComparison.Ordinal)))
+        {
+            yield return $"{ValidatedOptions.Key(Section, nameof(FilterPaths))} must list paths such as /health, got '{path}'";
         }
 
         if (options.MaxTraceBytes is < 256 or > 256 * 1024 * 1024)

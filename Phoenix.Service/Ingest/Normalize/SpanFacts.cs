@@ -49,6 +49,9 @@ internal ref struct SpanFacts
     public ReadOnlySpan<byte> SessionId;
     public ReadOnlySpan<byte> UserId;
 
+    /// <summary>Path of the request the span is about (http.target, url.path), if any; with its query, if one was sent.</summary>
+    public ReadOnlySpan<byte> Path;
+
     /// <summary>The model that counts for the columns, prices and sums; the empty text when none is known.</summary>
     public CachedText Model;
 
@@ -72,6 +75,12 @@ internal ref struct SpanFacts
 
     /// <summary>Whether <c>error.type</c> names a failure.</summary>
     public bool HasErrorType;
+
+    /// <summary>The failure that <c>error.type</c> names.</summary>
+    private SpanError _errorType;
+
+    /// <summary>The failure that <c>error.code</c> names.</summary>
+    private SpanError _errorCode;
 
     /// <summary>Attributes the dialects derived; null for plain OpenInference.</summary>
     public DerivedAttributes? Derived;
@@ -149,9 +158,26 @@ internal ref struct SpanFacts
                 break;
             case KnownKey.ErrorType:
                 HasErrorType = !TextOf(value).IsEmpty;
+                _errorType = SpanErrors.Of(TextOf(value));
+                break;
+            case KnownKey.Path:
+                Path = TextOf(value);
+                break;
+            case KnownKey.ErrorCode:
+                _errorCode = SpanErrors.Of(TextOf(value));
                 break;
         }
     }
+
+    /// <summary>The <c>error.type</c> that <c>error.code</c> stands for when there is none; <see cref="SpanError.None"/> for codes that say nothing.</summary>
+    public readonly SpanError DerivedErrorType => HasErrorType || _errorCode == SpanError.Other ? SpanError.None : _errorCode;
+
+    /// <summary>The failure of a span with this <paramref name="status"/>: by error.type, error.code, and for an error the type of its exception.</summary>
+    public readonly SpanError ErrorOf(short status, ReadOnlySpan<byte> message, SpanScratch scratch) =>
+        _errorType != SpanError.None ? _errorType
+        : _errorCode != SpanError.None ? _errorCode
+        : status == SpanErrors.ErrorStatus ? SpanErrors.OfException(message, scratch.Events)
+        : SpanError.None;
 
     /// <summary>Fills what OpenInference keys left open from what the dialects found.</summary>
     public void Merge(DialectFacts dialect)

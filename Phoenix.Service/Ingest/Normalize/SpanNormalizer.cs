@@ -19,6 +19,7 @@ internal sealed class SpanNormalizer(PriceBook prices, AttributePolicy policy, I
     private const decimal Tolerance = 0.01m;
 
     private readonly string[] _exclusiveScopes = options.Value.ExclusiveCacheScopes;
+    private readonly byte[][] _filteredPaths = [.. options.Value.FilterPaths.Select(Encoding.UTF8.GetBytes)];
 
     /// <summary>Strings for text that repeats from span to span.</summary>
     public TextCache Texts { get; } = new();
@@ -56,15 +57,37 @@ internal sealed class SpanNormalizer(PriceBook prices, AttributePolicy policy, I
         return true;
     }
 
+    /// <summary>Whether a span is to be left out: it is about a path of <see cref="NormalizeOptions.FilterPaths"/>.</summary>
+    public bool Filters(in SpanFacts facts)
+    {
+        if (_filteredPaths.Length == 0 || facts.Path.IsEmpty)
+        {
+            return false;
+        }
+
+        var query = facts.Path.IndexOf((byte)'?');
+        var path = query < 0 ? facts.Path : facts.Path[..query];
+        foreach (var filtered in _filteredPaths)
+        {
+            if (path.SequenceEqual(filtered))
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
+
     /// <summary>
-    /// Column <c>derived</c>: attributes of the dialects, <c>phoenix.cost</c>, <c>phoenix.failed</c> (an error.type without an error status) and
+    /// Column <c>derived</c>: attributes of the dialects, <c>error.type</c> from <c>error.code</c>, <c>phoenix.cost</c>, <c>phoenix.failed</c> (an error.type without an error status) and
     /// <c>phoenix.truncated</c> (original sizes); NULL when there is none of them.
     /// </summary>
     public static void WriteDerived(CopyRows rows, short status, SpanScratch scratch, in SpanFacts facts)
     {
         var failed = facts.HasErrorType && status != Failed;
         var hasCost = facts.CostPicoUsd is not null || facts.ReportedUsd is not null;
-        if (!failed && !hasCost && !scratch.HasLongValue && facts.Derived is null)
+        var errorType = SpanErrors.Name(facts.DerivedErrorType);
+        if (!failed && !hasCost && !scratch.HasLongValue && facts.Derived is null && errorType.Length == 0)
         {
             rows.WriteNull();
             return;
@@ -82,6 +105,13 @@ internal sealed class SpanNormalizer(PriceBook prices, AttributePolicy policy, I
         {
             Separate(rows, ref separator);
             WriteCost(rows, facts);
+        }
+
+        if (errorType.Length > 0)
+        {
+            Separate(rows, ref separator);
+            AttributeJson.WriteRaw(rows, "\"error.type\":"u8);
+            JsonText.WriteString(rows, Encoding.UTF8.GetBytes(errorType));
         }
 
         if (failed)

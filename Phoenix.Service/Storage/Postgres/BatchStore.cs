@@ -3,6 +3,12 @@ using Phoenix.Service.Storage.Postgres.Rollups;
 
 namespace Phoenix.Service.Storage.Postgres;
 
+/// <summary>What a write did.</summary>
+/// <param name="Rejected">Rows PostgreSQL refuses.</param>
+/// <param name="Duplicates">Rows stored before.</param>
+/// <param name="Added">Sums of the spans stored by it, when not all of the batches' spans were; null = all were.</param>
+internal readonly record struct StoreResult(int Rejected = 0, int Duplicates = 0, IReadOnlyList<MinuteDelta>? Added = null);
+
 /// <summary>
 /// Stores groups of batches, each in one transaction, durable when the call returns. Optimistic by COPY straight into the leaf partitions; or by
 /// merge, through a staging table, which leaves out rows that are stored already. The roll-ups' deltas, of stored rows only, are part of the
@@ -16,8 +22,8 @@ internal sealed class BatchStore(NpgsqlDataSource dataSource, Partitions partiti
     /// <summary>Reads again which leaves exist.</summary>
     public Task ForgetPartitionsAsync(CancellationToken cancellationToken) => partitions.ForgetAsync(cancellationToken);
 
-    /// <summary>Stores every row of <paramref name="group"/>, or none and throws. How many were stored already (only with <paramref name="merge"/>).</summary>
-    public async Task<int> StoreAsync(WriterSession session, IReadOnlyList<PendingBatch> group, bool merge, CancellationToken cancellationToken)
+    /// <summary>Stores every row of <paramref name="group"/>, or none and throws.</summary>
+    public async Task<StoreResult> StoreAsync(WriterSession session, IReadOnlyList<PendingBatch> group, bool merge, CancellationToken cancellationToken)
     {
         var batches = new TelemetryBatch[group.Count];
         for (var i = 0; i < batches.Length; i++)
@@ -31,11 +37,12 @@ internal sealed class BatchStore(NpgsqlDataSource dataSource, Partitions partiti
 
         await session.BeginAsync(connection, cancellationToken);
         var duplicates = 0;
+        var added = merge ? new List<MinuteDelta>() : null;
         foreach (var leaf in leaves)
         {
             if (merge && leaf.Signal != Signal.Logs)
             {
-                duplicates += leaf.Rows - await MergeAsync(connection, leaf.Signal, leaf.Table, leaf.Chunks, cancellationToken);
+                duplicates += leaf.Rows - await MergeAsync(connection, leaf.Signal, leaf.Table, leaf.Chunks, added!, cancellationToken);
             }
             else
             {
@@ -49,11 +56,11 @@ internal sealed class BatchStore(NpgsqlDataSource dataSource, Partitions partiti
         }
 
         await session.CommitAsync(cancellationToken);
-        return duplicates;
+        return new StoreResult(Duplicates: duplicates, Added: added);
     }
 
-    /// <summary>Stores one batch row by row as far as PostgreSQL takes it, by halving; how many rows it refuses, and how many were stored already.</summary>
-    public async Task<(int Rejected, int Duplicates)> StoreRowsAsync(WriterSession session, TelemetryBatch batch, CancellationToken cancellationToken)
+    /// <summary>Stores one batch row by row as far as PostgreSQL takes it, by halving.</summary>
+    public async Task<StoreResult> StoreRowsAsync(WriterSession session, TelemetryBatch batch, CancellationToken cancellationToken)
     {
         try
         {
@@ -61,10 +68,10 @@ internal sealed class BatchStore(NpgsqlDataSource dataSource, Partitions partiti
         }
         catch (PostgresException exception) when (PostgresErrors.Classify(exception) == WriteFault.Data)
         {
-            return (batch.RecordCount, 0);
+            return new StoreResult(Rejected: batch.RecordCount);
         }
 
-        var (rejected, duplicates) = (0, 0);
+        var (rejected, duplicates, added) = (0, 0, new List<MinuteDelta>());
         foreach (var (day, rows) in batch.Days)
         {
             var table = await partitions.LeafAsync(batch.Signal, day, cancellationToken);
@@ -77,8 +84,11 @@ internal sealed class BatchStore(NpgsqlDataSource dataSource, Partitions partiti
                     var connection = await session.ConnectAsync(cancellationToken);
                     await session.BeginAsync(connection, cancellationToken);
                     var chunk = rows.Written[offsets[range.First]..offsets[range.End]];
-                    duplicates += range.End - range.First - await MergeAsync(connection, batch.Signal, table, [chunk], cancellationToken);
+                    var sums = new List<MinuteDelta>();
+                    var known = range.End - range.First - await MergeAsync(connection, batch.Signal, table, [chunk], sums, cancellationToken);
                     await session.CommitAsync(cancellationToken);
+                    duplicates += known;
+                    added.AddRange(sums);
                 }
                 catch (PostgresException exception) when (PostgresErrors.Classify(exception) == WriteFault.Data)
                 {
@@ -96,11 +106,12 @@ internal sealed class BatchStore(NpgsqlDataSource dataSource, Partitions partiti
             }
         }
 
-        return (rejected, duplicates);
+        return new StoreResult(rejected, duplicates, added);
     }
 
-    /// <summary>Stores the rows that are not stored yet; how many that were.</summary>
-    private async Task<int> MergeAsync(NpgsqlConnection connection, Signal signal, string leaf, IReadOnlyList<ReadOnlyMemory<byte>> chunks, CancellationToken cancellationToken)
+    /// <summary>Stores the rows that are not stored yet; how many that were. The sums of spans among them go to <paramref name="added"/>.</summary>
+    private async Task<int> MergeAsync(
+        NpgsqlConnection connection, Signal signal, string leaf, IReadOnlyList<ReadOnlyMemory<byte>> chunks, List<MinuteDelta> added, CancellationToken cancellationToken)
     {
         var parent = Partitions.Parent(signal);
         var columns = BinaryCopy.Columns(signal);
@@ -121,6 +132,7 @@ internal sealed class BatchStore(NpgsqlDataSource dataSource, Partitions partiti
         if (signal == Signal.Spans && stored > 0)
         {
             await deltas.AppendStoredAsync(connection, $"stored_{parent}", cancellationToken);
+            added.AddRange(await StoredSums.ReadAsync(connection, $"stored_{parent}", cancellationToken));
         }
 
         return stored;

@@ -68,6 +68,11 @@ internal sealed partial class Partitions(NpgsqlDataSource dataSource, IOptions<S
         _leaves = await ReadAsync(connection, cancellationToken);
     }
 
+    /// <summary>The bounds of a leaf as the catalog shows them, half-open, in Unix ns; null for the default partition.</summary>
+    public static (long StartNanos, long EndNanos)? ParseBounds(string shown) => Bounds().Match(shown) is { Success: true } bounds
+        ? (long.Parse(bounds.Groups[1].ValueSpan, CultureInfo.InvariantCulture), long.Parse(bounds.Groups[2].ValueSpan, CultureInfo.InvariantCulture))
+        : null;
+
     /// <inheritdoc/>
     public void Dispose() => _turn.Dispose();
 
@@ -141,12 +146,10 @@ internal sealed partial class Partitions(NpgsqlDataSource dataSource, IOptions<S
         await using var reader = await command.ExecuteReaderAsync(cancellationToken);
         while (await reader.ReadAsync(cancellationToken))
         {
-            if (Bounds().Match(reader.GetString(2)) is { Success: true } bounds)
+            if (ParseBounds(reader.GetString(2)) is { } bounds)
             {
                 var signal = s_signals.First(candidate => Parent(candidate) == reader.GetString(0));
-                var first = long.Parse(bounds.Groups[1].ValueSpan, CultureInfo.InvariantCulture) / DayNanos;
-                var end = long.Parse(bounds.Groups[2].ValueSpan, CultureInfo.InvariantCulture) / DayNanos;
-                for (var day = first; day < end; day++)
+                for (var day = bounds.StartNanos / DayNanos; day < bounds.EndNanos / DayNanos; day++)
                 {
                     leaves[(signal, (int)day)] = reader.GetString(1);
                 }

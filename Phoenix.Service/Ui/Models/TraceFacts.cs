@@ -5,12 +5,14 @@ namespace Phoenix.Service.Ui.Models;
 /// <summary>What a troubleshooting run of MATS says of itself (mats.md section 15.1), and the span that says it.</summary>
 public sealed record InvestigationFacts(string SpanId, IReadOnlyList<(string Label, string Value)> Facts);
 
-/// <summary>The header of a trace, summed over the spans shown. Tokens and cost count LLM spans alone: wrappers repeat what their calls report.</summary>
+/// <summary>The header of a trace, summed over the spans shown. Tokens and cost count LLM spans alone, and
+/// of those that report one call only the innermost: wrappers repeat what their calls report.</summary>
 public sealed record TraceFacts(
     string Name, int Errors, string? FirstErrorId, string? FirstErrorName, int Calls, long PromptTokens, long CompletionTokens, long? CostPicoUsd,
     IReadOnlyList<string> Services, IReadOnlyList<string> Models, string? SessionId, string? UserId, InvestigationFacts? Investigation)
 {
     private const int MostNames = 8;
+    private const string ResponseKey = "gen_ai.response.id";
 
     private static readonly (string Key, string Label)[] s_investigationKeys =
         [("rca.status", "status"), ("incident.id", "incident"), ("target.service_id", "service"), ("evaluation.score", "score")];
@@ -20,7 +22,8 @@ public sealed record TraceFacts(
 
     internal static TraceFacts From(IReadOnlyList<SpanRow> rows, SpanTree tree)
     {
-        var calls = rows.Where(static row => row.SpanKind == SpanCodes.LlmKind).ToList();
+        var repeated = NestedCalls.Find([.. rows.Select(static row => new CallSpan(row.SpanId, row.ParentId, IsCall(row), ResponseOf(row)))]);
+        var calls = rows.Where(row => row.SpanKind == SpanCodes.LlmKind && !repeated.Contains(row.SpanId)).ToList();
         var priced = calls.Where(static row => row.CostPicoUsd is not null).ToList();
         var byStart = rows.OrderBy(static row => row.StartNanos);
         var firstError = byStart.FirstOrDefault(static row => row.Status == SpanCodes.ErrorStatus);
@@ -39,6 +42,12 @@ public sealed record TraceFacts(
             byStart.FirstOrDefault(static row => row.UserId is not null)?.UserId,
             FindInvestigation(rows));
     }
+
+    private static bool IsCall(SpanRow row) => row.SpanKind == SpanCodes.LlmKind && (row.PromptTokens ?? 0) + (row.CompletionTokens ?? 0) > 0;
+
+    private static string? ResponseOf(SpanRow row) => IsCall(row) && row.Attributes.Contains(ResponseKey, StringComparison.Ordinal)
+        ? new AttributeSet(row.Attributes, null)[ResponseKey]
+        : null;
 
     private static InvestigationFacts? FindInvestigation(IReadOnlyList<SpanRow> rows)
     {

@@ -1,4 +1,5 @@
 using Npgsql;
+using Phoenix.Service.Metrics;
 
 namespace Phoenix.Service.Storage.Postgres.Rollups;
 
@@ -6,7 +7,7 @@ namespace Phoenix.Service.Storage.Postgres.Rollups;
 /// Lets a reader of the roll-ups see what was acknowledged before it asked: a few pending deltas are applied on the spot. Many are left to the
 /// <see cref="RollupWorker"/>, because a reader must not do a loaded system's work; then the roll-ups lag by less than a second.
 /// </summary>
-internal sealed class RollupCatchUp(NpgsqlDataSource dataSource)
+internal sealed class RollupCatchUp(NpgsqlDataSource dataSource, TraceMetrics metrics)
 {
     /// <summary>Up to here applying takes some milliseconds.</summary>
     private const int FewDeltas = 1_000;
@@ -18,7 +19,9 @@ internal sealed class RollupCatchUp(NpgsqlDataSource dataSource)
     public async Task RunAsync(CancellationToken cancellationToken)
     {
         await using var connection = await dataSource.OpenConnectionAsync(cancellationToken);
-        await using (var count = new NpgsqlCommand($"SELECT count(*) FROM (SELECT FROM pending_trace_deltas LIMIT {FewDeltas + 1}) AS pending", connection))
+        await using (var count = new NpgsqlCommand($"""
+            SELECT count(*) FROM (SELECT FROM pending_trace_deltas UNION ALL SELECT FROM nested_suspects LIMIT {FewDeltas + 1}) AS pending
+            """, connection))
         {
             if ((long)(await count.ExecuteScalarAsync(cancellationToken))! is 0 or > FewDeltas)
             {
@@ -26,6 +29,7 @@ internal sealed class RollupCatchUp(NpgsqlDataSource dataSource)
             }
         }
 
+        var seen = new NewTraces();
         await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
         try
         {
@@ -33,10 +37,12 @@ internal sealed class RollupCatchUp(NpgsqlDataSource dataSource)
             await RollupStore.OwnAsync(connection, cancellationToken);
             foreach (var slot in DeltaSlots.All)
             {
-                await RollupStore.ApplyAsync(connection, slot, FewDeltas, cancellationToken);
+                await RollupStore.ApplyAsync(connection, slot, FewDeltas, seen, cancellationToken);
             }
 
+            await UncountedCalls.SettleAsync(connection, RollupStore.SettleTraces, cancellationToken);
             await transaction.CommitAsync(cancellationToken);
+            metrics.CountTraces(seen.Counts);
         }
         catch (PostgresException exception) when (exception.SqlState is PostgresErrorCodes.LockNotAvailable)
         {

@@ -110,6 +110,9 @@ internal sealed class RollupDeltas(TimeProvider time)
         rows.Write(trace.PromptTokens);
         rows.Write(trace.CompletionTokens);
         rows.Write(trace.CostPicoUsd);
+        rows.Write(trace.LlmCalls);
+        rows.Write(trace.LlmMask);
+        rows.Write(trace.OpenMask);
         rows.EndRow();
     }
 

@@ -11,10 +11,10 @@ internal static class RollupSql
     /// <summary>The columns of a trace's sums.</summary>
     public const string TraceColumns =
         "project_id, trace_id, start_ns, end_ns, root_span_id, root_ns, root_name, root_service, root_span_kind, root_status, session_id, session_ns, "
-        + "user_id, user_ns, span_count, error_count, prompt_tokens, completion_tokens, cost_pico_usd";
+        + "user_id, user_ns, span_count, error_count, prompt_tokens, completion_tokens, cost_pico_usd, llm_calls, llm_mask, open_mask";
 
     /// <summary>How many they are.</summary>
-    public const short TraceColumnCount = 19;
+    public const short TraceColumnCount = 22;
 
     /// <summary>The columns of a minute's sums.</summary>
     public const string MinuteColumns =
@@ -36,22 +36,28 @@ internal static class RollupSql
             count(*), count(*) FILTER (WHERE s.status = 2),
             coalesce(sum(s.prompt_tokens) FILTER (WHERE s.span_kind = 1), 0)::bigint,
             coalesce(sum(s.completion_tokens) FILTER (WHERE s.span_kind = 1), 0)::bigint,
-            coalesce(sum(s.cost_pico_usd), 0)::bigint
+            coalesce(sum(s.cost_pico_usd), 0)::bigint,
+            count(*) FILTER (WHERE {UncountedCalls.IsCall}), coalesce(bit_or(1::bigint << (s.span_id & 63)::integer) FILTER (WHERE {UncountedCalls.IsCall}), 0),
+            coalesce(bit_or(1::bigint << (s.parent_id & 63)::integer) FILTER (WHERE s.parent_id IS NOT NULL), 0)
         FROM {spans} AS s LEFT JOIN resources r ON r.id = s.resource_id GROUP BY s.project_id, s.trace_id
         """;
 
-    /// <summary>One row a minute and key for the spans in <paramref name="spans"/>, times <paramref name="sign"/>: -1 takes them away.</summary>
-    public static string MinuteSums(string spans, int sign) => $"""
+    /// <summary>
+    /// One row a minute and key for the spans in <paramref name="spans"/>, times <paramref name="sign"/>: -1 takes them away. With <paramref name="apart"/>,
+    /// names of further columns of them, as many rows as those have values; the values come last.
+    /// </summary>
+    public static string MinuteSums(string spans, int sign, params string[] apart) => $"""
         SELECT project_id, start_ns / 60000000000, coalesce(llm_model, ''), coalesce(llm_provider, ''), span_kind, status,
             {sign} * count(*), {sign} * coalesce(sum(prompt_tokens), 0)::bigint, {sign} * coalesce(sum(completion_tokens), 0)::bigint,
             {sign} * coalesce(sum(cost_pico_usd), 0)::bigint, {sign} * sum(end_ns - start_ns)::bigint,
-            ARRAY[{string.Join(", ", Enumerable.Range(0, s_buckets).Select(bucket => $"{sign} * count(*) FILTER (WHERE {InBucket(bucket)})"))}]
-        FROM {spans} AS s GROUP BY 1, 2, 3, 4, 5, 6
+            ARRAY[{string.Join(", ", Enumerable.Range(0, s_buckets).Select(bucket => $"{sign} * count(*) FILTER (WHERE {InBucket(bucket)})"))}]{string.Concat(apart.Select(static column => ", " + column))}
+        FROM {spans} AS s GROUP BY 1, 2, 3, 4, 5, 6{string.Concat(apart.Select(static column => ", " + column))}
         """;
 
     /// <summary>
     /// Takes up to <paramref name="rows"/> trace deltas out of a slot and adds them to <c>traces</c> and <c>sessions</c>; returns (project_id, session_id)
-    /// of the sessions that lost a trace to another one, because an earlier span named it: their extent must be recomputed.
+    /// of the sessions that lost a trace to another one, because an earlier span named it: their extent must be recomputed; and, with a null session, how
+    /// many traces of a project (its name in the fourth column) were seen for the first time.
     /// </summary>
     /// <remarks>Most traces come in one piece, so only those in several pay for the ordered aggregates.</remarks>
     public static string ApplyTraces(int slot, int rows) => $"""
@@ -64,7 +70,8 @@ internal static class RollupSql
                 {FirstRootPiece("root_span_id")}, min(root_ns), {FirstRootPiece("root_name")}, {FirstRootPiece("root_service")},
                 {FirstRootPiece("root_span_kind")}, {FirstRootPiece("root_status")},
                 {First("session_id", "session_ns")}, min(session_ns), {First("user_id", "user_ns")}, min(user_ns),
-                sum(span_count)::bigint, sum(error_count)::bigint, sum(prompt_tokens)::bigint, sum(completion_tokens)::bigint, sum(cost_pico_usd)::bigint
+                sum(span_count)::bigint, sum(error_count)::bigint, sum(prompt_tokens)::bigint, sum(completion_tokens)::bigint, sum(cost_pico_usd)::bigint,
+                sum(llm_calls)::bigint, bit_or(llm_mask), bit_or(open_mask)
             FROM piece WHERE pieces > 1 GROUP BY project_id, trace_id),
         old AS MATERIALIZED (SELECT t.* FROM delta JOIN traces t USING (trace_id, project_id)),
         new AS (
@@ -76,8 +83,10 @@ internal static class RollupSql
                 {EarlierNamed("session")}, {EarlierNamed("user")},
                 span_count = t.span_count + excluded.span_count, error_count = t.error_count + excluded.error_count,
                 prompt_tokens = t.prompt_tokens + excluded.prompt_tokens, completion_tokens = t.completion_tokens + excluded.completion_tokens,
-                cost_pico_usd = t.cost_pico_usd + excluded.cost_pico_usd
+                cost_pico_usd = t.cost_pico_usd + excluded.cost_pico_usd, llm_calls = t.llm_calls + excluded.llm_calls,
+                llm_mask = t.llm_mask | excluded.llm_mask, open_mask = t.open_mask | excluded.open_mask
             RETURNING t.*),
+        suspected AS (INSERT INTO nested_suspects SELECT trace_id, project_id FROM new WHERE {UncountedCalls.Suspect("new")} ON CONFLICT DO NOTHING),
         change AS MATERIALIZED (
             SELECT new.project_id, new.session_id, new.user_id, new.user_ns, new.start_ns, new.end_ns, old.trace_id IS NULL AS joined,
                 new.error_count - coalesce(old.error_count, 0) AS error_count, new.prompt_tokens - coalesce(old.prompt_tokens, 0) AS prompt_tokens,
@@ -95,7 +104,11 @@ internal static class RollupSql
                 trace_count = s.trace_count + excluded.trace_count, error_count = s.error_count + excluded.error_count,
                 prompt_tokens = s.prompt_tokens + excluded.prompt_tokens, completion_tokens = s.completion_tokens + excluded.completion_tokens,
                 cost_pico_usd = s.cost_pico_usd + excluded.cost_pico_usd)
-        SELECT DISTINCT old.project_id, old.session_id FROM old JOIN new USING (trace_id, project_id) WHERE old.session_id <> new.session_id
+        SELECT DISTINCT old.project_id, old.session_id, 0::bigint, NULL FROM old JOIN new USING (trace_id, project_id) WHERE old.session_id <> new.session_id
+        UNION ALL
+        SELECT first.project_id, NULL, first.traces, coalesce(p.name, '')
+        FROM (SELECT new.project_id, count(*) AS traces FROM new LEFT JOIN old USING (trace_id, project_id) WHERE old.trace_id IS NULL GROUP BY new.project_id) AS first
+            LEFT JOIN projects p ON p.id = first.project_id
         """;
 
     /// <summary>Takes up to <paramref name="rows"/> minute deltas out of a slot and adds them to <c>span_minutes</c>.</summary>

@@ -11,6 +11,9 @@ internal static class RollupStore
     /// <summary>Dead rows up to here cost a pass less than giving their space back does.</summary>
     private const int TrimBytes = 4 * 1024 * 1024;
 
+    /// <summary>Suspect traces looked at together; their spans are in memory meanwhile.</summary>
+    public const int SettleTraces = 200;
+
     private const string LockKey = "hashtextextended('mats.rollups.' || current_schema(), 0)";
 
     /// <summary>Takes the roll-ups for this transaction; false when another one has them.</summary>
@@ -32,12 +35,15 @@ internal static class RollupStore
         return (bool)(await command.ExecuteScalarAsync(cancellationToken))!;
     }
 
-    /// <summary>Applies up to <paramref name="rows"/> deltas of each kind and removes them. Writers may go on appending meanwhile.</summary>
-    public static async Task ApplyAsync(NpgsqlConnection connection, int slot, int rows, CancellationToken cancellationToken)
+    /// <summary>
+    /// Applies up to <paramref name="rows"/> deltas of each kind and removes them; traces not known before are added to <paramref name="seen"/>. Writers may
+    /// go on appending meanwhile.
+    /// </summary>
+    public static async Task ApplyAsync(NpgsqlConnection connection, int slot, int rows, NewTraces seen, CancellationToken cancellationToken)
     {
         // The planner's guesses about these tables trigger just-in-time compilation, which takes longer than the statement.
         await ExecuteAsync(connection, "SET LOCAL jit = off", cancellationToken);
-        await ApplyTracesAsync(connection, slot, rows, cancellationToken);
+        await ApplyTracesAsync(connection, slot, rows, seen, cancellationToken);
         await ExecuteAsync(connection, RollupSql.ApplyMinutes(slot, rows), cancellationToken);
     }
 
@@ -63,12 +69,12 @@ internal static class RollupStore
     /// Applies all that is pending and keeps writers out until the transaction ends: from here on roll-ups and stored spans agree, which a recompute
     /// needs. The caller owns the roll-ups.
     /// </summary>
-    public static async Task ApplyAllAsync(NpgsqlConnection connection, CancellationToken cancellationToken)
+    public static async Task ApplyAllAsync(NpgsqlConnection connection, NewTraces seen, CancellationToken cancellationToken)
     {
         foreach (var slot in DeltaSlots.All)
         {
             await ExecuteAsync(connection, $"LOCK TABLE trace_deltas_{slot}, minute_deltas_{slot} IN SHARE ROW EXCLUSIVE MODE", cancellationToken);
-            await ApplyAsync(connection, slot, int.MaxValue, cancellationToken);
+            await ApplyAsync(connection, slot, int.MaxValue, seen, cancellationToken);
         }
     }
 
@@ -80,6 +86,7 @@ internal static class RollupStore
         CREATE TEMP TABLE touched_sessions ON COMMIT DROP AS
             SELECT DISTINCT t.project_id, t.session_id FROM traces t JOIN touched_traces USING (trace_id, project_id) WHERE t.session_id IS NOT NULL;
         {RollupSql.RecomputeTraces};
+        {UncountedCalls.SuspectTouched};
         INSERT INTO touched_sessions
             SELECT DISTINCT t.project_id, t.session_id FROM traces t JOIN touched_traces USING (trace_id, project_id) WHERE t.session_id IS NOT NULL
             EXCEPT SELECT * FROM touched_sessions;
@@ -97,14 +104,19 @@ internal static class RollupStore
         var range = $"start_ns >= {(Int128)first * MinuteNanos} AND start_ns < {(Int128)(last + 1) * MinuteNanos}";
         await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
         await OwnAsync(connection, cancellationToken);
-        await ApplyAllAsync(connection, cancellationToken);
+        await ApplyAllAsync(connection, new NewTraces(), cancellationToken);
         await ExecuteAsync(connection, $"""
             CREATE TEMP TABLE touched_traces ON COMMIT DROP AS
                 SELECT trace_id, project_id FROM spans WHERE {range} UNION SELECT trace_id, project_id FROM traces WHERE {range};
+            {UncountedCalls.PutBackTouched};
             DELETE FROM span_minutes WHERE minute BETWEEN {first} AND {last};
             {RollupSql.AddMinutes($"({RollupSql.MinuteSums($"(SELECT * FROM spans WHERE {range})", 1)})")}
             """, cancellationToken);
         await RecomputeAsync(connection, cancellationToken);
+        while (await UncountedCalls.SettleAsync(connection, SettleTraces, cancellationToken) > 0)
+        {
+        }
+
         await transaction.CommitAsync(cancellationToken);
     }
 
@@ -114,7 +126,7 @@ internal static class RollupStore
         await command.ExecuteNonQueryAsync(cancellationToken);
     }
 
-    private static async Task ApplyTracesAsync(NpgsqlConnection connection, int slot, int rows, CancellationToken cancellationToken)
+    private static async Task ApplyTracesAsync(NpgsqlConnection connection, int slot, int rows, NewTraces seen, CancellationToken cancellationToken)
     {
         var losers = new List<(int ProjectId, string SessionId)>();
         await using (var command = new NpgsqlCommand(RollupSql.ApplyTraces(slot, rows), connection) { CommandTimeout = 0 })
@@ -122,7 +134,14 @@ internal static class RollupStore
             await using var reader = await command.ExecuteReaderAsync(cancellationToken);
             while (await reader.ReadAsync(cancellationToken))
             {
-                losers.Add((reader.GetInt32(0), reader.GetString(1)));
+                if (reader.IsDBNull(1))
+                {
+                    seen.Add(reader.GetString(3), reader.GetInt64(2));
+                }
+                else
+                {
+                    losers.Add((reader.GetInt32(0), reader.GetString(1)));
+                }
             }
         }
 

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using Npgsql;
+using Phoenix.Service.Metrics;
 
 namespace Phoenix.Service.Storage.Postgres.Rollups;
 
@@ -9,7 +10,7 @@ namespace Phoenix.Service.Storage.Postgres.Rollups;
 /// pass; only giving an emptied table's space back takes the table for itself, for milliseconds, while writers use the other one.
 /// </summary>
 internal sealed partial class RollupWorker(
-    NpgsqlDataSource dataSource, DatabaseState state, RollupDeltas deltas, TimeProvider time, ILogger<RollupWorker> logger) : BackgroundService
+    NpgsqlDataSource dataSource, DatabaseState state, RollupDeltas deltas, TraceMetrics metrics, TimeProvider time, ILogger<RollupWorker> logger) : BackgroundService
 {
     /// <summary>Deltas that one pass applies at most; more, after an outage, take several passes.</summary>
     private const int PassRows = 50_000;
@@ -40,6 +41,8 @@ internal sealed partial class RollupWorker(
                     {
                         applied |= await ApplyAsync(slot, stoppingToken);
                     }
+
+                    applied |= await SettleAsync(stoppingToken);
 
                     idlePasses = applied ? 0 : idlePasses + 1;
                     backoff.Succeeded();
@@ -81,8 +84,10 @@ internal sealed partial class RollupWorker(
                 return applied;
             }
 
-            await RollupStore.ApplyAsync(connection, slot, PassRows, cancellationToken);
+            var seen = new NewTraces();
+            await RollupStore.ApplyAsync(connection, slot, PassRows, seen, cancellationToken);
             await transaction.CommitAsync(cancellationToken);
+            metrics.CountTraces(seen.Counts);
             applied = true;
         }
 
@@ -97,6 +102,27 @@ internal sealed partial class RollupWorker(
         }
 
         return applied;
+    }
+
+    /// <summary>Looks at traces in which calls may be reported twice; false when there are none or somebody else works.</summary>
+    private async Task<bool> SettleAsync(CancellationToken cancellationToken)
+    {
+        await using var connection = await dataSource.OpenConnectionAsync(cancellationToken);
+        var settled = false;
+        for (var pass = 0; pass < SlotPasses && await UncountedCalls.HasSuspectsAsync(connection, cancellationToken); pass++)
+        {
+            await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
+            if (!await RollupStore.TryOwnAsync(connection, cancellationToken))
+            {
+                return settled;
+            }
+
+            await UncountedCalls.SettleAsync(connection, RollupStore.SettleTraces, cancellationToken);
+            await transaction.CommitAsync(cancellationToken);
+            settled = true;
+        }
+
+        return settled;
     }
 
     private async Task TrimAsync(NpgsqlConnection connection, int slot, CancellationToken cancellationToken)

@@ -1,4 +1,5 @@
 using Npgsql;
+using Phoenix.Service.Metrics;
 using Phoenix.Service.Storage.Postgres.Readers;
 
 namespace Phoenix.Service.Storage.Postgres.Rollups;
@@ -7,7 +8,7 @@ namespace Phoenix.Service.Storage.Postgres.Rollups;
 /// Removes stored telemetry and sets the roll-ups right in the same transaction. All pending deltas are applied first and writers wait meanwhile,
 /// so a removal costs them some milliseconds; it is meant for people, not for retention, which drops partitions.
 /// </summary>
-internal sealed class TelemetryRemover(NpgsqlDataSource dataSource, TraceRanges ranges)
+internal sealed class TelemetryRemover(NpgsqlDataSource dataSource, TraceRanges ranges, TraceMetrics metrics)
 {
     private const int ProjectStep = 20_000;
 
@@ -30,21 +31,23 @@ internal sealed class TelemetryRemover(NpgsqlDataSource dataSource, TraceRanges 
     public async Task<bool> RemoveProjectAsync(int projectId, Action gone, CancellationToken cancellationToken)
     {
         await using var connection = await dataSource.OpenConnectionAsync(cancellationToken);
+        var seen = new NewTraces();
         await using (var transaction = await connection.BeginTransactionAsync(cancellationToken))
         {
             await RollupStore.OwnAsync(connection, cancellationToken);
-            await RollupStore.ApplyAllAsync(connection, cancellationToken);
+            await RollupStore.ApplyAllAsync(connection, seen, cancellationToken);
             if (await ExecuteAsync(connection, "DELETE FROM projects WHERE id = $1", projectId, cancellationToken) == 0)
             {
                 return false;
             }
 
-            foreach (var table in (string[])["traces", "sessions", "span_minutes"])
+            foreach (var table in (string[])["traces", "sessions", "span_minutes", "uncounted_calls", "nested_suspects"])
             {
                 await ExecuteAsync(connection, $"DELETE FROM {table} WHERE project_id = $1", projectId, cancellationToken);
             }
 
             await transaction.CommitAsync(cancellationToken);
+            metrics.CountTraces(seen.Counts);
             gone();
         }
 
@@ -79,7 +82,8 @@ internal sealed class TelemetryRemover(NpgsqlDataSource dataSource, TraceRanges 
         await using var connection = await dataSource.OpenConnectionAsync(cancellationToken);
         await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
         await RollupStore.OwnAsync(connection, cancellationToken);
-        await RollupStore.ApplyAllAsync(connection, cancellationToken);
+        var seen = new NewTraces();
+        await RollupStore.ApplyAllAsync(connection, seen, cancellationToken);
         await RollupStore.ExecuteAsync(connection, """
             CREATE TEMP TABLE removed ON COMMIT DROP AS SELECT * FROM spans LIMIT 0;
             CREATE TEMP TABLE touched_traces (trace_id uuid, project_id integer) ON COMMIT DROP
@@ -102,9 +106,14 @@ internal sealed class TelemetryRemover(NpgsqlDataSource dataSource, TraceRanges 
         }
 
         await RollupStore.ExecuteAsync(connection, "INSERT INTO touched_traces SELECT DISTINCT trace_id, project_id FROM removed", cancellationToken);
-        if (!keepMinutes)
+        if (keepMinutes)
+        {
+            await RollupStore.ExecuteAsync(connection, UncountedCalls.ForgetTouched, cancellationToken);
+        }
+        else
         {
             await RollupStore.ExecuteAsync(connection, $"""
+                {UncountedCalls.PutBackTouched};
                 {RollupSql.AddMinutes($"({RollupSql.MinuteSums("removed", -1)})")};
                 DELETE FROM span_minutes m USING (SELECT DISTINCT project_id, start_ns / 60000000000 AS minute FROM removed) AS r
                     WHERE m.project_id = r.project_id AND m.minute = r.minute AND m.span_count = 0
@@ -113,6 +122,7 @@ internal sealed class TelemetryRemover(NpgsqlDataSource dataSource, TraceRanges 
 
         await RollupStore.RecomputeAsync(connection, cancellationToken);
         await transaction.CommitAsync(cancellationToken);
+        metrics.CountTraces(seen.Counts);
         return removed;
     }
 

@@ -1,0 +1,148 @@
+using System.Globalization;
+using MatsObservability.Tests.Phoenix.Query;
+using MatsObservability.Tests.Support;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.Extensions.Options;
+using Phoenix.Service.Retention;
+using Phoenix.Service.Storage.Postgres;
+
+namespace MatsObservability.Tests.Phoenix.Retention;
+
+[Trait("Req", "B102")]
+public sealed class RetentionJobTests(PostgresFixture postgres) : IClassFixture<PostgresFixture>
+{
+    private const ulong Day = 86_400_000_000_000;
+
+    [Fact]
+    public async Task Run_ExpiredDays_AreDroppedWithTheirRollupsAndTheRestStays()
+    {
+        await using var server = await PhoenixServer.StartAsync(postgres);
+        await SendAsync(server, "default", 9, 8, 2);
+        var time = new TestTime(TimeProvider.System.GetUtcNow());
+        var metrics = new RetentionMetrics();
+        var job = Job(server, time, metrics, new RetentionOptions { Days = 5, LateDays = 0 });
+
+        await job.RunAsync(CancellationToken.None);
+
+        Assert.Equal("1|1|1|1|1|1", await CountsAsync(server));
+        Assert.Equal(0, await LeavesAsync(server, 9) + await LeavesAsync(server, 8));
+        Assert.Equal(3, await LeavesAsync(server, 2));
+        Assert.Equal("s2", await server.ScalarAsync<string>("SELECT string_agg(session_id, ',') FROM sessions"));
+        Assert.Equal(6, Dropped(metrics));
+
+        // Late data of a dropped day are taken in again.
+        await SendAsync(server, "default", 9);
+        Assert.Equal("2|2|2|2|2|2", await CountsAsync(server));
+    }
+
+    [Fact]
+    public async Task Run_ProjectsKeptForDifferentTimes_LosesOnlyWhatExpiredForEach()
+    {
+        await using var server = await PhoenixServer.StartAsync(postgres);
+        await SendAsync(server, "short", 9, 3);
+        await SendAsync(server, "usual", 9, 3);
+        await SendAsync(server, "for-ever", 9, 3);
+        var job = Job(server, new TestTime(TimeProvider.System.GetUtcNow()), new RetentionMetrics(), new RetentionOptions
+        {
+            Days = 5, LateDays = 0, ProjectDays = ["short=1", "for-ever=0"],
+        });
+
+        await job.RunAsync(CancellationToken.None);
+        await job.RunAsync(CancellationToken.None);
+
+        const string ByProject = "SELECT string_agg(name || '=' || (SELECT count(*) FROM {0} x WHERE x.project_id = p.id), ' ' ORDER BY name) FROM projects p WHERE name <> 'default'";
+        foreach (var table in (string[])["spans", "logs", "traces", "sessions", "span_minutes"])
+        {
+            Assert.Equal((table, "for-ever=2 short=0 usual=1"), (table, await server.ScalarAsync<string>(string.Format(CultureInfo.InvariantCulture, ByProject, table))));
+        }
+
+        Assert.Equal(3, await server.ScalarAsync<long>("SELECT count(*) FROM metric_points"));
+        Assert.Equal(3, await LeavesAsync(server, 9));
+    }
+
+    [Fact]
+    public async Task Run_OldDataThatCameLately_StaysForItsGrace()
+    {
+        await using var server = await PhoenixServer.StartAsync(postgres);
+        await SendAsync(server, "default", 9, 400);
+        var time = new TestTime(TimeProvider.System.GetUtcNow());
+        var job = Job(server, time, new RetentionMetrics(), new RetentionOptions { Days = 5, LateDays = 3 });
+
+        await job.RunAsync(CancellationToken.None);
+        time.Advance(TimeSpan.FromDays(2.9));
+        await job.RunAsync(CancellationToken.None);
+        Assert.Equal("2|2|2|2|2|2", await CountsAsync(server));
+
+        time.Advance(TimeSpan.FromDays(0.2));
+        await job.RunAsync(CancellationToken.None);
+        Assert.Equal("0|0|0|0|0|0", await CountsAsync(server));
+    }
+
+    [Fact]
+    public async Task Run_DryOrForEver_RemovesNothing()
+    {
+        await using var server = await PhoenixServer.StartAsync(postgres);
+        await SendAsync(server, "default", 9, 400);
+
+        foreach (var options in new[] { new RetentionOptions { Days = 5, LateDays = 0, DryRun = true }, new RetentionOptions { Days = 0, LateDays = 0 } })
+        {
+            await Job(server, new TestTime(TimeProvider.System.GetUtcNow()), new RetentionMetrics(), options).RunAsync(CancellationToken.None);
+        }
+
+        Assert.Equal("2|2|2|2|2|2", await CountsAsync(server));
+    }
+
+    [Fact]
+    public void Check_OutOfRange_NamesEveryKey()
+    {
+        var faults = RetentionOptions.Check(new RetentionOptions { Days = -1, ProjectDays = ["a=b"], LateDays = -1, Interval = TimeSpan.Zero, StepRows = 0 }).ToList();
+
+        Assert.Equal(5, faults.Count);
+        Assert.Contains("PHOENIX_DATA_RETENTION_DAYS", faults[0], StringComparison.Ordinal);
+        Assert.Equal(90, new RetentionOptions().Days);
+    }
+
+    private static RetentionJob Job(PhoenixServer server, TestTime time, RetentionMetrics metrics, RetentionOptions options) => new(
+        server.Services.GetRequiredService<RetentionStore>(), server.Services.GetRequiredService<DatabaseState>(), metrics, Options.Create(options), time,
+        NullLogger<RetentionJob>.Instance);
+
+    /// <summary>A span in a session, a log record and a metric point of each of these ages in days.</summary>
+    private static async Task SendAsync(PhoenixServer server, string project, params int[] ages)
+    {
+        foreach (var age in ages)
+        {
+            var start = Otlp.NowNanos - ((ulong)age * Day);
+            var spans = Otlp.Spans(1, project, start);
+            spans.ResourceSpans[0].ScopeSpans[0].Spans[0].Attributes.Add(Otlp.Text("session.id", $"s{age}"));
+            var log = Otlp.Log("l", project);
+            log.ResourceLogs[0].ScopeLogs[0].LogRecords[0].TimeUnixNano = start;
+            var gauge = Otlp.Gauge("g", 1, start);
+            gauge.ResourceMetrics[0].Resource.Attributes.Add(Otlp.Text("openinference.project.name", project));
+            foreach (var message in (Google.Protobuf.IMessage[])[spans, log, gauge])
+            {
+                using var answer = await server.Client.PostAsync(message);
+                answer.EnsureSuccessStatusCode();
+            }
+        }
+
+        await QueryServer.RolledUpAsync(server);
+    }
+
+    private static Task<string> CountsAsync(PhoenixServer server) => server.ScalarAsync<string>("""
+        SELECT concat_ws('|', (SELECT count(*) FROM spans), (SELECT count(*) FROM logs), (SELECT count(*) FROM metric_points), (SELECT count(*) FROM traces),
+            (SELECT count(*) FROM sessions), (SELECT count(*) FROM span_minutes))
+        """);
+
+    private static Task<long> LeavesAsync(PhoenixServer server, int age) => server.ScalarAsync<long>(
+        $"SELECT count(*) FROM pg_class WHERE relkind = 'r' AND relnamespace = current_schema()::regnamespace AND relname LIKE '%{TimeProvider.System.GetUtcNow().AddDays(-age):yyyy_MM_dd}'");
+
+    private static double Dropped(RetentionMetrics metrics)
+    {
+        var writer = new global::Phoenix.Service.Metrics.PrometheusWriter(openMetrics: false);
+        metrics.WriteAsync(writer, CancellationToken.None).AsTask().GetAwaiter().GetResult();
+        var text = Metrics.PrometheusText.Parse(writer.Finish());
+        return text["phoenix_retention_dropped_partitions_total", "signal=\"spans\""] + text["phoenix_retention_dropped_partitions_total", "signal=\"logs\""]
+            + text["phoenix_retention_dropped_partitions_total", "signal=\"metric_points\""];
+    }
+}
