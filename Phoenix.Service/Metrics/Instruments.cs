@@ -109,14 +109,20 @@ internal sealed class SeriesSet<TKey, TSeries>(Func<TKey, string> labels, Func<T
 internal sealed class LabelCap(int most)
 {
     private const string Rest = "other";
-    private readonly ConcurrentDictionary<string, bool> _admitted = new(StringComparer.Ordinal);
+    private readonly ConcurrentDictionary<string, string> _admitted = new(StringComparer.Ordinal);
     private int _count;
 
+    /// <summary>The value, or <c>other</c>: for equal values the same string.</summary>
     public string Admit(string value)
     {
-        if (value.Length == 0 || _admitted.ContainsKey(value))
+        if (value.Length == 0)
         {
-            return value;
+            return string.Empty;
+        }
+
+        if (_admitted.TryGetValue(value, out var known))
+        {
+            return known;
         }
 
         if (Volatile.Read(ref _count) >= most)
@@ -130,11 +136,11 @@ internal sealed class LabelCap(int most)
             return Rest;
         }
 
-        if (!_admitted.TryAdd(value, true))
+        if (!_admitted.TryAdd(value, value))
         {
             Interlocked.Decrement(ref _count);
         }
 
-        return value;
+        return _admitted[value];
     }
 }

@@ -241,7 +241,7 @@ public sealed class MinuteDelta
     private List<SpanPart>? _parts;
     private int _lastPart;
 
-    /// <summary>Counts <paramref name="spans"/> of its spans among <see cref="Parts"/>. <paramref name="user"/> comes out of a bounded set of strings.</summary>
+    /// <summary>Counts <paramref name="spans"/> of its spans among <see cref="Parts"/>. <paramref name="user"/> comes out of a bounded set of strings: equal ones are the same.</summary>
     public void AddPart(string user, SpanError error, int spans = 1)
     {
         var parts = CollectionsMarshal.AsSpan(_parts);
@@ -301,7 +301,7 @@ public struct SpanPart
     /// <summary>How many.</summary>
     public int Spans { get; set; }
 
-    internal readonly bool Is(string user, SpanError error) => Error == error && (ReferenceEquals(User, user) || User == user);
+    internal readonly bool Is(string user, SpanError error) => Error == error && ReferenceEquals(User, user);
 }
 
 /// <summary>Key of a minute row.</summary>
