@@ -108,10 +108,10 @@ internal static class CrashBenchmark
             acknowledged += sender.Acknowledged.Count;
             foreach (var serials in sender.Acknowledged.Chunk(1000))
             {
-                // A request's traces share the first eight bytes of their ids.
-                var prefixes = string.Join(',', serials.Select(serial => $"'{serial:x16}'"));
+                // A request's traces share the last eight bytes of their ids.
+                var endings = string.Join(',', serials.Select(serial => $"'{serial:x16}'"));
                 missing += (serials.Length * SpansPerRequest) - await system.ScalarAsync<long>(
-                    $"SELECT count(*) FROM (SELECT DISTINCT trace_id, span_id FROM spans WHERE left(replace(trace_id::text, '-', ''), 16) IN ({prefixes})) AS stored", cancellationToken);
+                    $"SELECT count(*) FROM (SELECT DISTINCT trace_id, span_id FROM spans WHERE right(replace(trace_id::text, '-', ''), 16) IN ({endings})) AS stored", cancellationToken);
             }
         }
 

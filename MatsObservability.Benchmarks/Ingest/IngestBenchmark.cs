@@ -32,21 +32,16 @@ internal static class IngestBenchmark
         await raw.PrepareAsync(cancellationToken);
         await raw.RunAsync(2, s_warmUp / 2, cancellationToken);
         var rawOne = await raw.RunAsync(1, duration, cancellationToken);
-        var rawTwo = await raw.RunAsync(2, duration, cancellationToken);
-        await raw.PrepareAsync(cancellationToken);
-
         var acknowledged = (await grpc.RunAsync(s_warmUp, null, cancellationToken)).Spans + (await http.RunAsync(s_warmUp, null, cancellationToken)).Spans;
-        await system.ExecuteAsync("CHECKPOINT", cancellationToken);
-        var (serverTime, postgresTime) = (system.Phoenix.ProcessorTime, system.PostgresProcessorTime());
-        var grpcResult = await grpc.RunAsync(duration, null, cancellationToken);
-        serverTime = system.Phoenix.ProcessorTime - serverTime;
-        postgresTime = system.PostgresProcessorTime() - postgresTime;
-        await system.ExecuteAsync("CHECKPOINT", cancellationToken);
-        var httpResult = await http.RunAsync(duration, null, cancellationToken);
+
+        var rounds = new Rounds(system, raw, grpc, http);
+        await rounds.RunAsync(duration, cancellationToken);
+        var (grpcResult, httpResult) = (rounds.Grpc, rounds.Http);
+        await raw.DropAsync(cancellationToken);
         await system.ExecuteAsync("CHECKPOINT", cancellationToken);
         var paced = await new LoadRun(system.Phoenix.GrpcUrl, grpc: true, connections, 500).RunAsync(duration, rate, cancellationToken);
 
-        acknowledged += grpcResult.Spans + httpResult.Spans + paced.Spans;
+        acknowledged += grpcResult.Load.Spans + httpResult.Load.Spans + paced.Spans;
         var full = await FillAsync(system, grpc, acknowledged, (long)Number(args, "--stored", 0), duration, cancellationToken);
         acknowledged += full.Spans;
         var stored = await system.ScalarAsync<long>("SELECT count(*) FROM spans", cancellationToken);
@@ -60,28 +55,29 @@ internal static class IngestBenchmark
         {
             ["cores"] = Environment.ProcessorCount,
             ["raw_copy_rows_per_s"] = rawOne,
-            ["raw_copy2_rows_per_s"] = rawTwo,
-            ["otlp_grpc_spans_per_s"] = grpcResult.SpansPerSecond,
-            ["otlp_http_spans_per_s"] = httpResult.SpansPerSecond,
-            ["ratio"] = grpcResult.SpansPerSecond / rawTwo,
-            ["spans_per_s_per_core"] = grpcResult.SpansPerSecond / Environment.ProcessorCount,
+            ["raw_copy2_rows_per_s"] = rounds.RawRowsPerSecond,
+            ["otlp_grpc_spans_per_s"] = grpcResult.Load.SpansPerSecond,
+            ["otlp_http_spans_per_s"] = httpResult.Load.SpansPerSecond,
+            ["ratio"] = grpcResult.Load.SpansPerSecond / rounds.RawRowsPerSecond,
+            ["spans_per_s_per_core"] = grpcResult.Load.SpansPerSecond / Environment.ProcessorCount,
             ["p50_ack_ms"] = paced.P50Milliseconds,
             ["p99_ack_ms"] = paced.P99Milliseconds,
             ["paced_spans_per_s"] = paced.SpansPerSecond,
-            ["peak_p50_ack_ms"] = grpcResult.P50Milliseconds,
-            ["peak_p99_ack_ms"] = grpcResult.P99Milliseconds,
-            ["server_cpu_us_per_span"] = serverTime.TotalMicroseconds / grpcResult.Spans,
-            ["postgres_cpu_us_per_span"] = postgresTime.TotalMicroseconds / grpcResult.Spans,
+            ["peak_p50_ack_ms"] = grpcResult.Load.P50Milliseconds,
+            ["peak_p99_ack_ms"] = grpcResult.Load.P99Milliseconds,
+            ["server_cpu_us_per_span"] = grpcResult.ServerMicrosecondsPerSpan,
+            ["http_server_cpu_us_per_span"] = httpResult.ServerMicrosecondsPerSpan,
+            ["postgres_cpu_us_per_span"] = grpcResult.PostgresMicrosecondsPerSpan,
             ["server_peak_rss_mb"] = system.Phoenix.PeakResidentBytes / 1048576.0,
             ["wire_bytes_per_span"] = (double)grpc.RequestBytes / spansPerRequest,
             ["stored_bytes_per_span"] = (double)(bytes / stored),
             ["spans_stored"] = stored,
-            ["refused_requests"] = grpcResult.Refused + httpResult.Refused + paced.Refused,
+            ["refused_requests"] = grpcResult.Load.Refused + httpResult.Load.Refused + paced.Refused,
         };
         if (full.Spans > 0)
         {
             figures["stored_grpc_spans_per_s"] = full.SpansPerSecond;
-            figures["stored_ratio"] = full.SpansPerSecond / grpcResult.SpansPerSecond;
+            figures["stored_ratio"] = full.SpansPerSecond / grpcResult.Load.SpansPerSecond;
             figures["server_rss_first_mb"] = full.FirstResidentBytes / 1048576.0;
             figures["server_rss_last_mb"] = full.LastResidentBytes / 1048576.0;
             figures["full_load_seconds"] = full.Elapsed.TotalSeconds;

@@ -12,21 +12,23 @@ internal sealed class RawCopy(string connectionString, int rowsPerBatch)
 {
     private const string Table = "raw_spans";
 
-    // A row is its field count, then project_id (4 + 4 bytes), trace_id (4 + 16), span_id (4 + 8), parent_id (4, and 8 when there is one), start_ns.
-    private const int TraceIdOffset = 2 + 8 + 4;
-    private const int ParentOffset = 2 + 8 + 20 + 12;
+    private readonly List<EncodedRows> _rows = [];
 
     /// <summary>Makes the table anew.</summary>
-    public async Task PrepareAsync(CancellationToken cancellationToken)
-    {
-        await using var connection = await OpenAsync(cancellationToken);
-        await using var command = new NpgsqlCommand($"DROP TABLE IF EXISTS {Table}; CREATE TABLE {Table} (LIKE spans INCLUDING ALL) WITH ({Partitions.LeafStorage})", connection);
-        await command.ExecuteNonQueryAsync(cancellationToken);
-    }
+    public Task PrepareAsync(CancellationToken cancellationToken) =>
+        ExecuteAsync($"DROP TABLE IF EXISTS {Table}; CREATE TABLE {Table} (LIKE spans INCLUDING ALL) WITH ({Partitions.LeafStorage}); {Partitions.Statistics(Table, Signal.Spans)}", cancellationToken);
+
+    /// <summary>Gives its space back.</summary>
+    public Task DropAsync(CancellationToken cancellationToken) => ExecuteAsync($"DROP TABLE {Table}", cancellationToken);
 
     /// <summary>Rows a second over <paramref name="connections"/> connections.</summary>
     public async Task<double> RunAsync(int connections, TimeSpan duration, CancellationToken cancellationToken)
     {
+        while (_rows.Count < connections)
+        {
+            _rows.Add(new EncodedRows(_rows.Count, rowsPerBatch));
+        }
+
         var clock = Stopwatch.StartNew();
         var rows = await Task.WhenAll(Enumerable.Range(0, connections).Select(index => Task.Run(() => CopyAsync(index, clock, duration, cancellationToken), cancellationToken)));
         return rows.Sum() / clock.Elapsed.TotalSeconds;
@@ -34,40 +36,26 @@ internal sealed class RawCopy(string connectionString, int rowsPerBatch)
 
     private async Task<long> CopyAsync(int index, Stopwatch clock, TimeSpan duration, CancellationToken cancellationToken)
     {
-        var rows = Encode(index);
-        var offsets = BinaryCopy.RowOffsets(rows);
+        var rows = _rows[index];
         var serial = (ulong)Stopwatch.GetTimestamp() << 8 | (uint)index;
         var copied = 0L;
         await using var connection = await OpenAsync(cancellationToken);
         while (clock.Elapsed < duration)
         {
             serial += 1 << 8;
-            Stamp(rows, offsets, serial, LoadRun.NowNanos());
-            await BinaryCopy.WriteAsync(connection, Table, Signal.Spans, [rows], cancellationToken);
-            copied += offsets.Count - 1;
+            rows.Stamp(serial, LoadRun.NowNanos());
+            await BinaryCopy.WriteAsync(connection, Table, Signal.Spans, [rows.Bytes], cancellationToken);
+            copied += rows.Count;
         }
 
         return copied;
     }
 
-    private byte[] Encode(int seed)
+    private async Task ExecuteAsync(string sql, CancellationToken cancellationToken)
     {
-        var decoder = LoadDecoder.Create();
-        var request = new SpanLoad(seed + 1).Next(rowsPerBatch);
-        request.Stamp(1, LoadRun.NowNanos());
-        using var batch = decoder.Decode(request.Bytes.Span, projectOverride: null).Batch!;
-        return batch.Days[0].Rows.Written.ToArray();
-    }
-
-    private static void Stamp(byte[] rows, List<int> offsets, ulong serial, long nowNanos)
-    {
-        for (var row = 0; row < offsets.Count - 1; row++)
-        {
-            var fields = rows.AsSpan(offsets[row]);
-            BinaryPrimitives.WriteUInt64BigEndian(fields[TraceIdOffset..], serial);
-            var parent = BinaryPrimitives.ReadInt32BigEndian(fields[ParentOffset..]);
-            BinaryPrimitives.WriteInt64BigEndian(fields[(ParentOffset + 4 + Math.Max(0, parent) + 4)..], nowNanos + row);
-        }
+        await using var connection = await OpenAsync(cancellationToken);
+        await using var command = new NpgsqlCommand(sql, connection);
+        await command.ExecuteNonQueryAsync(cancellationToken);
     }
 
     private async Task<NpgsqlConnection> OpenAsync(CancellationToken cancellationToken)
@@ -75,5 +63,51 @@ internal sealed class RawCopy(string connectionString, int rowsPerBatch)
         var connection = new NpgsqlConnection(connectionString);
         await connection.OpenAsync(cancellationToken);
         return connection;
+    }
+}
+
+/// <summary>Rows as Phoenix.Service encodes them, made once and then given other ids and times in place.</summary>
+internal sealed class EncodedRows
+{
+    // A row is its field count, then project_id (4 + 4 bytes), trace_id (4 + 16), span_id (4 + 8), parent_id (4, and 8 when there is one), start_ns and
+    // end_ns (4 + 8 each).
+    private const int TraceIdOffset = 2 + 8 + 4;
+    private const int ParentOffset = 2 + 8 + 20 + 12;
+
+    private readonly byte[] _bytes;
+    private readonly List<int> _offsets;
+    private long _startNanos = LoadRun.NowNanos();
+
+    /// <summary>The dataset's first <paramref name="count"/> spans of seed <paramref name="seed"/>.</summary>
+    public EncodedRows(int seed, int count)
+    {
+        var request = new SpanLoad(seed + 1).Next(count);
+        request.Stamp(1, _startNanos);
+        using var batch = LoadDecoder.Create().Decode(request.Bytes.Span, projectOverride: null).Batch!;
+        _bytes = batch.Days[0].Rows.Written.ToArray();
+        _offsets = BinaryCopy.RowOffsets(_bytes);
+    }
+
+    /// <summary>The rows, one after another.</summary>
+    public ReadOnlyMemory<byte> Bytes => _bytes;
+
+    /// <summary>How many they are.</summary>
+    public int Count => _offsets.Count - 1;
+
+    /// <summary>As <see cref="LoadRequest.Stamp"/>: the traces become those of <paramref name="serial"/>, and move to <paramref name="startNanos"/>.</summary>
+    public void Stamp(ulong serial, long startNanos)
+    {
+        for (var row = 0; row < Count; row++)
+        {
+            var fields = _bytes.AsSpan(_offsets[row]);
+            SpanLoad.WriteTraceId(fields.Slice(TraceIdOffset, 16), serial, row / SpanLoad.SpansPerTrace);
+            var start = ParentOffset + 4 + Math.Max(0, BinaryPrimitives.ReadInt32BigEndian(fields[ParentOffset..])) + 4;
+            foreach (var time in (ReadOnlySpan<int>)[start, start + 8 + 4])
+            {
+                BinaryPrimitives.WriteInt64BigEndian(fields[time..], BinaryPrimitives.ReadInt64BigEndian(fields[time..]) + startNanos - _startNanos);
+            }
+        }
+
+        _startNanos = startNanos;
     }
 }

@@ -2,11 +2,26 @@ using System.Diagnostics;
 
 namespace MatsObservability.Benchmarks.Load;
 
-/// <summary>What one phase of load showed. Latencies are from the moment a request was due to its acknowledgement.</summary>
-internal sealed record LoadResult(long Spans, TimeSpan Elapsed, double P50Milliseconds, double P99Milliseconds, long Refused)
+/// <summary>What load showed. <paramref name="Milliseconds"/> holds the time of each request, from the moment it was due to its acknowledgement, ascending.</summary>
+internal sealed record LoadResult(long Spans, TimeSpan Elapsed, IReadOnlyList<double> Milliseconds, long Refused)
 {
     /// <summary>Acknowledged spans a second.</summary>
     public double SpansPerSecond => Spans / Elapsed.TotalSeconds;
+
+    /// <summary>Median time to the acknowledgement.</summary>
+    public double P50Milliseconds => At(.5);
+
+    /// <summary>Time within which 99 of 100 requests are acknowledged.</summary>
+    public double P99Milliseconds => At(.99);
+
+    /// <summary>Several phases as one.</summary>
+    public static LoadResult Sum(IReadOnlyList<LoadResult> phases) => new(
+        phases.Sum(phase => phase.Spans),
+        TimeSpan.FromTicks(phases.Sum(phase => phase.Elapsed.Ticks)),
+        [.. phases.SelectMany(phase => phase.Milliseconds).Order()],
+        phases.Sum(phase => phase.Refused));
+
+    private double At(double quantile) => Milliseconds.Count == 0 ? double.NaN : Milliseconds[(int)Math.Min(Milliseconds.Count - 1, Milliseconds.Count * quantile)];
 }
 
 /// <summary>Sends export requests on several connections and measures; every span sent is new, because each request is stamped with its own serial.</summary>
@@ -59,11 +74,9 @@ internal sealed class LoadRun(string url, bool grpc, int connections, int spansP
 
         var elapsed = clock.Elapsed;
         var sorted = latencies.SelectMany(times => times).Order().ToList();
-        return new LoadResult((long)sorted.Count * spansPerRequest, elapsed, At(sorted, .5), At(sorted, .99), refused);
+        return new LoadResult((long)sorted.Count * spansPerRequest, elapsed, sorted, refused);
     }
 
     /// <summary>Now, in Unix nanoseconds.</summary>
     public static long NowNanos() => (TimeProvider.System.GetUtcNow() - DateTimeOffset.UnixEpoch).Ticks * 100;
-
-    private static double At(List<double> sorted, double quantile) => sorted.Count == 0 ? double.NaN : sorted[(int)Math.Min(sorted.Count - 1, sorted.Count * quantile)];
 }

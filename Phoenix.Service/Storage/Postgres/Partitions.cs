@@ -14,13 +14,17 @@ internal sealed partial class Partitions(NpgsqlDataSource dataSource, IOptions<S
 {
     /// <summary>
     /// Storage of a leaf. Rows are only appended and go by dropping the leaf, so vacuuming after inserts would rewrite what was just written while the
-    /// next rows wait for the disk (docs/benchmarks.md); removed rows are vacuumed as everywhere.
+    /// next rows wait for the disk; removed rows are vacuumed as everywhere. Statistics are taken anew when a leaf has grown by half, not by a twentieth:
+    /// each time costs the reading of 30,000 pages (docs/benchmarks.md has what both cost the ingest).
     /// </summary>
-    public const string LeafStorage = "autovacuum_vacuum_insert_threshold = -1";
+    public const string LeafStorage = "autovacuum_vacuum_insert_threshold = -1, autovacuum_analyze_scale_factor = 0.5, autovacuum_analyze_threshold = 50000";
 
     private const long DayNanos = 86_400_000_000_000;
     private static readonly TimeSpan s_lockTimeout = TimeSpan.FromSeconds(3);
     private static readonly Signal[] s_signals = [Signal.Spans, Signal.Logs, Signal.MetricPoints];
+
+    private static readonly FrozenSet<string> s_unsearched =
+        new[] { "attributes", "derived", "events", "links", "trace_state", "extra", "status_message", "body", "payload" }.ToFrozenSet(StringComparer.Ordinal);
 
     private readonly SemaphoreSlim _turn = new(1, 1);
     private FrozenDictionary<(Signal Signal, int Day), string> _leaves = FrozenDictionary<(Signal, int), string>.Empty;
@@ -128,12 +132,20 @@ internal sealed partial class Partitions(NpgsqlDataSource dataSource, IOptions<S
         await ExecuteAsync(connection, $"""
             LOCK TABLE {parent}_default IN ACCESS EXCLUSIVE MODE;
             CREATE TABLE {leaf} (LIKE {parent} INCLUDING ALL) WITH ({LeafStorage});
+            {Statistics(leaf, signal)};
             WITH moved AS (DELETE FROM {parent}_default WHERE {column} >= {from} AND {column} < {to} RETURNING *) INSERT INTO {leaf} SELECT * FROM moved;
             ALTER TABLE {parent} ATTACH PARTITION {leaf} FOR VALUES FROM ({from}) TO ({to})
             """, cancellationToken);
         Log.Made(logger, leaf);
         return leaf;
     }
+
+    /// <summary>
+    /// SQL that bounds what statistics of <paramref name="leaf"/> cost: the sample is 300 rows for each unit of the largest target, each a page read while
+    /// others append. Columns nobody compares with need none.
+    /// </summary>
+    public static string Statistics(string leaf, Signal signal) => $"ALTER TABLE {leaf} " + string.Join(", ", BinaryCopy.Columns(signal).Split(", ")
+        .Select(column => $"ALTER COLUMN {column} SET STATISTICS {(s_unsearched.Contains(column) ? 0 : 20)}"));
 
     private static async Task<FrozenDictionary<(Signal Signal, int Day), string>> ReadAsync(NpgsqlConnection connection, CancellationToken cancellationToken)
     {
