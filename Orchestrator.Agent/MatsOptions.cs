@@ -55,8 +55,25 @@ internal sealed class MatsOptions
     /// <summary>Roles by e-mail address; when <see cref="EnforcePolicy"/> is on, an address without a role is refused.</summary>
     public Dictionary<string, string> Roles { get; set; } = new(StringComparer.OrdinalIgnoreCase);
 
+    /// <summary>Who may call, by bearer token; empty = nobody is asked for one, and users are who they say.</summary>
+    public IList<ApiToken> Tokens { get; } = [];
+
+    /// <summary>The token for agents in other processes; empty = none is sent.</summary>
+    public string AgentToken { get; set; } = "";
+
     /// <summary>Refuse requests whose user has no role for the agent; off for local use.</summary>
     public bool EnforcePolicy { get; set; }
+}
+
+/// <summary>A bearer token and whose it is.</summary>
+internal sealed class ApiToken
+{
+    /// <summary>Fewest characters of a token: shorter ones can be guessed.</summary>
+    public const int LeastChars = 16;
+
+    public string User { get; set; } = "";
+
+    public string Token { get; set; } = "";
 }
 
 /// <summary>All faults of the settings at once, each naming its key.</summary>
@@ -85,6 +102,16 @@ internal sealed class ValidateMatsOptions : IValidateOptions<MatsOptions>
         foreach (var (user, role) in options.Roles)
         {
             Require(Api.AccessPolicy.IsRole(role), $"Roles:{user}", $"be one of {string.Join(", ", Api.AccessPolicy.Roles)}", role);
+        }
+
+        for (var i = 0; i < options.Tokens.Count; i++)
+        {
+            Require(options.Tokens[i].User.Trim().Length > 0, $"Tokens:{i}:User", "not be empty", options.Tokens[i].User);
+
+            // The token itself stays out of the message.
+            Require(
+                options.Tokens[i].Token.Length >= ApiToken.LeastChars, $"Tokens:{i}:Token",
+                $"have at least {ApiToken.LeastChars} characters", $"{options.Tokens[i].Token.Length} characters");
         }
 
         return faults.Count == 0 ? ValidateOptionsResult.Success : ValidateOptionsResult.Fail(faults);

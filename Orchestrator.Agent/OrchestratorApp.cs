@@ -65,6 +65,7 @@ internal static class OrchestratorApp
         var app = builder.Build();
         RemoteAgentOptions.WarnOfUnknown(app.Configuration, app.Logger);
         app.UseRequestIds();
+        app.UseTokens();
         app.MapInfo();
         app.MapJobs();
         app.MapEvents();

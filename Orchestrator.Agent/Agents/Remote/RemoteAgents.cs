@@ -12,8 +12,8 @@ namespace Orchestrator.Agent.Agents.Remote;
 /// Hands an agent's work to the process its address names, and does it here when that one cannot: unreachable, broken off, too late, or
 /// with a report that breaks its schema. Two attempts (reference/mats.md §8); the budget of the job bounds both.
 /// </summary>
-internal sealed partial class RemoteAgents(IOptions<RemoteAgentOptions> options, TimeProvider time,
-    ILogger<RemoteAgents> logger) : IDisposable
+internal sealed partial class RemoteAgents(
+    IOptions<RemoteAgentOptions> options, IOptions<MatsOptions> mats, TimeProvider time, ILogger<RemoteAgents> logger) : IDisposable
 {
     private const int Attempts = 2;
     private static readonly TimeSpan s_agentTimeout = TimeSpan.FromSeconds(900);
@@ -95,7 +95,15 @@ internal sealed partial class RemoteAgents(IOptions<RemoteAgentOptions> options,
             Content = new StringContent(JsonSerializer.Serialize(body, MatsJson.Default.AgentRequest), System.Text.Encoding.UTF8,
                 "application/json"),
         };
-        request.Headers.Add(RequestIdentity.UserHeader, run.Job.UserEmail);
+        if (mats.Value.AgentToken is { Length: > 0 } token)
+        {
+            request.Headers.Authorization = new("Bearer", token);
+        }
+        else
+        {
+            request.Headers.Add(RequestIdentity.UserHeader, run.Job.UserEmail);
+        }
+
         request.Headers.Add(RequestIdentity.SessionHeader, run.Job.SessionId);
         using var response = await _http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, limit.Token);
         response.EnsureSuccessStatusCode();
