@@ -66,61 +66,44 @@ internal sealed class ExportStream(SpanReader spans, LogReader logs, MetricReade
         await lines.FlushAsync(cancellationToken);
     }
 
-    private async Task<long> WriteSpansAsync(ExportRequest request, LineWriter lines, CancellationToken cancellationToken)
-    {
-        long count = 0;
-        SpanKey? after = null;
-        while (true)
-        {
-            var page = await spans.ReadAscendingAsync(request.ProjectId, request.StartNanos, request.EndNanos, after, PageRows, cancellationToken);
-            if (page.Count == 0)
-            {
-                return count;
-            }
+    private Task<long> WriteSpansAsync(ExportRequest request, LineWriter lines, CancellationToken cancellationToken) => WriteRecordsAsync<SpanRow, SpanKey>(
+        after => spans.ReadAscendingAsync(request.ProjectId, request.StartNanos, request.EndNanos, after, PageRows, cancellationToken),
+        static row => (row.Key, row.ResourceId, row.ScopeId), RecordJson.WriteSpan, lines, cancellationToken);
 
-            var resources = await interned.ResourcesAsync(page.Select(row => row.ResourceId), cancellationToken);
-            var scopes = await interned.ScopesAsync(page.Select(row => row.ScopeId), cancellationToken);
-            foreach (var row in page)
-            {
-                var resource = resources[row.ResourceId];
-                lines.Resource(resource);
-                RecordJson.WriteSpan(lines.Start(), row, resource, scopes[row.ScopeId]);
-                lines.End();
-                await lines.FlushWhenFullAsync(cancellationToken);
-            }
-
-            count += page.Count;
-            after = page[^1].Key;
-        }
-    }
-
-    private async Task<long> WriteLogsAsync(ExportRequest request, LineWriter lines, CancellationToken cancellationToken)
+    private Task<long> WriteLogsAsync(ExportRequest request, LineWriter lines, CancellationToken cancellationToken)
     {
         var filter = new LogFilter { StartNanos = request.StartNanos, EndNanos = request.EndNanos, EventName = request.LogEventName };
-        long count = 0;
-        LogKey? after = null;
-        while (true)
-        {
-            var page = await logs.ReadAscendingAsync(request.ProjectId, filter, after, PageRows, cancellationToken);
-            if (page.Count == 0)
-            {
-                return count;
-            }
+        return WriteRecordsAsync<LogRow, LogKey>(
+            after => logs.ReadAscendingAsync(request.ProjectId, filter, after, PageRows, cancellationToken),
+            static row => (row.Key, row.ResourceId, row.ScopeId), RecordJson.WriteLog, lines, cancellationToken);
+    }
 
-            var resources = await interned.ResourcesAsync(page.Select(row => row.ResourceId), cancellationToken);
-            var scopes = await interned.ScopesAsync(page.Select(row => row.ScopeId), cancellationToken);
+    /// <summary>Writes all records, page by page; how many there were.</summary>
+    private async Task<long> WriteRecordsAsync<TRow, TKey>(
+        Func<TKey?, Task<List<TRow>>> readAfter, Func<TRow, (TKey Key, long ResourceId, long ScopeId)> refer,
+        Action<Utf8JsonWriter, TRow, ResourceRow, ScopeRow> write, LineWriter lines, CancellationToken cancellationToken)
+        where TKey : struct
+    {
+        long count = 0;
+        TKey? after = null;
+        while (await readAfter(after) is { Count: > 0 } page)
+        {
+            var resources = await interned.ResourcesAsync(page.Select(row => refer(row).ResourceId), cancellationToken);
+            var scopes = await interned.ScopesAsync(page.Select(row => refer(row).ScopeId), cancellationToken);
             foreach (var row in page)
             {
-                var resource = resources[row.ResourceId];
+                var resource = resources[refer(row).ResourceId];
                 lines.Resource(resource);
-                RecordJson.WriteLog(lines.Start(), row, resource, scopes[row.ScopeId]);
+                write(lines.Start(), row, resource, scopes[refer(row).ScopeId]);
                 lines.End();
                 await lines.FlushWhenFullAsync(cancellationToken);
             }
 
             count += page.Count;
-            after = page[^1].Key;
+            after = refer(page[^1]).Key;
         }
+
+        return count;
     }
 
     private async Task<long> WriteMetricsAsync(ExportRequest request, LineWriter lines, CancellationToken cancellationToken)
