@@ -99,7 +99,7 @@ internal sealed class CalculatorSystem
                 _script.Change(_platform, at.AddSeconds(20), "deploy", App, "service/us-west1", "(none)", "ready");
                 break;
             case "C2": _script.Change(_platform, _start.AddSeconds(60), "deploy", App, "image", "calculator:1.8.1", "calculator:1.8.2"); break;
-            case "C3": _script.Change(_platform, at.AddSeconds(-40), "iam.policy", App, "roles/run.viewer", "auditor", "(none)"); break;
+            case "C3": _script.Change(_platform, at.AddSeconds(-60), "iam.policy", App, "roles/run.viewer", "auditor", "(none)"); break;
         }
     }
 

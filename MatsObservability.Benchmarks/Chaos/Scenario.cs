@@ -25,7 +25,7 @@ internal sealed record Scenario(string Id, string Name, string? Component, strin
         new("9b", "Cold Start Freeze, one instance", CalculatorSystem.App, "scaling_disabled", 60, [CalculatorSystem.Front]),
         new("C1", "Control: steady load", null, "", 0, []),
         new("C2", "Control: harmless deployment", null, "", 0, []),
-        new("C3", "Red herring: a policy change before a dependency fault", CalculatorSystem.Rates, "exception", 60, [CalculatorSystem.App]),
+        new("C3", "Red herring: a policy change before a dependency fault", CalculatorSystem.Rates, "exception", 120, [CalculatorSystem.App]),
         new("C4", "Red herring: noisy warnings", null, "", 0, []),
     ];
 

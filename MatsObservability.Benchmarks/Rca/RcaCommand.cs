@@ -1,18 +1,27 @@
+using System.Globalization;
 using System.Text.Json.Nodes;
+using MatsObservability.Benchmarks.Topology;
 using Spectre.Console;
 
 namespace MatsObservability.Benchmarks.Rca;
 
-/// <summary><c>rca --cases DIR [--json FILE] [--offline] [--robustness]</c>: how often the diagnosis names the true cause.</summary>
+/// <summary><c>rca --cases DIR [--json FILE] [--offline] [--robustness]</c>, <c>rca --generated N [--seed S] [--json FILE]</c>: how often the diagnosis names the true cause.</summary>
 internal static class RcaCommand
 {
-    public const string Purpose = "root-cause analysis over labelled incidents: --cases DIR [--json FILE] [--offline] [--robustness]";
+    public const string Purpose = "root-cause analysis over labelled incidents: --cases DIR [--json FILE] [--offline] [--robustness], or over generated systems: --generated N [--seed S]";
 
     public static async Task<int> RunAsync(string[] args, CancellationToken cancellationToken)
     {
+        if (Value(args, "--generated") is { } systems)
+        {
+            var first = int.Parse(Value(args, "--seed") ?? "1", CultureInfo.InvariantCulture);
+            await WriteAsync(args, GeneratedRca.Report([.. GeneratedRca.Run(first, int.Parse(systems, CultureInfo.InvariantCulture))]), cancellationToken);
+            return 0;
+        }
+
         if (Value(args, "--cases") is not { } folder || !File.Exists(Path.Combine(folder, "labels.json")))
         {
-            await Console.Error.WriteLineAsync("rca: --cases must name a folder with labels.json, cases/ and baseline/");
+            await Console.Error.WriteLineAsync("rca: --cases must name a folder with labels.json, cases/ and baseline/; or --generated a number of systems");
             return 2;
         }
 
@@ -29,12 +38,16 @@ internal static class RcaCommand
             json = report.ToJson();
         }
 
+        await WriteAsync(args, json, cancellationToken);
+        return 0;
+    }
+
+    private static async Task WriteAsync(string[] args, JsonObject json, CancellationToken cancellationToken)
+    {
         if (Value(args, "--json") is { } file)
         {
             await File.WriteAllTextAsync(file, json.ToJsonString(new() { WriteIndented = true }), cancellationToken);
         }
-
-        return 0;
     }
 
     /// <summary>The argument after <paramref name="name"/>; null without one.</summary>

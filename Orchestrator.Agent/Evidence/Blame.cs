@@ -1,6 +1,8 @@
 namespace Orchestrator.Agent.Evidence;
 
-/// <summary>Symptoms upstream, cause downstream: a span is explained when a span below it in another service shows trouble of its own.</summary>
+/// <summary>
+/// Symptoms upstream, cause downstream: a span is explained when a span below it in another service shows trouble of its own.
+/// </summary>
 internal sealed class Blame
 {
     private readonly HashSet<SpanNode> _explained = [];

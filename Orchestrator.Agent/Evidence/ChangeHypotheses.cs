@@ -1,8 +1,8 @@
 namespace Orchestrator.Agent.Evidence;
 
 /// <summary>
-/// Faults that somebody's change brought about. A change is blamed only when its own target is in trouble, the trouble came after it, and the
-/// trouble is of the kind such a change can cause; a change beside an unrelated fault is left alone.
+/// Faults that somebody's change brought about. A change is blamed only when its own target is in trouble, the trouble came after it, and
+/// the trouble is of the kind such a change can cause; a change beside an unrelated fault is left alone.
 /// </summary>
 internal static class ChangeHypotheses
 {
@@ -27,7 +27,8 @@ internal static class ChangeHypotheses
             }
 
             var symptoms = Symptoms.Of(service, signals);
-            var blamed = group.Where(change => change.Log.TimeNanos <= trouble.FirstNanos + ClockSlackNanos || change.Log.TimeNanos <= symptoms.FirstNanos + ClockSlackNanos)
+            var blamed = group.Where(change => change.Log.TimeNanos <= trouble.FirstNanos + ClockSlackNanos
+                || change.Log.TimeNanos <= symptoms.FirstNanos + ClockSlackNanos)
                 .Select(change => (Change: change, Kind: ChangeKind.Of(change, group)))
                 .Where(pair => pair.Kind is not null && pair.Kind.CanCause(symptoms))
                 .OrderByDescending(static pair => pair.Kind!.Rank)
@@ -41,11 +42,14 @@ internal static class ChangeHypotheses
             var change = blamed.Change;
             var evidence = new List<Evidence>
             {
-                CodeHypotheses.OfLog(change.Log, $"{change.Type} of {change.Target}: {change.Field} went from '{change.Before}' to '{change.After}' just before the trouble began", null),
+                CodeHypotheses.OfLog(change.Log,
+                    $"{change.Type} of {change.Target}: {change.Field} went from '{change.Before}' to '{change.After}' " +
+                    "just before the trouble began", null),
             };
             evidence.AddRange(trouble.Evidence);
             yield return new(
-                service, blamed.Kind.FaultType, new(blamed.Kind.Location, $"{change.Field}: {change.Before} -> {change.After} ({change.Id})"), trouble.Score + Fits, evidence,
+                service, blamed.Kind.FaultType, new(blamed.Kind.Location,
+                    $"{change.Field}: {change.Before} -> {change.After} ({change.Id})"), trouble.Score + Fits, evidence,
                 Math.Min(symptoms.FirstNanos, trouble.FirstNanos));
         }
     }
@@ -55,6 +59,7 @@ internal static class ChangeHypotheses
     {
         var services = signals.Incident.Services.Concat(signals.Baseline.Services).Distinct(StringComparer.Ordinal).ToList();
         return services.Find(service => service == change.Target)
-            ?? services.Where(service => change.Target.Contains(service, StringComparison.OrdinalIgnoreCase)).MaxBy(static service => service.Length);
+            ?? services.Where(service => change.Target.Contains(service, StringComparison.OrdinalIgnoreCase))
+                .MaxBy(static service => service.Length);
     }
 }

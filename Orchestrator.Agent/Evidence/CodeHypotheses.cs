@@ -13,7 +13,8 @@ internal static class CodeHypotheses
 
     public static IEnumerable<Hypothesis> Build(Signals signals)
     {
-        var services = signals.Breaks.Select(static found => found.Service).Concat(signals.Failures.Select(static found => found.Service)).Distinct(StringComparer.Ordinal);
+        var services = signals.Breaks.Select(static found => found.Service).Concat(signals.Failures.Select(static found => found.Service))
+            .Distinct(StringComparer.Ordinal);
         foreach (var service in services)
         {
             var places = signals.Breaks.Where(found => found.Service == service)
@@ -38,12 +39,47 @@ internal static class CodeHypotheses
             foreach (var failure in failures.Take(2))
             {
                 Cite(failure, evidence);
-                first = Math.Min(first, failure.Spans.Select(static span => span.Span.StartNanos).Concat(failure.Logs.Select(static log => log.TimeNanos)).Min());
+                first = Math.Min(first, failure.Spans.Select(static span => span.Span.StartNanos)
+                    .Concat(failure.Logs.Select(static log => log.TimeNanos)).Min());
             }
 
-            var raised = failures.Exists(static found => found.Spans.Count > 0) || places.Exists(static place => place.Breaks[0].Came == Step.End.Label);
-            yield return new(service, raised ? "exception" : "return", new("code", Detail(places.Select(static place => place.Breaks[0]).FirstOrDefault(), failures)), score, evidence, first);
+            var raised = failures.Exists(static found => found.Spans.Count > 0)
+                || places.Exists(static place => place.Breaks[0].Came == Step.End.Label);
+            yield return new(service, raised ? "exception" : "return",
+                new("code", Detail(places.Select(static place => place.Breaks[0]).FirstOrDefault(), failures)), score, evidence, first);
         }
+
+        foreach (var answers in signals.Breaks.Where(static found => found.Asked is { } asked && asked.Service != found.Service
+            && found.Score >= Signals.Explaining).GroupBy(static found => found.Asked!.Service, StringComparer.Ordinal))
+        {
+            yield return WrongAnswers(answers.Key, [.. answers.OrderByDescending(static found => found.Score)], signals);
+        }
+    }
+
+    /// <summary>
+    /// The callers' course breaks just after a service answered. A service without calls of its own shows no more than that of a wrong or
+    /// failing answer, so it goes before its callers where spans tell no failures, or where several callers break; else it stands behind
+    /// them.
+    /// </summary>
+    private static Hypothesis WrongAnswers(string service, List<SequenceBreak> after, Signals signals)
+    {
+        const double behind = 0.8, before = 1.05;
+        var callers = after.Select(static found => found.Service).Distinct(StringComparer.Ordinal).Count();
+        var mute = after[0].Asked!.Children.Count == 0 && !signals.TellsFailures;
+        var score = Surprise.Compress(Weigh(after.Select(static found => found.Score * CallWeight))) * (mute || callers > 1 ? before
+            : behind);
+        var evidence = new List<Evidence>();
+        foreach (var found in after.Take(2))
+        {
+            var (run, step) = (found.Broken[0].Run, found.Broken[0].After.Call!);
+            evidence.Add(OfSpan(step.Wraps ? step.Children[0] : step,
+                $"{service} answered here, and {found.Service} then went to {found.Came} instead of {found.Expected} " +
+                $"(in {found.Broken.Count} of {found.Runs} runs)"));
+            evidence.Add(OfSpan(run.Node!, $"the run of {Operation(found.Operation)} that {service} had answered"));
+        }
+
+        return new(service, "return", new("code", $"{Operation(after[0].Asked!.Operation)}: what its callers do with its answer changed"),
+            score, evidence, after.Min(static found => found.Broken.Min(StartOf)));
     }
 
     private static double Weigh(IEnumerable<double> descending)
@@ -72,23 +108,28 @@ internal static class CodeHypotheses
             var at = example.Run is null ? broken.Broken[0] : example;
             if (at.After.Log is { } after)
             {
-                evidence.Add(OfLog(after, $"{broken.After} is the last usual statement {share}; {broken.Expected} should follow", broken.After));
+                evidence.Add(OfLog(after, $"{broken.After} is the last usual statement {share}; {broken.Expected} should follow",
+                    broken.After));
             }
 
             if (at.Came.Log is { } came)
             {
-                evidence.Add(OfLog(came, $"{broken.Came} came instead of {broken.Expected} {share}; before: {Percent(broken.Usual)}", broken.Came));
+                evidence.Add(OfLog(came, $"{broken.Came} came instead of {broken.Expected} {share}; before: {Percent(broken.Usual)}",
+                    broken.Came));
             }
 
-            if (signals.Incident.Lines.Find(line => line.Log.Service == broken.Service && line.Statement.Label == broken.Expected) is { Log: not null } normal)
+            if (signals.Incident.Lines.Find(line => line.Log.Service == broken.Service
+                && line.Statement.Label == broken.Expected) is { Log: not null } normal)
             {
-                evidence.Add(OfLog(normal.Log, $"{broken.Expected} as it is written when {operation} takes its usual course", broken.Expected));
+                evidence.Add(OfLog(normal.Log, $"{broken.Expected} as it is written when {operation} takes its usual course",
+                    broken.Expected));
             }
         }
 
         if (sample.Node is { } node)
         {
-            evidence.Add(OfSpan(node, $"a run of {operation} in which {broken.After} was followed by {broken.Came}, not by {broken.Expected} ({share})"));
+            evidence.Add(OfSpan(node,
+                $"a run of {operation} in which {broken.After} was followed by {broken.Came}, not by {broken.Expected} ({share})"));
         }
     }
 
@@ -97,17 +138,20 @@ internal static class CodeHypotheses
         var before = Percent(failure.UsualShare);
         if (failure.Spans.Count > 0)
         {
-            evidence.Add(OfSpan(failure.Spans[0], $"{failure.Operation} failed with {failure.Key} in {failure.Spans.Count} of {failure.Runs} runs; before: {before}"));
+            evidence.Add(OfSpan(failure.Spans[0],
+                $"{failure.Operation} failed with {failure.Key} in {failure.Spans.Count} of {failure.Runs} runs; before: {before}"));
         }
 
         if (failure.Logs.Count > 0)
         {
-            evidence.Add(OfLog(failure.Logs[0], $"{failure.Logs.Count} error records of {failure.Key}; before: {before} of requests", null));
+            evidence.Add(OfLog(failure.Logs[0], $"{failure.Logs.Count} error records of {failure.Key}; before: {before} of requests",
+                null));
         }
     }
 
     public static Evidence OfSpan(SpanNode node, string claim) =>
-        new("span", $"{claim}; it took {Number(node.DurationMs)} ms", node.Service, node.Span.TraceId, node.Span.SpanId, TimeNanos: node.Span.StartNanos,
+        new("span", $"{claim}; it took {Number(node.DurationMs)} ms", node.Service, node.Span.TraceId, node.Span.SpanId,
+            TimeNanos: node.Span.StartNanos,
             Value: node.DurationMs, Quote: node.Span.Name);
 
     public static Evidence OfLog(LogRecord log, string claim, string? quote) =>

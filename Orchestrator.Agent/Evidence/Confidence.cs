@@ -1,6 +1,9 @@
 namespace Orchestrator.Agent.Evidence;
 
-/// <summary>How sure a ranked cause is: how far above chance it stands, and how far from the causes beside it (docs/rca-method.md, reliability table).</summary>
+/// <summary>
+/// How sure a ranked cause is: how far above chance it stands, and how far from the causes beside it (docs/rca-method.md, reliability
+/// table).
+/// </summary>
 internal static class Confidence
 {
     /// <summary>A cause that just passes the limit is as likely wrong as right.</summary>

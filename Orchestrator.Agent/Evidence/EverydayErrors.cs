@@ -1,8 +1,8 @@
 namespace Orchestrator.Agent.Evidence;
 
 /// <summary>
-/// Errors that are no news: ones the baseline has at a like rate, and ones that only report that another service could not be had although it
-/// served others meanwhile. The runs they touch are left out on both sides, or a broken baseline would make health look like change.
+/// Errors that are no news: ones the baseline has at a like rate, and ones that only report that another service could not be had although
+/// it served others meanwhile. The runs they touch are left out on both sides, or a broken baseline would make health look like change.
 /// </summary>
 internal static class EverydayErrors
 {
@@ -22,19 +22,21 @@ internal static class EverydayErrors
         MarkFailures(baseline, static _ => true);
         MarkFailures(incident, key => failures.TryGetValue(key, out var rate) && failuresNow[key] <= SameRate * rate);
         Mark(baseline, baseline, flow, static _ => true);
-        Mark(incident, baseline, flow, key => now[key] / incident.Traffic <= SameRate * (usual.GetValueOrDefault(key, -1) + 1) / baseline.Traffic);
+        Mark(incident, baseline, flow, key => now[key] / incident.Traffic <= SameRate * (usual.GetValueOrDefault(key, -1)
+            + 1) / baseline.Traffic);
     }
 
-    private static Dictionary<string, double> FailureRates(WindowModel model) =>
-        model.Traces.ChildrenFirst.Select(static node => FailureChannel.FailureOf(node.Span)).OfType<string>()
-            .GroupBy(static key => key, StringComparer.Ordinal)
-            .ToDictionary(static group => group.Key, group => (group.Count() + 1) / model.Traffic, StringComparer.Ordinal);
+    private static Dictionary<(string Operation, string Failure), double> FailureRates(WindowModel model) =>
+        model.Traces.ChildrenFirst.Select(static node => (node.Operation, Failure: FailureChannel.FailureOf(node.Span)!))
+            .Where(static failed => failed.Failure is not null)
+            .GroupBy(static failed => failed)
+            .ToDictionary(static group => group.Key, group => (group.Count() + 1) / model.Traffic);
 
-    private static void MarkFailures(WindowModel model, Func<string, bool> everyday)
+    private static void MarkFailures(WindowModel model, Func<(string Operation, string Failure), bool> everyday)
     {
         foreach (var node in model.Traces.ChildrenFirst)
         {
-            if (FailureChannel.FailureOf(node.Span) is { } failure && everyday(failure))
+            if (FailureChannel.FailureOf(node.Span) is { } failure && everyday((node.Operation, failure)))
             {
                 Spread(node);
             }
@@ -48,9 +50,10 @@ internal static class EverydayErrors
 
     private static HashSet<(string Operation, string Key)> UsualInOperation(WindowModel baseline)
     {
-        var runs = baseline.Runs.GroupBy(static run => run.Operation, StringComparer.Ordinal).ToDictionary(static g => g.Key, static g => g.Count(), StringComparer.Ordinal);
-        return baseline.Runs
-            .SelectMany(static run => run.Lines.Where(static line => line.Statement.IsError).Select(line => (run.Operation, line.Statement.Key)).Distinct())
+        var runs = baseline.Runs.GroupBy(static run => run.Operation, StringComparer.Ordinal)
+            .ToDictionary(static g => g.Key, static g => g.Count(), StringComparer.Ordinal);
+        return baseline.Runs.SelectMany(static run => run.Lines.Where(static line => line.Statement.IsError)
+                .Select(line => (run.Operation, line.Statement.Key)).Distinct())
             .GroupBy(static pair => pair)
             .Where(group => group.Count() > PartOfTheFlow * runs[group.Key.Operation])
             .Select(static group => group.Key)
@@ -63,7 +66,8 @@ internal static class EverydayErrors
         foreach (var run in model.Runs)
         {
             if (run.Lines.Exists(line => line.Statement.IsError &&
-                (BlamesHealthy(line, model, baseline) || (!flow.Contains((run.Operation, line.Statement.Key)) && everyday(line.Statement.Key)))))
+                (BlamesHealthy(line, model, baseline) || (!flow.Contains((run.Operation, line.Statement.Key))
+                    && everyday(line.Statement.Key)))))
             {
                 if (run.Node is { } node)
                 {

@@ -8,7 +8,9 @@ namespace Orchestrator.Agent.Evidence;
 internal sealed record FailureShift(
     string Service, string Operation, string Key, double Score, List<SpanNode> Spans, List<LogRecord> Logs, int Runs, double UsualShare);
 
-/// <summary>Failing spans and error records whose share rose. A failure that another failure below it explains is a symptom and not counted.</summary>
+/// <summary>
+/// Failing spans and error records whose share rose. A failure that another failure below it explains is a symptom and not counted.
+/// </summary>
 internal static class FailureChannel
 {
     public static List<FailureShift> Find(WindowModel incident, WindowModel baseline, Func<SpanNode, bool> explained)
@@ -17,7 +19,8 @@ internal static class FailureChannel
         var before = SpanFailures(baseline);
         var callees = Callees(baseline, incident);
         var runsBefore = Runs(baseline);
-        var runsNow = Runs(incident);
+        var runsNow = incident.Runs.GroupBy(static run => run.Operation, StringComparer.Ordinal)
+            .ToDictionary(static group => group.Key, static group => group.ToList(), StringComparer.Ordinal);
         foreach (var (place, nodes) in SpanFailures(incident))
         {
             // A call that failed and never reached its server accuses the server it was meant for.
@@ -30,8 +33,11 @@ internal static class FailureChannel
                 continue;
             }
 
-            var score = Surprise.Binomial(own.Count, runsNow[place.Operation], past, history);
-            shifts.Add(new(accused, own[0].Span.Name, place.Key, score, own, [], runsNow[place.Operation], past / Math.Max(1.0, history)));
+            var failed = own.ToHashSet();
+            var runs = runsNow[place.Operation];
+            var score = Lasting.Score([.. runs.Select(run => (run.StartNanos, run.Node is { } node && failed.Contains(node)))], past,
+                history, Surprise.Binomial);
+            shifts.Add(new(accused, own[0].Span.Name, place.Key, score, own, [], runs.Count, past / Math.Max(1.0, history)));
         }
 
         shifts.AddRange(LogFailures(incident, baseline, explained));
@@ -49,7 +55,10 @@ internal static class FailureChannel
             }
         }
 
-        return HttpStatus(span) is { } status and >= 400 ? string.Create(CultureInfo.InvariantCulture, $"HTTP {status}")
+        return span.Attributes.TryGetValue("rpc.grpc.status_code", out var code)
+            && Convert.ToInt64(code, CultureInfo.InvariantCulture) is not 0 and var grpc
+            ? string.Create(CultureInfo.InvariantCulture, $"gRPC {grpc}")
+            : HttpStatus(span) is { } status and >= 400 ? string.Create(CultureInfo.InvariantCulture, $"HTTP {status}")
             : span.Status == 2 ? "error"
             : HandlesError(span.Name) ? span.Name
             : null;
@@ -64,8 +73,10 @@ internal static class FailureChannel
     }
 
     public static int? HttpStatus(SpanRecord span) =>
-        (span.Attributes.TryGetValue("http.response.status_code", out var value) || span.Attributes.TryGetValue("http.status_code", out value)) &&
-        int.TryParse(Convert.ToString(value, CultureInfo.InvariantCulture), NumberStyles.Integer, CultureInfo.InvariantCulture, out var status)
+        (span.Attributes.TryGetValue("http.response.status_code", out var value)
+            || span.Attributes.TryGetValue("http.status_code", out value)) &&
+        int.TryParse(Convert.ToString(value, CultureInfo.InvariantCulture), NumberStyles.Integer, CultureInfo.InvariantCulture,
+            out var status)
             ? status
             : null;
 
@@ -120,14 +131,16 @@ internal static class FailureChannel
     }
 
     private static Dictionary<string, int> Runs(WindowModel model) =>
-        model.Runs.GroupBy(static run => run.Operation, StringComparer.Ordinal).ToDictionary(static group => group.Key, static group => group.Count(), StringComparer.Ordinal);
+        model.Runs.GroupBy(static run => run.Operation, StringComparer.Ordinal)
+            .ToDictionary(static group => group.Key, static group => group.Count(), StringComparer.Ordinal);
 
     private static IEnumerable<FailureShift> LogFailures(WindowModel incident, WindowModel baseline, Func<SpanNode, bool> explained)
     {
         var before = ErrorLines(baseline);
         foreach (var (place, lines) in ErrorLines(incident))
         {
-            var own = lines.Where(line => incident.Traces.Find(line.Log.TraceId, line.Log.SpanId) is not { } node || (!node.Everyday && !explained(node))).ToList();
+            var own = lines.Where(line => incident.Traces.Find(line.Log.TraceId, line.Log.SpanId) is not { } node
+                || (!node.Everyday && !explained(node))).ToList();
             if (own.Count == 0)
             {
                 continue;
@@ -136,7 +149,8 @@ internal static class FailureChannel
             var past = before.TryGetValue(place, out var same) ? same.Count * incident.Traffic / baseline.Traffic : 0;
             var trials = Math.Max(own.Count, (int)incident.Traffic);
             var score = Surprise.Binomial(own.Count, trials, past, trials * Math.Min(1, baseline.Traffic / incident.Traffic));
-            yield return new(place.Service, "", own[0].Statement.Label, score, [], own.ConvertAll(static line => line.Log), trials, past / trials);
+            yield return new(place.Service, "", own[0].Statement.Label, score, [], own.ConvertAll(static line => line.Log), trials,
+                past / trials);
         }
     }
 

@@ -4,15 +4,18 @@ namespace Orchestrator.Agent.Evidence;
 /// <param name="Excess">Log-exceedance above what the baseline's own outliers would give, in nats.</param>
 /// <param name="Slow">Slowest first.</param>
 /// <param name="UsualMs">The baseline's median.</param>
-internal sealed record Slowdown(string Service, string? Callee, string Operation, double Excess, List<SpanNode> Slow, int Samples, double UsualMs)
+internal sealed record Slowdown(string Service, string? Callee, string Operation, double Excess, List<TimePiece> Slow, int Samples,
+    double UsualMs)
 {
     public bool IsCall => Callee is not null;
 
-    /// <summary>The time that is slow: a call's time outside the server, else a span's own time, in ms.</summary>
-    public double TimeOf(SpanNode node) => IsCall ? node.GapMs : node.SelfMs;
+    /// <summary>The time was spent outside the service's own code: on the way to another service, or in a query.</summary>
+    public bool Waits => IsCall || Slow[0].Node.IsOutbound;
 }
 
-/// <summary>Latency shift per operation: a span's own time against its children's, and a call's time outside its server span (network and queues).</summary>
+/// <summary>
+/// Latency shift per operation: a span's own time against its children's, and a call's time outside its server span (network and queues).
+/// </summary>
 internal static class LatencyChannel
 {
     private const int LeastHistory = 3;
@@ -23,7 +26,9 @@ internal static class LatencyChannel
     /// <summary>More samples of one operation than this share their causes and say nothing more.</summary>
     private const double MostSamples = 20;
 
-    /// <summary>A thin baseline hides an operation's outliers: this many imagined samples have as many as operations have on average.</summary>
+    /// <summary>
+    /// A thin baseline hides an operation's outliers: this many imagined samples have as many as operations have on average.
+    /// </summary>
     private const double Prior = 10;
 
     /// <summary>The baseline's outlier rate is itself uncertain: this much of it again is expected.</summary>
@@ -41,14 +46,16 @@ internal static class LatencyChannel
     public static List<Slowdown> Find(WindowModel incident, WindowModel baseline)
     {
         var usual = Usual(baseline);
-        var excess = new Dictionary<SpanNode, double>();
-        var groups = incident.Traces.ChildrenFirst.GroupBy(Key).Select(group => (Nodes: group.ToList(), Usual: History(usual, group.First()))).Where(static group => group.Usual is not null).ToList();
-        foreach (var (nodes, times) in groups)
+        var excess = new Dictionary<TimePiece, double>();
+        var groups = incident.Traces.ChildrenFirst.SelectMany(TimePiece.Of).GroupBy(static piece => piece.Key)
+            .Select(group => (Pieces: group.ToList(), Usual: History(usual, group.First()))).Where(static group => group.Usual is not null)
+                .ToList();
+        foreach (var (pieces, times) in groups)
         {
             var median = Robust.Quantile(times!, 0.5);
-            foreach (var node in nodes)
+            foreach (var piece in pieces)
             {
-                excess[node] = Math.Max(0, Time(node) - median);
+                excess[piece] = Math.Max(0, piece.Ms - median);
             }
         }
 
@@ -58,36 +65,42 @@ internal static class LatencyChannel
         var explained = Explained(incident, excess);
         var requests = Requests(incident);
         var found = new List<Slowdown>();
-        foreach (var (nodes, times) in groups)
+        foreach (var (pieces, times) in groups)
         {
             var limit = Limit(times!);
-            var before = (times!.Sum(time => Exceedance(time, limit)) + (Prior * outliers[nodes[0].IsCall])) / (times!.Length + Prior);
-            var slow = nodes.Where(node => Time(node) > limit && !explained.Contains(node)).OrderByDescending(Time).ToList();
-            var sum = slow.Sum(node => Exceedance(Time(node), limit) * Math.Min(1, excess[node] / (FeltShare * requests[node])));
-            var net = (sum - (Slack * before * nodes.Count)) * Math.Min(1, MostSamples / nodes.Count) * Math.Min(1, slow.Count / (GeneralShare * nodes.Count));
+            var before = (times!.Sum(time => Exceedance(time, limit)) + (Prior * outliers[pieces[0].Callee is not null])) / (times!.Length
+                + Prior);
+            var slow = pieces.Where(piece => piece.Ms > limit && !explained.Contains(piece)).OrderByDescending(static piece => piece.Ms)
+                .ToList();
+            var sum = slow.Sum(piece => Exceedance(piece.Ms, limit) * Math.Min(1, excess[piece] / (FeltShare * requests[piece.Node])));
+            var net = (sum - (Slack * before * pieces.Count)) * Math.Min(1, MostSamples / pieces.Count) * Math.Min(1,
+                slow.Count / (GeneralShare * pieces.Count));
             if (net > 0 && slow.Count > 1)
             {
-                found.Add(new(slow[0].Service, slow[0].IsCall ? slow[0].Children[0].Service : null, slow[0].Span.Name, net, slow, nodes.Count, Robust.Quantile(times!, 0.5)));
+                found.Add(new(slow[0].Node.Service, slow[0].Callee?.Service, slow[0].Node.Span.Name, net, slow, pieces.Count,
+                    Robust.Quantile(times!, 0.5)));
             }
         }
 
         return found;
     }
 
-    /// <summary>Times by operation or call; for calls also by the two services and over all, as a network is alike for all that cross it.</summary>
+    /// <summary>
+    /// Times by operation or call; for calls also by the two services and over all, as a network is alike for all that cross it.
+    /// </summary>
     private static Dictionary<string, double[]> Usual(WindowModel baseline)
     {
         var calls = baseline.Traces.ChildrenFirst.Where(static node => node.IsCall).ToList();
-        return baseline.Traces.ChildrenFirst.GroupBy(Key)
-            .Concat(calls.GroupBy(EdgeKey))
-            .Concat(calls.GroupBy(static _ => AnyCall))
+        return baseline.Traces.ChildrenFirst.SelectMany(TimePiece.Of).GroupBy(static piece => piece.Key, static piece => piece.Ms)
+            .Concat(calls.GroupBy(EdgeKey, static call => call.GapMs))
+            .Concat(calls.GroupBy(static _ => AnyCall, static call => call.GapMs))
             .Where(static group => group.Count() >= LeastHistory)
-            .ToDictionary(static group => group.Key, static group => Robust.Sorted(group.Select(Time)), StringComparer.Ordinal);
+            .ToDictionary(static group => group.Key, static group => Robust.Sorted(group), StringComparer.Ordinal);
     }
 
-    private static double[]? History(Dictionary<string, double[]> usual, SpanNode node) =>
-        usual.TryGetValue(Key(node), out var own) ? own
-        : node.IsCall && (usual.TryGetValue(EdgeKey(node), out own) || usual.TryGetValue(AnyCall, out own)) ? own
+    private static double[]? History(Dictionary<string, double[]> usual, TimePiece piece) =>
+        usual.TryGetValue(piece.Key, out var own) ? own
+        : piece.Node.IsCall && (usual.TryGetValue(EdgeKey(piece.Node), out own) || usual.TryGetValue(AnyCall, out own)) ? own
         : null;
 
     /// <summary>The duration of the request each span belongs to, in ms.</summary>
@@ -107,32 +120,35 @@ internal static class LatencyChannel
     private static string EdgeKey(SpanNode call) => $"{call.Service}>{call.Children[0].Service}";
 
     /// <summary>Spans whose slowness is no longer theirs: what lies below them lost at least half as much time.</summary>
-    private static HashSet<SpanNode> Explained(WindowModel incident, Dictionary<SpanNode, double> excess)
+    private static HashSet<TimePiece> Explained(WindowModel incident, Dictionary<TimePiece, double> excess)
     {
         var below = new Dictionary<SpanNode, double>();
-        var explained = new HashSet<SpanNode>();
+        var explained = new HashSet<TimePiece>();
         foreach (var node in incident.Traces.ChildrenFirst)
         {
-            var own = excess.GetValueOrDefault(node);
             var under = below.GetValueOrDefault(node);
-            if (own > 0 && under >= own / 2)
+            var lost = under;
+            foreach (var piece in TimePiece.Of(node))
             {
-                explained.Add(node);
-                own = 0;
+                var own = excess.GetValueOrDefault(piece);
+                if (own > 0 && under >= own / 2)
+                {
+                    explained.Add(piece);
+                }
+                else
+                {
+                    lost += own;
+                }
             }
 
             if (node.Parent is { } parent)
             {
-                below[parent] = below.GetValueOrDefault(parent) + under + own;
+                below[parent] = below.GetValueOrDefault(parent) + lost;
             }
         }
 
         return explained;
     }
-
-    private static string Key(SpanNode node) => node.IsCall ? $"{node.Operation}>{node.Children[0].Operation}" : node.Operation;
-
-    private static double Time(SpanNode node) => node.IsCall ? node.GapMs : node.SelfMs;
 
     private static double Limit(double[] sorted)
     {

@@ -3,12 +3,22 @@ namespace Orchestrator.Agent.Evidence;
 /// <summary>A resource metric of a service that left the range it had before.</summary>
 /// <param name="Resource"><c>cpu</c>, <c>memory</c> or <c>network</c>.</param>
 /// <param name="Score">In nats, before any corroboration.</param>
-/// <param name="Saturated">The metric is a utilisation, and near its limit.</param>
-internal sealed record MetricShift(string Service, string Resource, MetricSeries Series, MetricPoint Peak, double UsualHigh, double Score, bool Saturated);
+/// <param name="Saturated">The resource came near its limit, and was not there before, as far as a utilisation tells.</param>
+/// <param name="Lasts">Several points since the rise, nearly all of them above the usual range: no job of a moment.</param>
+internal sealed record MetricShift(string Service, string Resource, MetricSeries Series, MetricPoint Peak, double UsualHigh, double Score,
+    bool Saturated, bool Lasts)
+{
+    public double Rise => Peak.Value / UsualHigh;
+
+    /// <summary>
+    /// The resource itself is in trouble, whatever the requests say: it grew by nearly a third and more, and stays there.
+    /// </summary>
+    public bool Exhausted => Lasts && Rise >= 1.3;
+}
 
 /// <summary>
-/// Instance metrics against the range learned from the baseline and from the points before the window. Names tell the resource, units are not
-/// trusted: a series is compared with itself only, and a shift that most services share is load, not fault.
+/// Instance metrics against the range learned from the baseline and from the points before the window. Names tell the resource, units are
+/// not trusted: a series is compared with itself only, and a shift that most services share is load, not fault.
 /// </summary>
 internal static class MetricChannel
 {
@@ -50,19 +60,23 @@ internal static class MetricChannel
             }
 
             var spread = Math.Log(high / Math.Max(reference[0], high / 1000));
-            var noise = Math.Max(resource != "memory" ? 0.15 : recent.Count > 0 ? 0.04 : 0.25, 0.25 * spread) * (reference.Length < 3 ? 2 : 1);
+            var noise = Math.Max(resource != "memory" ? 0.15 : recent.Count > 0 ? 0.04 : 0.25, 0.25 * spread) * (reference.Length < 3 ? 2
+                : 1);
             var rise = Math.Log(peak.Value / high);
-            shifts.Add((new(series.Service, resource, series, peak, high, 0, Saturated(series, peak.Value)), rise < LeastRise(resource) ? Math.Min(rise, 0) : rise / noise));
+            shifts.Add((new(series.Service, resource, series, peak, high, 0, false, Lasts(inside, high)), rise < Noticeable
+                ? Math.Min(rise, 0) : rise / noise * Math.Min(1, Math.Pow(rise / LeastRise(resource), 2))));
         }
 
         var load = shifts.GroupBy(static shift => shift.Shift.Series.Name, StringComparer.Ordinal)
-            .ToDictionary(static group => group.Key, static group => Math.Max(0, Robust.Median(group.Select(static shift => shift.Deviation))), StringComparer.Ordinal);
+            .ToDictionary(static group => group.Key, static group => Math.Max(0,
+            Robust.Median(group.Select(static shift => shift.Deviation))), StringComparer.Ordinal);
         var use = shifts.Select(static shift => shift.Shift).Where(static shift => IsShare(shift.Series))
             .GroupBy(static shift => (shift.Service, shift.Resource))
             .ToDictionary(static group => group.Key, static group => group.Max(static shift => Share(shift.Series, shift.Peak.Value)));
-        return shifts
-            .Select(shift => shift.Shift with
+        return shifts.Select(shift => shift.Shift with
             {
+                Saturated = use.TryGetValue((shift.Shift.Service, shift.Shift.Resource), out var share) && share >= Pressing
+                    && share / shift.Shift.Rise < Pressing,
                 Score = Math.Min(MostNats, NatsPerDeviation * (shift.Deviation - load[shift.Shift.Series.Name])) *
                     Math.Min(1, Math.Pow(use.GetValueOrDefault((shift.Shift.Service, shift.Shift.Resource), 1) / Pressing, 2)),
             })
@@ -71,14 +85,33 @@ internal static class MetricChannel
             .ToList();
     }
 
-    /// <summary>Below this share of its limit a resource presses nobody, however much its use grew: the score falls with the square of the share.</summary>
+    /// <summary>
+    /// Below this share of its limit a resource presses nobody, however much its use grew: the score falls with the square of the share.
+    /// </summary>
     private const double Pressing = 0.8;
 
-    private static bool IsShare(MetricSeries series) => series.Name.Contains("utili", StringComparison.OrdinalIgnoreCase);
+    /// <summary>A series in shares of a limit, by its name or unit.</summary>
+    private static readonly double Noticeable = Math.Log(1.15);
 
-    private static double Share(MetricSeries series, double value) => series.Unit == "%" || value > 1.5 ? value / 100 : value;
+    private static bool IsShare(MetricSeries series) =>
+        series.Unit == "%" || series.Name.Contains("utili", StringComparison.OrdinalIgnoreCase)
+            || series.Name.Contains("percent", StringComparison.OrdinalIgnoreCase) ||
+        series.Name.Contains("(%)", StringComparison.Ordinal);
 
-    /// <summary>The resource a metric's name speaks of; null for other metrics and for those of a shared machine, which accuse no service.</summary>
+    private static bool Lasts(List<MetricPoint> inside, double high)
+    {
+        const int few = 2;
+        const double most = 0.75;
+        var since = inside.OrderBy(static point => point.TimeNanos).SkipWhile(point => point.Value <= high).ToList();
+        return since.Count >= few && since.Count(point => point.Value > high) >= most * since.Count;
+    }
+
+    private static double Share(MetricSeries series, double value) => series.Unit == "%"
+        || series.Name.Contains('%', StringComparison.Ordinal) || value > 1.5 ? value / 100 : value;
+
+    /// <summary>
+    /// The resource a metric's name speaks of; null for other metrics and for those of a shared machine, which accuse no service.
+    /// </summary>
     internal static string? Resource(string name)
     {
         var words = name.ToLowerInvariant().Split(['.', '_', '-', '/', ' ', '(', ')', '%'], StringSplitOptions.RemoveEmptyEntries);
@@ -98,17 +131,17 @@ internal static class MetricChannel
         return Has("node", "host", "limit") && !Has("utilization", "utilisation") || Has("node", "host") ? null
             : Has("cpu") ? "cpu"
             : Has("mem", "heap", "rss") ? "memory"
-            : Has("network", "net", "rtt", "tcp") && Has("latency", "delay", "rtt", "p50", "p90", "p95", "p99", "p90ms", "networkp", "duration") ? "network"
+            : Has("network", "net", "rtt", "tcp") && Has("latency", "delay", "rtt", "p50", "p90", "p95", "p99", "p90ms", "networkp",
+                "duration") ? "network"
             : null;
     }
 
     private static double LeastRise(string resource) => resource == "memory" ? Math.Log(1.15) : Math.Log(2.5);
 
-    private static bool Saturated(MetricSeries series, double value) => IsShare(series) && Share(series, value) >= 0.8;
-
     private static List<double> History(Dictionary<(string, string, string), List<double>> history, MetricSeries series)
     {
-        var kind = string.Join(',', series.Attributes.OrderBy(static pair => pair.Key, StringComparer.Ordinal).Select(static pair => $"{pair.Key}={pair.Value}"));
+        var kind = string.Join(',', series.Attributes.OrderBy(static pair => pair.Key, StringComparer.Ordinal)
+            .Select(static pair => $"{pair.Key}={pair.Value}"));
         var key = (series.Service, series.Name, kind);
         if (!history.TryGetValue(key, out var values))
         {

@@ -10,10 +10,10 @@ internal static class OnsetSearch
 
     public static Diagnosis Diagnose(TelemetryWindow window, Func<TelemetryWindow, TelemetryWindow, Diagnosis> compare)
     {
-        var times = window.Spans.Select(static span => span.StartNanos).Concat(window.Logs.Select(static log => log.TimeNanos)).DefaultIfEmpty(window.StartNanos).ToList();
+        var times = window.Spans.Select(static span => span.StartNanos).Concat(window.Logs.Select(static log => log.TimeNanos))
+            .DefaultIfEmpty(window.StartNanos).ToList();
         var (first, last) = (Math.Max(window.StartNanos, times.Min()), times.Max() + 1);
-        return s_cuts
-            .Select(cut =>
+        return s_cuts.Select(cut =>
             {
                 var at = first + (long)(cut * (last - first));
                 return compare(Slice(window, at, window.EndNanos), Slice(window, window.StartNanos, at - (long)(Guard * (last - first))));
@@ -21,7 +21,10 @@ internal static class OnsetSearch
             .MaxBy(static diagnosis => diagnosis.Causes.Count > 0 ? diagnosis.Findings[0].Score : 0)!;
     }
 
-    /// <summary>The part of a window in [<paramref name="from"/>, <paramref name="to"/>), whole traces by the start of their first span; metrics keep their history.</summary>
+    /// <summary>
+    /// The part of a window in [<paramref name="from"/>, <paramref name="to"/>), whole traces by the start of their first span; metrics
+    /// keep their history.
+    /// </summary>
     public static TelemetryWindow Slice(TelemetryWindow window, long from, long to)
     {
         var starts = new Dictionary<string, long>(StringComparer.Ordinal);
@@ -36,7 +39,8 @@ internal static class OnsetSearch
             StartNanos = from,
             EndNanos = to,
             Spans = [.. window.Spans.Where(span => Inside(starts[span.TraceId]))],
-            Logs = [.. window.Logs.Where(log => Inside(log.TraceId is { Length: > 0 } trace && starts.TryGetValue(trace, out var start) ? start : log.TimeNanos))],
+            Logs = [.. window.Logs.Where(log =>
+                Inside(log.TraceId is { Length: > 0 } trace && starts.TryGetValue(trace, out var start) ? start : log.TimeNanos))],
             Series = [.. window.Series.Select(series => series with { Points = [.. series.Points.Where(point => point.TimeNanos < to)] })],
         };
     }

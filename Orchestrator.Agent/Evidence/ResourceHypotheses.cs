@@ -3,11 +3,12 @@ namespace Orchestrator.Agent.Evidence;
 /// <summary>Faults of a service's resources: slow own time, slow calls along its edges, instance metrics out of range.</summary>
 internal static class ResourceHypotheses
 {
-    /// <summary>A metric shift weighing this much, in nats, names the resource.</summary>
-    private const double TellingShift = 12;
-
-    /// <summary>What a metric shift is worth when the service's requests are measured and none is slow.</summary>
-    private const double Uncorroborated = 0.3;
+    /// <summary>
+    /// What a metric shift is worth when the service's requests are measured and none is slow: enough for a claim where the resource is
+    /// used up and stays so, else, as a job of a moment looks the same, never.
+    /// </summary>
+    private const double Uncorroborated = 0.4;
+    private const double MostOfAMoment = 8;
 
     /// <summary>Slowness of this much, in nats, corroborates a metric.</summary>
     private const double Corroboration = 4;
@@ -19,18 +20,23 @@ internal static class ResourceHypotheses
             .Concat(signals.Metrics.Select(static shift => shift.Service)).Distinct(StringComparer.Ordinal);
         foreach (var service in services)
         {
-            var own = signals.Slowdowns.Where(slow => !slow.IsCall && slow.Service == service).OrderByDescending(static slow => slow.Excess).ToList();
+            var own = signals.Slowdowns.Where(slow => !slow.IsCall && slow.Service == service).OrderByDescending(static slow => slow.Excess)
+                .ToList();
             var calls = edges.GetValueOrDefault(service, []);
             var (self, network) = (own.Sum(static slow => slow.Excess), calls.Sum(static slow => slow.Excess));
             var shifts = signals.Metrics.Where(shift => shift.Service == service).ToList();
             var latency = self + network;
-            var resources = shifts.Where(static shift => shift.Resource != "network").ToList();
-            var strongest = resources.Count > 0 ? resources[0] : null;
+            var strongest = Strongest(shifts);
             var measured = signals.Incident.Traces.Services.Count > 0;
-            var metric = strongest is null ? 0 : strongest.Score * (latency >= Corroboration || !measured ? 1 : Uncorroborated);
-            var kind = metric >= TellingShift ? strongest!.Resource : Kind(service, own, calls, self, network);
+            var refused = signals.Unanswered.Where(found => found.Missing!.Service == service && found.Score >= Signals.Explaining)
+                .ToList();
+            var gone = refused.Sum(static found => found.Score) + signals.Failures.Where(found => found.Service == service
+                && found.Spans.Exists(node => node.Service != service))
+                .Sum(static found => found.Score);
+            var metric = strongest is null ? 0 : measured ? Corroborated(strongest, latency + gone) : strongest.Score;
+            var kind = metric >= Signals.TellingShift ? strongest!.Resource : Kind(service, own, calls, strongest, signals);
             var net = measured ? null : shifts.Find(static shift => shift.Resource == "network");
-            var score = Surprise.Compress(latency) + metric + (metric >= TellingShift ? 0 : net?.Score ?? 0);
+            var score = Surprise.Compress(latency) + metric + (metric >= Signals.TellingShift ? Surprise.Compress(gone) : net?.Score ?? 0);
             if (score <= 0)
             {
                 continue;
@@ -40,46 +46,103 @@ internal static class ResourceHypotheses
             var first = long.MaxValue;
             foreach (var shift in shifts.Where(shift => shift.Resource == kind).Take(2))
             {
-                evidence.Add(new("metric", $"{shift.Series.Name} rose to {CodeHypotheses.Number(shift.Peak.Value)}; at most {CodeHypotheses.Number(shift.UsualHigh)} before",
-                    service, SeriesId: shift.Series.SeriesId, TimeNanos: shift.Peak.TimeNanos, Metric: shift.Series.Name, Value: shift.Peak.Value));
+                evidence.Add(new("metric",
+                    $"{shift.Series.Name} rose to {Number(shift.Peak.Value)}; at most {Number(shift.UsualHigh)} before",
+                    service, SeriesId: shift.Series.SeriesId, TimeNanos: shift.Peak.TimeNanos, Metric: shift.Series.Name,
+                        Value: shift.Peak.Value));
                 first = Math.Min(first, shift.Peak.TimeNanos);
             }
 
-            foreach (var slow in calls.OrderByDescending(static slow => slow.Excess).Take(kind == "network" ? 3 : 1).Concat(own.Take(kind == "network" ? 1 : 2)))
+            foreach (var slow in calls.OrderByDescending(static slow => slow.Excess).Take(kind == "network" ? 3 : 1)
+                .Concat(own.Take(kind == "network" ? 1 : 2)))
             {
-                evidence.Add(CodeHypotheses.OfSpan(slow.Slow[0], Claim(slow)));
-                first = Math.Min(first, slow.Slow.Min(static node => node.Span.StartNanos));
+                evidence.Add(CodeHypotheses.OfSpan(slow.Slow[0].Node, Claim(slow)));
+                first = Math.Min(first, slow.Slow.Min(static piece => piece.Node.Span.StartNanos));
+            }
+
+            foreach (var found in refused.Take(1))
+            {
+                evidence.Add(CodeHypotheses.OfSpan(found.Broken[0].Run.Node!,
+                    $"{found.Service} did not reach {service} here: {found.Expected} " +
+                    $"is missing in {found.Broken.Count} of {found.Runs} runs"));
             }
 
             var (type, detail) = kind switch
             {
-                "cpu" => ("cpu_contention", strongest is not null && metric >= TellingShift ? $"{strongest.Series.Name} of {strongest.Series.Instance ?? service}" : $"own time of {service}"),
+                "cpu" => ("cpu_contention", strongest is not null && metric >= Signals.TellingShift
+                    ? $"{strongest.Series.Name} of {strongest.Series.Instance ?? service}" : $"own time of {service}"),
                 "memory" => ("memory_exhaustion", $"{strongest!.Series.Name} of {strongest.Series.Instance ?? service}"),
-                "network" => ("network_delay", $"calls {string.Join(", ", calls.Select(static slow => $"{slow.Service} -> {slow.Callee}").Distinct(StringComparer.Ordinal).Take(4))}"),
-                _ => ("slow_operation", own[0].Operation),
+                "network" => ("network_delay", calls.Count == 0 ? $"whatever {service} waits for"
+                    : $"calls {string.Join(", ", calls.Select(Edge).Distinct(StringComparer.Ordinal).Take(4))}"),
+                _ => ("slow_operation", own.Count > 0 ? own[0].Operation : service),
             };
             yield return new(service, type, new(kind, detail), score, evidence, first);
         }
     }
 
+    /// <summary>What a metric shift weighs beside that much trouble of the service's requests, in nats.</summary>
+    private static double Corroborated(MetricShift shift, double trouble)
+    {
+        const double perNat = 4;
+        var weight = Math.Min(1, Uncorroborated + ((1 - Uncorroborated) * trouble / Corroboration));
+        return shift is { Saturated: true, Exhausted: true } ? weight * shift.Score
+            : Math.Min(weight * shift.Score, MostOfAMoment + (perNat * trouble));
+    }
+
     /// <summary>
-    /// What makes a service slow when no metric tells. A starved processor slows whatever the service does itself, and the calls it makes; a slow
-    /// network slows calls and leaves the service's own time alone.
+    /// The resource whose metric left its range most. Memory that runs out keeps the processor busy too, but not the other way round.
     /// </summary>
-    private static string Kind(string service, List<Slowdown> own, List<Slowdown> calls, double self, double network)
+    private static MetricShift? Strongest(List<MetricShift> shifts)
+    {
+        const double filled = 1.25;
+        var cpu = shifts.Find(static shift => shift.Resource == "cpu");
+        var memory = shifts.Find(static shift => shift.Resource == "memory");
+        return memory is not null && (cpu is null || memory.Score > cpu.Score
+            || (memory.Rise >= filled && memory.Score >= Signals.TellingShift && !cpu.Saturated)) ? memory : cpu;
+    }
+
+    /// <summary>
+    /// What makes a service slow when no metric moved. A processor that is measured and not busy starves nobody: such a service waits for
+    /// something outside it. Where nothing is measured: a starved processor slows whatever the service does itself, and the calls it makes;
+    /// a slow network slows calls and queries and leaves the service's own time alone.
+    /// </summary>
+    private static string Kind(string service, List<Slowdown> own, List<Slowdown> calls, MetricShift? shift, Signals signals)
     {
         const double ownShare = 0.2;
         const int breadth = 3;
+        var waiting = own.Where(static slow => slow.Waits).ToList();
+        own = own.Except(waiting).ToList();
+        var self = own.Sum(static slow => slow.Excess);
+        var network = calls.Concat(waiting).Sum(static slow => slow.Excess);
+        if (shift is { Resource: "cpu", Score: >= Corroboration } && self > ownShare * (self + network))
+        {
+            return "cpu";
+        }
+
+        if (signals.Incident.Window.Series.Any(series => series.Service == service && MetricChannel.Resource(series.Name) == "cpu"))
+        {
+            return network > ownShare * (self + network) || own.Count >= breadth ? "network" : "code";
+        }
+
         var made = calls.Where(call => call.Service == service).Sum(static call => call.Excess);
         var starved = self > ownShare * (self + network) && (own.Count >= breadth || (made > network - made && own.Count > 0));
         return starved ? "cpu" : network > self || self == 0 ? "network" : own.Count >= breadth ? "cpu" : "code";
     }
 
     private static string Claim(Slowdown slow) => slow.IsCall
-        ? $"{slow.Slow.Count} of {slow.Samples} calls {slow.Service} -> {slow.Callee} ({slow.Operation}) spent long outside the server, here {CodeHypotheses.Number(slow.Slow[0].GapMs)} ms; usual {CodeHypotheses.Number(slow.UsualMs)} ms"
-        : $"{slow.Slow.Count} of {slow.Samples} runs of {slow.Operation} spent long in themselves, here {CodeHypotheses.Number(slow.Slow[0].SelfMs)} ms; usual {CodeHypotheses.Number(slow.UsualMs)} ms";
+        ? $"{slow.Slow.Count} of {slow.Samples} calls {Edge(slow)} ({slow.Operation}) spent long outside the server, {Times(slow)}"
+        : $"{slow.Slow.Count} of {slow.Samples} runs of {slow.Operation} spent long in themselves, {Times(slow)}";
 
-    /// <summary>The slow edges are explained by as few services as can be: each time the one, as caller or as callee, whose edges are slow the most and the most generally.</summary>
+    private static string Edge(Slowdown slow) => $"{slow.Service} -> {slow.Callee}";
+
+    private static string Times(Slowdown slow) => $"here {Number(slow.Slow[0].Ms)} ms; usual {Number(slow.UsualMs)} ms";
+
+    private static string Number(double value) => CodeHypotheses.Number(value);
+
+    /// <summary>
+    /// The slow edges are explained by as few services as can be: each time the one, as caller or as callee, whose edges are slow the most
+    /// and the most generally.
+    /// </summary>
     private static Dictionary<string, List<Slowdown>> AssignEdges(Signals signals)
     {
         var all = signals.Incident.Traces.ChildrenFirst.Where(static node => node.IsCall)
@@ -88,7 +151,8 @@ internal static class ResourceHypotheses
         var assigned = new Dictionary<string, List<Slowdown>>(StringComparer.Ordinal);
         while (open.Count > 0)
         {
-            var roles = open.GroupBy(static found => (Service: found.Callee!, AsCallee: true)).Concat(open.GroupBy(static found => (found.Service, AsCallee: false)));
+            var roles = open.GroupBy(static found => (Service: found.Callee!, AsCallee: true))
+                .Concat(open.GroupBy(static found => (found.Service, AsCallee: false)));
             var best = roles.MaxBy(role =>
             {
                 var edges = all.Count(edge => (role.Key.AsCallee ? edge.Callee : edge.Caller) == role.Key.Service);

@@ -7,10 +7,16 @@ internal readonly record struct Step(string Key, string Label, bool IsError, Log
     public static readonly Step End = new("(end)", "end", false, null, null);
 }
 
-/// <summary>A way the course of an operation's runs left the usual one: after <see cref="After"/> came <see cref="Came"/> where <see cref="Expected"/> was usual.</summary>
+/// <summary>
+/// A way the course of an operation's runs left the usual one: after <see cref="After"/> came <see cref="Came"/> where
+/// <see cref="Expected"/> was usual.
+/// </summary>
 /// <param name="Broken">Runs that took the unusual step, those explained by a deeper service already left out.</param>
+/// <param name="Asked">The other service whose answer the runs had just got; null when the step before the break is no call.</param>
+/// <param name="Missing">The other service that should have been called; null when the usual step is no call.</param>
 internal sealed record SequenceBreak(
-    string Service, string Operation, string After, string Came, string Expected, bool CameIsError, bool InLogs, List<BrokenRun> Broken, int Runs, double Usual)
+    string Service, string Operation, string After, string Came, string Expected, bool CameIsError, bool InLogs, List<BrokenRun> Broken,
+        int Runs, double Usual, SpanNode? Asked, SpanNode? Missing)
 {
     /// <summary>How much better "something changed here" explains the counts than the baseline's rate does, in nats.</summary>
     public double Score { get; init; }
@@ -20,8 +26,8 @@ internal sealed record SequenceBreak(
 internal readonly record struct BrokenRun(Run Run, Step After, Step Came);
 
 /// <summary>
-/// The usual sequence of steps inside the runs of an operation, and where it breaks: a step that never (or hardly) followed in the baseline now
-/// follows. One engine for two kinds of step: log statements, and calls to other operations (all there is in a system without logs).
+/// The usual sequence of steps inside the runs of an operation, and where it breaks: a step that never (or hardly) followed in the baseline
+/// now follows. One engine for two kinds of step: log statements, and calls to other operations (all there is in a system without logs).
 /// </summary>
 internal static class SequenceChannel
 {
@@ -30,6 +36,12 @@ internal static class SequenceChannel
 
     /// <summary>A step that followed in more than this share of the baseline's passages is one of the usual ways.</summary>
     private const double UsualShare = 0.15;
+
+    /// <summary>
+    /// A step that followed in at most this share of the baseline's passages and now is nearly the only one: the other ways are shut.
+    /// </summary>
+    private const double OftenShare = 0.7;
+    private const double OnlyShare = 0.6;
 
     /// <summary>Evidence below this is left to chance, in nats.</summary>
     private const double LeastScore = 2.5;
@@ -40,25 +52,44 @@ internal static class SequenceChannel
     /// <summary>A new step that is no error: a rare request has that too.</summary>
     private const double NovelWeight = 0.2;
 
-    /// <summary>An error statement that no operation of the whole baseline ever reached: its absence was seen in far more runs than those of one place.</summary>
+    /// <summary>A new call in more than this share of the runs is no rare request: the program goes another way.</summary>
+    private const double MainRoad = 0.4;
+    private const double TakenWeight = 0.7;
+
+    /// <summary>
+    /// An error statement that no operation of the whole baseline ever reached: its absence was seen in far more runs than those of one
+    /// place.
+    /// </summary>
     private const double UnheardOf = 5;
     private const int LeastForUnheardOf = 5;
 
-    public static List<SequenceBreak> Find(WindowModel incident, WindowModel baseline, Func<Run, List<Step>> steps, bool inLogs, Func<Run, bool> explained)
+    public static List<SequenceBreak> Find(WindowModel incident, WindowModel baseline, Func<Run, List<Step>> steps, bool inLogs, Func<Run,
+        bool> explained)
     {
-        var usual = Passages(baseline, steps);
+        var speaking = Talkative(baseline, steps);
+        if (!inLogs)
+        {
+            // An operation that calls nobody any more, or never did before, is news; one that writes no log may have lost it.
+            speaking.UnionWith(Talkative(incident, steps));
+        }
+
+        var usual = Passages(baseline, steps, speaking);
         var shared = Shared(usual);
         var known = usual.Values.SelectMany(static passage => passage.Next.Keys).ToHashSet(StringComparer.Ordinal);
-        var usualErrors = usual.Values.SelectMany(static passage => passage.Next.Values).Select(static runs => runs[0].Came).Where(static step => step.IsError)
-            .Select(static step => step.Key).Concat(baseline.Lines.Where(static line => line.Statement.IsError).Select(static line => line.Statement.Key)).ToHashSet(StringComparer.Ordinal);
-        var now = Passages(incident, steps);
+        var own = usual.SelectMany(static place => place.Value.Next.Keys.Select(key => (place.Key.Operation, key))).ToHashSet();
+        var usualErrors = usual.Values.SelectMany(static passage => passage.Next.Values).Select(static runs => runs[0].Came)
+            .Where(static step => step.IsError)
+            .Select(static step => step.Key).Concat(baseline.Lines.Where(static line => line.Statement.IsError)
+                .Select(static line => line.Statement.Key)).ToHashSet(StringComparer.Ordinal);
+        var now = Passages(incident, steps, inLogs ? Talkative(incident, steps) : speaking);
         var breaks = new List<SequenceBreak>();
         foreach (var (place, passage) in now)
         {
             if (!usual.TryGetValue(place, out var history) || history.Runs < LeastHistory)
             {
                 // A statement is followed by the same one whichever operation runs it: the service's other operations lend their history.
-                if (!inLogs || place.After == Step.Start.Key || !shared.TryGetValue((ServiceOf(place.Operation), place.After), out history) || history.Runs < LeastHistory)
+                if (!inLogs || place.After == Step.Start.Key || !shared.TryGetValue((ServiceOf(place.Operation), place.After), out history)
+                    || history.Runs < LeastHistory)
                 {
                     continue;
                 }
@@ -74,25 +105,59 @@ internal static class SequenceChannel
             {
                 var before = history.Next.TryGetValue(key, out var same) ? same.Count : 0;
                 var came = runs[0].Came;
-                if (before > UsualShare * history.Runs || key == expected.Key || (before > 0 && key != Step.End.Key && !came.IsError))
+                var only = !inLogs && before <= OftenShare * history.Runs && runs.Count >= OnlyShare * passage.Runs;
+                if (!only && (before > UsualShare * history.Runs || key == expected.Key
+                    || (before > 0 && key != Step.End.Key && !came.IsError)))
                 {
                     continue;
                 }
 
-                var weight = came.IsError || key == Step.End.Key ? 1 : known.Contains(key) ? ReorderedWeight : NovelWeight;
+                var instead = key != expected.Key ? expected : history.Next.Where(next => next.Key != key)
+                    .MaxBy(static next => next.Value.Count);
+
                 var detour = !came.IsError && key != Step.End.Key;
-                var broken = runs.Where(run => !explained(run.Run) && !(detour && steps(run.Run).Exists(step => step.Key == expected.Key))).ToList();
-                var past = history.Runs * (inLogs && came.IsError && history.Runs >= LeastForUnheardOf && !usualErrors.Contains(key) ? UnheardOf : 1);
-                var score = weight * Surprise.Binomial(broken.Count, passage.Runs - (runs.Count - broken.Count), before, past);
+                var taken = detour && !inLogs && runs.Count >= MainRoad * passage.Runs
+                    && (!own.Contains((place.Operation, key)) || instead.Key != Step.End.Key);
+                var weight = !detour ? 1 : taken ? TakenWeight : known.Contains(key) ? ReorderedWeight : NovelWeight;
+                var back = detour && !(taken && !own.Contains((place.Operation, key))); // what comes later after all was not left out
+                var broken = runs.Where(run => !explained(run.Run) && !(back && steps(run.Run).Exists(step => step.Key == instead.Key)))
+                    .ToList();
+                var past = history.Runs * (inLogs && came.IsError && history.Runs >= LeastForUnheardOf && !usualErrors.Contains(key)
+                    ? UnheardOf : 1);
+                var score = weight * (inLogs
+                    ? Surprise.Binomial(broken.Count, passage.Runs - (runs.Count - broken.Count), before, past)
+                    : Lasting.Score(Trials(passage, runs, broken), history.Traces(key), history.Traces(null), came.IsError
+                        ? Surprise.Binomial : Surprise.TwoRates));
                 if (score >= LeastScore)
                 {
-                    breaks.Add(new(broken[0].Run.Service, place.Operation, broken[0].After.Label, came.Label, expected.Value[0].Came.Label, came.IsError, inLogs,
-                        broken, passage.Runs, (double)before / history.Runs) { Score = score });
+                    breaks.Add(new(broken[0].Run.Service, place.Operation, broken[0].After.Label, came.Label, instead.Value[0].Came.Label,
+                        came.IsError, inLogs,
+                        broken, passage.Runs, (double)before / history.Runs, Remote(broken[0].After),
+                            Remote(instead.Value[0].Came)) { Score = score });
                 }
             }
         }
 
         return breaks;
+    }
+
+    /// <summary>The span of another service that a step is about; null for other steps.</summary>
+    private static SpanNode? Remote(Step step) => step.Call is not { } call ? null : call.Wraps ? call.Children[0]
+        : call.Parent is { } parent && parent.Service != call.Service ? call : null;
+
+    /// <summary>One trial a trace: the runs of a loop share their cause. Runs that broke for a known reason are none.</summary>
+    private static List<(long Nanos, bool Hit)> Trials(Passage passage, List<BrokenRun> took, List<BrokenRun> broken)
+    {
+        var trials = new Dictionary<string, (long Nanos, bool Hit)>(StringComparer.Ordinal);
+        var hits = broken.Select(static run => run.Run).ToHashSet(ReferenceEqualityComparer.Instance);
+        foreach (var run in passage.Next.Values.Where(runs => runs != took).SelectMany(static runs => runs).Concat(broken)
+            .Select(static run => run.Run))
+        {
+            var same = trials.GetValueOrDefault(run.TraceId ?? "", (long.MaxValue, false));
+            trials[run.TraceId ?? ""] = (Math.Min(same.Item1, run.StartNanos), same.Item2 || hits.Contains(run));
+        }
+
+        return [.. trials.Values];
     }
 
     public static List<Step> LogSteps(Run run)
@@ -110,12 +175,12 @@ internal static class SequenceChannel
     public static List<Step> CallSteps(Run run)
     {
         var steps = new List<Step> { Step.Start };
-        if (run.Node is { IsCall: false } node)
+        if (run.Node is { Wraps: false } node)
         {
             foreach (var child in node.Children)
             {
-                var target = child.IsCall ? child.Children[0] : child;
-                var label = $"{target.Service}: {LogStatement.Mask(target.Span.Name)}";
+                var target = child.Wraps ? child.Children[0] : child;
+                var label = $"{target.Service}: {LogStatement.MaskName(target.Span.Name)}";
                 if (steps[^1].Key != label)
                 {
                     steps.Add(new(label, label, FailureChannel.HandlesError(target.Span.Name), null, child));
@@ -127,11 +192,14 @@ internal static class SequenceChannel
         return steps;
     }
 
-    /// <summary>Traces in which several services at once lack the log records they always write: the records were lost, no code was skipped.</summary>
+    /// <summary>
+    /// Traces in which several services at once lack the log records they always write: the records were lost, no code was skipped.
+    /// </summary>
     private static HashSet<string> LostLogs(List<(Run Run, List<Step> Steps)> courses, HashSet<string> talkative)
     {
         const int services = 3;
-        return courses.Where(course => course.Steps.Count == 2 && course.Run.TraceId is not null && talkative.Contains(course.Run.Operation))
+        return courses.Where(course => course.Steps.Count == 2 && course.Run.TraceId is not null
+            && talkative.Contains(course.Run.Operation))
             .GroupBy(static course => course.Run.TraceId!, StringComparer.Ordinal)
             .Where(static trace => trace.Select(static course => course.Run.Service).Distinct(StringComparer.Ordinal).Count() >= services)
             .Select(static trace => trace.Key)
@@ -140,7 +208,8 @@ internal static class SequenceChannel
 
     private static string ServiceOf(string operation) => operation[..operation.IndexOf('|', StringComparison.Ordinal)];
 
-    private static Dictionary<(string Service, string After), Passage> Shared(Dictionary<(string Operation, string After), Passage> passages)
+    private static Dictionary<(string Service, string After), Passage> Shared(Dictionary<(string Operation, string After),
+        Passage> passages)
     {
         var shared = new Dictionary<(string, string), Passage>();
         foreach (var ((operation, after), passage) in passages)
@@ -171,27 +240,22 @@ internal static class SequenceChannel
         public int Runs { get; set; }
 
         public Dictionary<string, List<BrokenRun>> Next { get; } = new(StringComparer.Ordinal);
+
+        /// <summary>Traces that passed here to the step <paramref name="key"/>; null = to any.</summary>
+        public int Traces(string? key) =>
+            (key is null ? Next.Values.SelectMany(static runs => runs) : Next.GetValueOrDefault(key, []))
+                .Select(static run => run.Run.TraceId).Distinct(StringComparer.Ordinal).Count();
     }
 
-    private static Dictionary<(string Operation, string After), Passage> Passages(WindowModel model, Func<Run, List<Step>> stepsOf)
+    /// <summary>Operations whose runs have steps at all.</summary>
+    private static HashSet<string> Talkative(WindowModel model, Func<Run, List<Step>> stepsOf) =>
+        model.Runs.Where(run => !run.Everyday && stepsOf(run).Count > 2).Select(static run => run.Operation)
+            .ToHashSet(StringComparer.Ordinal);
+
+    private static Dictionary<(string Operation, string After), Passage> Passages(WindowModel model, Func<Run, List<Step>> stepsOf,
+        HashSet<string> talkative)
     {
-        var talkative = new HashSet<string>(StringComparer.Ordinal);
-        var courses = new List<(Run Run, List<Step> Steps)>(model.Runs.Count);
-        foreach (var run in model.Runs)
-        {
-            if (run.Everyday)
-            {
-                continue;
-            }
-
-            var steps = stepsOf(run);
-            courses.Add((run, steps));
-            if (steps.Count > 2)
-            {
-                talkative.Add(run.Operation);
-            }
-        }
-
+        var courses = model.Runs.Where(static run => !run.Everyday).Select(run => (Run: run, Steps: stepsOf(run))).ToList();
         var lost = LostLogs(courses, talkative);
         var passages = new Dictionary<(string, string), Passage>();
         var seen = new HashSet<(string, string)>();

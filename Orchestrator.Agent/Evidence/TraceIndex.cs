@@ -12,7 +12,9 @@ internal sealed class SpanNode(SpanRecord span)
     /// <summary>By start time.</summary>
     public List<SpanNode> Children { get; } = [];
 
-    /// <summary>Service, span name and, where the parent is in the same service, the parent's name: what makes two spans comparable.</summary>
+    /// <summary>
+    /// Service, span name and, where the parent is in the same service, the parent's name: what makes two spans comparable.
+    /// </summary>
     public string Operation { get; set; } = "";
 
     /// <summary>Duration without the union of the children's times, in ms.</summary>
@@ -21,13 +23,36 @@ internal sealed class SpanNode(SpanRecord span)
     /// <summary>An everyday error (one the baseline also has) touched this span: its course says nothing about a fault.</summary>
     public bool Everyday { get; set; }
 
-    /// <summary>True when this span only carries a call to one server span of another service.</summary>
-    public bool IsCall => Children.Count == 1 && Children[0].Service != Service;
+    /// <summary>
+    /// True when this span only carries a call to one server span of another service. A server span with one call inside is a run, not a
+    /// call.
+    /// </summary>
+    public bool IsCall => Children.Count == 1 && Wraps;
+
+    /// <summary>The same for a call that may have been made again: all children are one operation of another service.</summary>
+    public bool Wraps => Children.Count > 0 && Children[0].Service != Service
+        && Children.TrueForAll(child => child.Operation == Children[0].Operation) &&
+        (Span.Kind is Client or Producer || (Span.Kind is not (Server or Consumer) && Parent?.Service == Service));
+
+    /// <summary>
+    /// True when this span waits for something that leaves no span of its own, such as a database: a client span without a server span, or
+    /// a query by its name.
+    /// </summary>
+    public bool IsOutbound => Children.Count == 0 && (Span.Kind == Client
+        || (Span.Kind is not (Server or Consumer) && (Span.Attributes.ContainsKey("db.system") || IsQuery(Span.Name))));
 
     /// <summary>Call time outside the server's own span: both network ways and queues, in ms.</summary>
     public double GapMs => Math.Max(0, (Span.DurationNanos - Children[0].Span.DurationNanos) / 1e6);
 
     public double DurationMs => Span.DurationNanos / 1e6;
+
+    private const int Server = 2, Client = 3, Producer = 4, Consumer = 5;
+    private static readonly string[] s_queries = ["SELECT ", "INSERT ", "UPDATE ", "DELETE ", "FIND ", "SET ", "GET ", "HGET ", "MGET ",
+        "EVAL ", "QUERY "];
+
+    /// <summary>Database spans are named by their statement; a web route after the verb starts with a slash.</summary>
+    private static bool IsQuery(string name) => Array.Exists(s_queries, verb => name.StartsWith(verb, StringComparison.OrdinalIgnoreCase))
+        && name.IndexOf('/', StringComparison.Ordinal) < 0;
 }
 
 /// <summary>The spans of a window as trees.</summary>
@@ -58,7 +83,7 @@ internal sealed class TraceIndex
             node.Children.Sort(static (a, b) => a.Span.StartNanos.CompareTo(b.Span.StartNanos));
             node.SelfMs = Self(node);
             var context = node.Parent is { } up && up.Service == node.Service ? up.Span.Name : "";
-            node.Operation = $"{node.Service}|{LogStatement.Mask(node.Span.Name)}|{LogStatement.Mask(context)}";
+            node.Operation = $"{node.Service}|{LogStatement.MaskName(node.Span.Name)}|{LogStatement.MaskName(context)}";
             Services.Add(node.Service);
         }
 

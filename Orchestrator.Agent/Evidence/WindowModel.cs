@@ -3,7 +3,9 @@ namespace Orchestrator.Agent.Evidence;
 /// <summary>A log record with the statement that wrote it.</summary>
 internal readonly record struct Line(LogRecord Log, LogStatement Statement);
 
-/// <summary>One run of an operation: a span and the log records written in it. Without traces, a run is what the log records say of a span.</summary>
+/// <summary>
+/// One run of an operation: a span and the log records written in it. Without traces, a run is what the log records say of a span.
+/// </summary>
 /// <param name="Lines">Ascending by time.</param>
 internal sealed record Run(string Service, string Operation, SpanNode? Node, string? TraceId, string? SpanId, List<Line> Lines)
 {
@@ -26,7 +28,8 @@ internal sealed class WindowModel
         foreach (var log in window.Logs)
         {
             Services.Add(log.Service);
-            if (log.EventName == ChangeEvent.Name || log.Attributes.ContainsKey("change.type") || !seen.Add((log.SpanId, log.TimeNanos, log.Body)))
+            if (log.EventName == ChangeEvent.Name || log.Attributes.ContainsKey("change.type")
+                || !seen.Add((log.SpanId, log.TimeNanos, log.Body)))
             {
                 continue;
             }
@@ -69,5 +72,6 @@ internal sealed class WindowModel
     public HashSet<string> Services { get; }
 
     /// <summary>How much was going on, to compare rates: traces, or runs seen in logs.</summary>
-    public double Traffic => Math.Max(1, Traces.TraceCount > 0 ? Traces.TraceCount : Runs.Select(static run => run.TraceId).Distinct(StringComparer.Ordinal).Count());
+    public double Traffic => Math.Max(1, Traces.TraceCount > 0 ? Traces.TraceCount : Runs.Select(static run => run.TraceId)
+        .Distinct(StringComparer.Ordinal).Count());
 }
