@@ -17,8 +17,11 @@ internal sealed record ChangeEvent(LogRecord Log, string Id, string Type, string
     private static ChangeEvent Read(LogRecord log)
     {
         string Text(string key) =>
-            log.Attributes.TryGetValue("change." + key, out var value) ? Convert.ToString(value, System.Globalization.CultureInfo.InvariantCulture) ?? "" : "";
+            log.Attributes.TryGetValue("change." + key, out var value)
+                ? Convert.ToString(value, System.Globalization.CultureInfo.InvariantCulture) ?? ""
+                : "";
         return new(
-            log, Text("id"), Text("type"), Text("target") is { Length: > 0 } target ? target : log.Service, Text("field"), Text("before"), Text("after"));
+            log, Text("id"), Text("type"), Text("target") is { Length: > 0 } target ? target : log.Service, Text("field"),
+            Text("before"), Text("after"));
     }
 }
