@@ -75,7 +75,7 @@ public sealed class DiskFullTests(PostgresFixture postgres) : IClassFixture<Post
     {
         using var disk = SmallDisk.Mount(96);
         await using var server = await TestPostgres.StartAsync();
-        await ExecuteAsync(server.ConnectionString("postgres"), $"COPY (SELECT 1) TO PROGRAM 'mkdir -m 700 {disk.Path}/data'");
+        await ExecuteAsync(server.ConnectionString("postgres"), $"COPY (SELECT 1) TO PROGRAM 'mkdir -m 700 {disk.Path}/data && cat > /dev/null'");
         await ExecuteAsync(server.ConnectionString("postgres"), $"CREATE TABLESPACE small LOCATION '{disk.Path}/data'");
         await ExecuteAsync(server.ConnectionString("postgres"), "CREATE DATABASE small TABLESPACE small");
         await using var phoenix = await PhoenixServer.StartAsync(server.ConnectionString("small"));
