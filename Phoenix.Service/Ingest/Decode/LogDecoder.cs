@@ -41,7 +41,7 @@ internal sealed class LogDecoder(
             // A record without any time is one observed now (logs data model, field ObservedTimestamp).
             var observed = fields.ObservedNanos != 0 || fields.TimeNanos != 0 ? (long)fields.ObservedNanos : receivedNanos;
             var nanos = fields.TimeNanos != 0 ? (long)fields.TimeNanos : observed;
-            if (!Takes(nanos))
+            if (!Takes(nanos, "time_unix_nano"))
             {
                 return true;
             }
@@ -86,7 +86,7 @@ internal sealed class LogDecoder(
                 return false;
             }
 
-            rows.Write(Resource.Id);
+            rows.Write(Resource.Row.Id);
             rows.Write(Scope.Id);
             var attributes = rows.BeginField();
             if (!AttributeJson.TryWriteObject(rows, message, LogFields.RecordAttributes, use))

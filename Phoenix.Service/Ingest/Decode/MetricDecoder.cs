@@ -77,12 +77,12 @@ internal sealed class MetricDecoder(
                 return true;
             }
 
-            if (!Takes((long)point.TimeNanos))
+            if (!Takes((long)point.TimeNanos, "time_unix_nano"))
             {
                 return true;
             }
 
-            if (series.Find(ProjectId, Resource.Id, Scope.Id, metric, message, PointFields.AttributesField(metric.Type)) is not { } found)
+            if (series.Find(ProjectId, Resource.Row.Id, Scope.Id, metric, message, PointFields.AttributesField(metric.Type)) is not { } found)
             {
                 return false;
             }

@@ -3,9 +3,8 @@ using Phoenix.Service.Storage;
 namespace Phoenix.Service.Ingest.Decode;
 
 /// <summary>
-/// One ExportLogsServiceRequest or ExportMetricsServiceRequest on its way into a batch: both are a list of resources, each with a list of scopes, each
-/// with a list of records. 1. every resource: interned, project found; 2. every scope: interned; 3. every record: <see cref="TryDecodeRecord"/>.
-/// Structurally broken bytes anywhere make the whole body malformed; a well-formed record that cannot be stored is left out and counted.
+/// One export request of any signal on its way into a batch: a list of resources, each with a list of scopes, each with a list of records.
+/// 1. every resource: interned, project found; 2. every scope: interned; 3. every record: <see cref="TryDecodeRecord"/>. Structurally broken bytes anywhere make the whole body malformed; a well-formed record that cannot be stored is left out and counted.
 /// </summary>
 internal abstract class RecordRequest(
     TelemetryBatch batch, ProjectLookup projects, ResourceInterner interner, DecodeOptions options, string? projectOverride, string recordName)
@@ -15,12 +14,14 @@ internal abstract class RecordRequest(
     private int _resourceIndex;
     private int _scopeIndex;
     private int _recordIndex;
+    private int _lastDay = int.MinValue;
+    private CopyRows? _lastRows;
 
     /// <summary>The batch that takes the rows.</summary>
     protected TelemetryBatch Batch { get; } = batch;
 
     /// <summary>Resource of the records under way.</summary>
-    protected InternedResource Resource { get; private set; } = null!;
+    protected ResourceEntry Resource { get; private set; } = null!;
 
     /// <summary>Scope of the records under way.</summary>
     protected InternedScope Scope { get; private set; } = null!;
@@ -56,20 +57,34 @@ internal abstract class RecordRequest(
     /// <summary>Encodes one record; false when it breaks the encoding.</summary>
     protected abstract bool TryDecodeRecord(ReadOnlySpan<byte> message);
 
-    /// <summary>Whether a record of that time fits into the batch; otherwise it is rejected.</summary>
-    protected bool Takes(long timeNanos)
+    /// <summary>Called for each resource whose records follow; <paramref name="project"/> is the name of their project.</summary>
+    protected virtual void EnterResource(string project)
+    {
+    }
+
+    /// <summary>Whether a record of that time, given by <paramref name="field"/>, fits into the batch; otherwise it is rejected.</summary>
+    protected bool Takes(long timeNanos, string field)
     {
         if (Batch.CanTake((int)(timeNanos / NanosPerDay)))
         {
             return true;
         }
 
-        Reject($"time_unix_nano lies on one day more than the {TelemetryBatch.MaxDays} a request may span");
+        Reject($"{field} lies on one day more than the {TelemetryBatch.MaxDays} a request may span");
         return false;
     }
 
     /// <summary>The rows of the day of <paramref name="timeNanos"/>.</summary>
-    protected CopyRows RowsFor(long timeNanos) => Batch.RowsFor((int)(timeNanos / NanosPerDay));
+    protected CopyRows RowsFor(long timeNanos)
+    {
+        var day = (int)(timeNanos / NanosPerDay);
+        if (day != _lastDay || _lastRows is null)
+        {
+            (_lastDay, _lastRows) = (day, Batch.RowsFor(day));
+        }
+
+        return _lastRows;
+    }
 
     /// <summary>Leaves a record out and says why.</summary>
     protected void Reject(string reason, int count = 1)
@@ -117,7 +132,7 @@ internal abstract class RecordRequest(
 
     private bool TryDecodeResource(ReadOnlySpan<byte> body, ReadOnlySpan<byte> message)
     {
-        if (!SpanRequest.TryReadEnvelope(message, out var resource, out var schemaUrl) || interner.Resource(resource, schemaUrl) is not { } entry)
+        if (!TryReadEnvelope(message, out var resource, out var schemaUrl) || interner.Resource(resource, schemaUrl) is not { } entry)
         {
             return Malformed($"resource_{recordName}[{_resourceIndex}]", body.OffsetOf(message));
         }
@@ -134,8 +149,9 @@ internal abstract class RecordRequest(
             return true;
         }
 
-        (Resource, ProjectId, _scopeIndex) = (entry.Row, projectId, 0);
-        Batch.Refer(Resource);
+        (Resource, ProjectId, _scopeIndex) = (entry, projectId, 0);
+        EnterResource(project);
+        Batch.Refer(entry.Row);
 
         var reader = new ProtobufReader(message);
         while (!reader.AtEnd)
@@ -161,7 +177,7 @@ internal abstract class RecordRequest(
 
     private bool TryDecodeScope(ReadOnlySpan<byte> body, ReadOnlySpan<byte> message)
     {
-        if (!SpanRequest.TryReadEnvelope(message, out var scope, out var schemaUrl) || interner.Scope(scope, schemaUrl) is not { } row)
+        if (!TryReadEnvelope(message, out var scope, out var schemaUrl) || interner.Scope(scope, schemaUrl) is not { } row)
         {
             return Malformed($"resource_{recordName}[{_resourceIndex}].scope_{recordName}[{_scopeIndex}]", body.OffsetOf(message));
         }
@@ -186,6 +202,31 @@ internal abstract class RecordRequest(
             }
 
             _recordIndex++;
+        }
+
+        return true;
+    }
+
+    /// <summary>
+    /// The first and third field of a resource's or scope's message: both may follow the list between them, so the whole message is walked once
+    /// before its list is decoded; false when it breaks the encoding.
+    /// </summary>
+    private static bool TryReadEnvelope(ReadOnlySpan<byte> message, out ReadOnlySpan<byte> owner, out ReadOnlySpan<byte> schemaUrl)
+    {
+        owner = schemaUrl = default;
+        var reader = new ProtobufReader(message);
+        while (!reader.AtEnd)
+        {
+            if (!reader.TryReadTag(out var tag)
+                || !(tag switch
+                {
+                    (ExportFields.ResourceResource << 3) | WireType.Bytes => reader.TryReadBytes(out owner),
+                    (ExportFields.ResourceSchemaUrl << 3) | WireType.Bytes => reader.TryReadBytes(out schemaUrl),
+                    _ => reader.TrySkip(tag),
+                }))
+            {
+                return false;
+            }
         }
 
         return true;

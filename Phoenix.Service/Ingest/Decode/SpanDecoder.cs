@@ -27,36 +27,20 @@ internal sealed class SpanDecoder(
         }
 
         var batch = new TelemetryBatch(Signal.Spans, protobufBody.Length / 4 * 5);
-        var request = new SpanRequest(protobufBody, batch, scratch, this, projectOverride);
-        var decoded = request.TryDecode();
+        var result = new SpanRequest(batch, projects, interner, options.Value, projectOverride, scratch, normalizer, sampler).Decode(protobufBody);
         scratch.Use.Report(batch.SampledOutCount);
-        if (decoded && request.UnknownProjects is null)
+        if (result.Batch is null)
+        {
+            scratch.Deltas.Clear();
+        }
+        else
         {
             scratch.Deltas.MoveTo(batch);
-            Return(scratch);
-            return DecodeResult.Decoded(batch);
         }
 
-        batch.Dispose();
-        scratch.Deltas.Clear();
         Return(scratch);
-        return decoded ? DecodeResult.MissingProjects(request.UnknownProjects!) : DecodeResult.Malformed(request.Error!);
+        return result;
     }
-
-    /// <summary>The id of a project; false when it has to be created first.</summary>
-    internal bool TryGetProject(string name, out int id) => projects(name, out id);
-
-    /// <summary>Resources and scopes.</summary>
-    internal ResourceInterner Interner => interner;
-
-    /// <summary>Facts, derived attributes and cost of a span.</summary>
-    internal SpanNormalizer Normalizer => normalizer;
-
-    /// <summary>Which traces are kept.</summary>
-    internal HeadSampler Sampler => sampler;
-
-    /// <summary>Project of resources that name none.</summary>
-    internal string DefaultProject => options.Value.DefaultProject;
 
     private void Return(SpanScratch scratch)
     {

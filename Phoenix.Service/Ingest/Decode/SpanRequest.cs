@@ -5,180 +5,20 @@ using Phoenix.Service.Storage;
 namespace Phoenix.Service.Ingest.Decode;
 
 /// <summary>
-/// One ExportTraceServiceRequest on its way into a batch. 1. every ResourceSpans: resource and project; 2. every ScopeSpans: scope; 3. every span:
-/// fields and attribute slices, 4. facts of the known attributes, 5. the row, 6. the sums.
+/// The spans of one ExportTraceServiceRequest. Of each: 1. fields and attribute slices, 2. facts of the known attributes, 3. the row, 4. the sums.
 /// </summary>
-internal ref struct SpanRequest(ReadOnlySpan<byte> body, TelemetryBatch batch, SpanScratch scratch, SpanDecoder decoder, string? projectOverride)
+internal sealed class SpanRequest(
+    TelemetryBatch batch, ProjectLookup projects, ResourceInterner interner, DecodeOptions options, string? projectOverride, SpanScratch scratch,
+    SpanNormalizer normalizer, HeadSampler sampler)
+    : RecordRequest(batch, projects, interner, options, projectOverride, "spans")
 {
-    private const long NanosPerDay = 86_400_000_000_000;
-
-    private readonly ReadOnlySpan<byte> _body = body;
-    private ResourceEntry _resource = null!;
-    private InternedScope _scope = null!;
-    private int _projectId;
-    private int _resourceIndex;
-    private int _scopeIndex;
-    private int _spanIndex;
     private ulong? _sampleLimit;
-    private int _lastDay = int.MinValue;
-    private CopyRows? _lastRows;
 
-    /// <summary>Projects to create first; null when all are known.</summary>
-    public List<string>? UnknownProjects { get; private set; }
+    /// <inheritdoc/>
+    protected override void EnterResource(string project) => _sampleLimit = sampler.LimitFor(project, Resource.Row.ServiceName);
 
-    /// <summary>What is wrong with the body; set when <see cref="TryDecode"/> is false.</summary>
-    public string? Error { get; private set; }
-
-    /// <summary>Decodes the body into the batch; false when it breaks the encoding.</summary>
-    public bool TryDecode()
-    {
-        var reader = new ProtobufReader(_body);
-        while (!reader.AtEnd)
-        {
-            var start = reader.Position;
-            if (!reader.TryReadTag(out var tag))
-            {
-                return Malformed("the request", start);
-            }
-
-            if (tag != ((ExportFields.RequestResources << 3) | WireType.Bytes))
-            {
-                if (!reader.TrySkip(tag))
-                {
-                    return Malformed("the request", start);
-                }
-
-                continue;
-            }
-
-            if (!reader.TryReadBytes(out var resourceSpans))
-            {
-                return Malformed($"resource_spans[{_resourceIndex}] is cut short", start);
-            }
-
-            if (!TryDecodeResource(resourceSpans))
-            {
-                return false;
-            }
-
-            _resourceIndex++;
-        }
-
-        foreach (var day in batch.Days)
-        {
-            batch.RecordCount += day.Rows.RowCount;
-            batch.ByteCount += day.Rows.Written.Length;
-        }
-
-        return true;
-    }
-
-    private bool TryDecodeResource(ReadOnlySpan<byte> message)
-    {
-        if (!TryReadEnvelope(message, out var resource, out var schemaUrl) || decoder.Interner.Resource(resource, schemaUrl) is not { } entry)
-        {
-            return Malformed($"resource_spans[{_resourceIndex}]", _body.OffsetOf(message));
-        }
-
-        _resource = entry;
-        var project = projectOverride ?? entry.ProjectName ?? decoder.DefaultProject;
-        if (!decoder.TryGetProject(project, out _projectId))
-        {
-            UnknownProjects ??= [];
-            if (!UnknownProjects.Contains(project))
-            {
-                UnknownProjects.Add(project);
-            }
-
-            return true;
-        }
-
-        _sampleLimit = decoder.Sampler.LimitFor(project, entry.Row.ServiceName);
-        batch.Refer(entry.Row);
-
-        _scopeIndex = 0;
-        var reader = new ProtobufReader(message);
-        while (!reader.AtEnd)
-        {
-            reader.TryReadTag(out var tag);
-            if (tag != ((ExportFields.ResourceScopes << 3) | WireType.Bytes))
-            {
-                reader.TrySkip(tag);
-                continue;
-            }
-
-            reader.TryReadBytes(out var scopeSpans);
-            if (!TryDecodeScope(scopeSpans))
-            {
-                return false;
-            }
-
-            _scopeIndex++;
-        }
-
-        return true;
-    }
-
-    private bool TryDecodeScope(ReadOnlySpan<byte> message)
-    {
-        if (!TryReadEnvelope(message, out var scope, out var schemaUrl) || decoder.Interner.Scope(scope, schemaUrl) is not { } row)
-        {
-            return Malformed($"resource_spans[{_resourceIndex}].scope_spans[{_scopeIndex}]", _body.OffsetOf(message));
-        }
-
-        _scope = row;
-        batch.Refer(row);
-
-        _spanIndex = 0;
-        var reader = new ProtobufReader(message);
-        while (!reader.AtEnd)
-        {
-            reader.TryReadTag(out var tag);
-            if (tag != ((ExportFields.ScopeRecords << 3) | WireType.Bytes))
-            {
-                reader.TrySkip(tag);
-                continue;
-            }
-
-            reader.TryReadBytes(out var span);
-            if (!TryDecodeSpan(span))
-            {
-                return Malformed(
-                    $"resource_spans[{_resourceIndex}].scope_spans[{_scopeIndex}].spans[{_spanIndex}]", _body.OffsetOf(span));
-            }
-
-            _spanIndex++;
-        }
-
-        return true;
-    }
-
-    /// <summary>
-    /// The first and third field of ResourceSpans or ScopeSpans: both may follow the list between them, so the whole message is walked once
-    /// before its list is decoded; false when it breaks the encoding.
-    /// </summary>
-    internal static bool TryReadEnvelope(ReadOnlySpan<byte> message, out ReadOnlySpan<byte> owner, out ReadOnlySpan<byte> schemaUrl)
-    {
-        owner = schemaUrl = default;
-        var reader = new ProtobufReader(message);
-        while (!reader.AtEnd)
-        {
-            if (!reader.TryReadTag(out var tag)
-                || !(tag switch
-                {
-                    (ExportFields.ResourceResource << 3) | WireType.Bytes => reader.TryReadBytes(out owner),
-                    (ExportFields.ResourceSchemaUrl << 3) | WireType.Bytes => reader.TryReadBytes(out schemaUrl),
-                    _ => reader.TrySkip(tag),
-                }))
-            {
-                return false;
-            }
-        }
-
-        return true;
-    }
-
-    private bool TryDecodeSpan(ReadOnlySpan<byte> message)
+    /// <inheritdoc/>
+    protected override bool TryDecodeRecord(ReadOnlySpan<byte> message)
     {
         scratch.Clear();
         var fields = default(SpanFields);
@@ -193,27 +33,26 @@ internal ref struct SpanRequest(ReadOnlySpan<byte> body, TelemetryBatch batch, S
             return true;
         }
 
-        if (!batch.CanTake((int)(fields.StartNanos / NanosPerDay)))
+        if (!Takes((long)fields.StartNanos, "start_time_unix_nano"))
         {
-            Reject($"start_time_unix_nano lies on one day more than the {TelemetryBatch.MaxDays} a request may span");
             return true;
         }
 
         if (_sampleLimit is { } limit && !HeadSampler.Keeps(fields.TraceId, limit))
         {
-            batch.SampledOutCount++;
+            Batch.SampledOutCount++;
             return true;
         }
 
         var facts = default(SpanFacts);
-        if (!decoder.Normalizer.TryReadFacts(message, fields, scratch, _resource, _scope, ref facts))
+        if (!normalizer.TryReadFacts(message, fields, scratch, Resource, Scope, ref facts))
         {
             return false;
         }
 
-        if (decoder.Normalizer.Filters(facts))
+        if (normalizer.Filters(facts))
         {
-            batch.FilteredCount++;
+            Batch.FilteredCount++;
             return true;
         }
 
@@ -225,7 +64,7 @@ internal ref struct SpanRequest(ReadOnlySpan<byte> body, TelemetryBatch batch, S
         var status = fields.StatusCode is >= 0 and <= 2 ? (short)fields.StatusCode : (short)0;
         var rows = RowsFor(start);
         rows.StartRow(SpanColumns.Count);
-        rows.Write(_projectId);
+        rows.Write(ProjectId);
         rows.WriteBytes(fields.TraceId);
         rows.Write(spanId);
         WriteOptional(rows, parentId, parentId != 0);
@@ -236,8 +75,8 @@ internal ref struct SpanRequest(ReadOnlySpan<byte> body, TelemetryBatch batch, S
         rows.Write(facts.Kind);
         rows.Write(status);
         WriteText(rows, fields.StatusMessage);
-        rows.Write(_resource.Row.Id);
-        rows.Write(_scope.Id);
+        rows.Write(Resource.Row.Id);
+        rows.Write(Scope.Id);
         WriteText(rows, facts.SessionId);
         WriteText(rows, facts.UserId);
         WriteText(rows, facts.Model.Utf8);
@@ -262,7 +101,7 @@ internal ref struct SpanRequest(ReadOnlySpan<byte> body, TelemetryBatch batch, S
         rows.EndRow();
         scratch.Deltas.Add(new SpanFigures
         {
-            ProjectId = _projectId,
+            ProjectId = ProjectId,
             TraceId = new Guid(fields.TraceId, bigEndian: true),
             SpanId = spanId,
             ParentId = parentId,
@@ -271,8 +110,8 @@ internal ref struct SpanRequest(ReadOnlySpan<byte> body, TelemetryBatch batch, S
             StartNanos = start,
             EndNanos = end,
             Name = fields.Name,
-            Service = _resource.Row.ServiceName,
-            Texts = decoder.Normalizer.Texts,
+            Service = Resource.Row.ServiceName,
+            Texts = normalizer.Texts,
             SpanKind = facts.Kind,
             Status = status,
             SessionId = facts.SessionId,
@@ -286,7 +125,7 @@ internal ref struct SpanRequest(ReadOnlySpan<byte> body, TelemetryBatch batch, S
         return true;
     }
 
-    private readonly bool TryWriteAttributes(CopyRows rows, ReadOnlySpan<byte> message)
+    private bool TryWriteAttributes(CopyRows rows, ReadOnlySpan<byte> message)
     {
         var field = rows.BeginField();
         AttributeJson.WriteRaw(rows, "{"u8);
@@ -304,19 +143,7 @@ internal ref struct SpanRequest(ReadOnlySpan<byte> body, TelemetryBatch batch, S
         return true;
     }
 
-    private CopyRows RowsFor(long startNanos)
-    {
-        var day = (int)(startNanos / NanosPerDay);
-        if (day != _lastDay || _lastRows is null)
-        {
-            _lastDay = day;
-            _lastRows = batch.RowsFor(day);
-        }
-
-        return _lastRows;
-    }
-
-    private readonly void WriteText(CopyRows rows, ReadOnlySpan<byte> text)
+    private void WriteText(CopyRows rows, ReadOnlySpan<byte> text)
     {
         if (text.IsEmpty)
         {
@@ -338,17 +165,5 @@ internal ref struct SpanRequest(ReadOnlySpan<byte> body, TelemetryBatch batch, S
         {
             rows.WriteNull();
         }
-    }
-
-    private readonly void Reject(string reason)
-    {
-        batch.RejectedCount++;
-        batch.RejectionMessage ??= $"resource_spans[{_resourceIndex}].scope_spans[{_scopeIndex}].spans[{_spanIndex}]: {reason}";
-    }
-
-    private bool Malformed(string where, int offset)
-    {
-        Error ??= $"Malformed protobuf in {where} at byte {offset}.";
-        return false;
     }
 }
