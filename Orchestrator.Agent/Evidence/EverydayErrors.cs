@@ -27,16 +27,19 @@ internal static class EverydayErrors
     }
 
     private static Dictionary<(string Operation, string Failure), double> FailureRates(WindowModel model) =>
-        model.Traces.ChildrenFirst.Select(static node => (node.Operation, Failure: FailureChannel.FailureOf(node.Span)!))
+        model.Traces.ChildrenFirst.Select(static node => (Operation: Place(node), Failure: FailureChannel.FailureOf(node.Span)!))
             .Where(static failed => failed.Failure is not null)
             .GroupBy(static failed => failed)
             .ToDictionary(static group => group.Key, group => (group.Count() + 1) / model.Traffic);
+
+    /// <summary>Where a failure is everyday: in its operation; one that only an error handler's span shows, in the whole system.</summary>
+    private static string Place(SpanNode node) => FailureChannel.HandlesError(node.Span.Name) ? "" : node.Operation;
 
     private static void MarkFailures(WindowModel model, Func<(string Operation, string Failure), bool> everyday)
     {
         foreach (var node in model.Traces.ChildrenFirst)
         {
-            if (FailureChannel.FailureOf(node.Span) is { } failure && everyday((node.Operation, failure)))
+            if (FailureChannel.FailureOf(node.Span) is { } failure && everyday((Place(node), failure)))
             {
                 Spread(node);
             }
