@@ -6,13 +6,13 @@ using Spectre.Console;
 namespace MatsObservability.Benchmarks.Ingest;
 
 /// <summary>
-/// <c>ingest [--seconds 20] [--connections 4] [--spans 1000] [--rate 20000] [--stored N] [--json FILE]</c>: durable spans a second over gRPC and
+/// <c>ingest [--seconds 20] [--connections 4] [--spans 1000] [--rate 20000] [--stored N] [--postgres NAME=VALUE]… [--json FILE]</c>: durable spans a second over gRPC and
 /// HTTP beside raw COPY of the same rows in the same run, the acknowledgement's latency at a given rate and at the peak, and what it costs. With
 /// <c>--stored</c> it goes on at full load until that many spans are stored, watching the server's memory, and measures the rate once more.
 /// </summary>
 internal static class IngestBenchmark
 {
-    public const string Purpose = "durable spans a second against raw COPY: [--seconds 20] [--connections 4] [--spans 1000] [--rate 20000] [--stored N] [--json FILE]";
+    public const string Purpose = "durable spans a second against raw COPY: [--seconds 20] [--connections 4] [--spans 1000] [--rate 20000] [--stored N] [--postgres NAME=VALUE]… [--json FILE]";
 
     // Below this the JIT is still compiling the hot path.
     private static readonly TimeSpan s_warmUp = TimeSpan.FromSeconds(8);
@@ -24,7 +24,7 @@ internal static class IngestBenchmark
         var connections = (int)Number(args, "--connections", 4);
         var spansPerRequest = (int)Number(args, "--spans", 1000);
         var rate = Number(args, "--rate", 20_000);
-        await using var system = await SystemUnderTest.StartAsync(new SystemOptions(), cancellationToken);
+        await using var system = await SystemUnderTest.StartAsync(new SystemOptions { Postgres = Settings(args) }, cancellationToken);
         var grpc = new LoadRun(system.Phoenix.GrpcUrl, grpc: true, connections, spansPerRequest);
         var http = new LoadRun(system.Phoenix.OtlpHttpUrl, grpc: false, connections, spansPerRequest);
         var raw = new RawCopy(system.ConnectionString, rowsPerBatch: 8000);
@@ -131,6 +131,10 @@ internal static class IngestBenchmark
     /// <summary>The number behind option <paramref name="name"/>.</summary>
     internal static double Number(string[] args, string name, double otherwise) =>
         Array.IndexOf(args, name) is var at and >= 0 ? double.Parse(args[at + 1], CultureInfo.InvariantCulture) : otherwise;
+
+    /// <summary>PostgreSQL settings of every <c>--postgres name=value</c>, to try what one is worth.</summary>
+    private static Dictionary<string, string> Settings(string[] args) => args.Zip(args.Skip(1)).Where(pair => pair.First == "--postgres")
+        .Select(pair => pair.Second.Split('=', 2)).ToDictionary(setting => setting[0], setting => setting[1], StringComparer.Ordinal);
 
     /// <summary>A long stretch of full load: spans acknowledged in it, the rate of its last phase, the server's memory before and after, its length.</summary>
     private sealed record FullLoad(long Spans, double SpansPerSecond, long FirstResidentBytes, long LastResidentBytes, TimeSpan Elapsed);
