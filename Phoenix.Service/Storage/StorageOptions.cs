@@ -20,7 +20,7 @@ internal sealed class StorageOptions
     /// <summary>PostgreSQL schema that holds every table of the service; created when missing.</summary>
     public string Schema { get; set; } = "phoenix";
 
-    /// <summary>Writers, each with a connection of its own. Two keep two cores of PostgreSQL busy (docs/benchmarks.md).</summary>
+    /// <summary>Writers, each with a connection of its own. Each keeps about one core of PostgreSQL busy.</summary>
     public int Writers { get; set; } = 2;
 
     /// <summary>Most records one transaction takes; a larger request is still written whole.</summary>
