@@ -61,7 +61,7 @@ public sealed class AppHostProcessTests : IDisposable
             await first.WaitForExitAsync(s_stopLimit);
         }
 
-        await WaitUntilAsync(() => !processes.Exists(IsAlive), s_stopLimit);
+        await Eventually.TrueAsync(() => !processes.Exists(IsAlive), s_stopLimit);
 
         await using var second = AppHostProcess.Start(Data);
         await second.WaitUntilReadyAsync(s_startLimit);
@@ -78,7 +78,7 @@ public sealed class AppHostProcessTests : IDisposable
 
         appHost.Signal(Kill);
 
-        await WaitUntilAsync(() => !processes.Any(IsAlive), s_stopLimit);
+        await Eventually.TrueAsync(() => !processes.Any(IsAlive), s_stopLimit);
     }
 
     [Fact]
@@ -219,15 +219,6 @@ public sealed class AppHostProcessTests : IDisposable
         catch (ArgumentException)
         {
             return false;
-        }
-    }
-
-    private static async Task WaitUntilAsync(Func<bool> condition, TimeSpan limit)
-    {
-        using var deadline = new CancellationTokenSource(limit);
-        while (!condition())
-        {
-            await Task.Delay(20, deadline.Token);
         }
     }
 }

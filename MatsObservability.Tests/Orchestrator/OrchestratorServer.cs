@@ -1,5 +1,6 @@
 using System.Net.Http.Json;
 using System.Text.Json;
+using MatsObservability.Tests.Support;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.Extensions.Configuration;
@@ -65,22 +66,8 @@ internal sealed class OrchestratorServer : IAsyncDisposable
     }
 
     /// <summary>The job once its status is one of those given.</summary>
-    public async Task<JsonElement> WaitForAsync(string jobId, string[] statuses, string? user = null, int seconds = 60)
-    {
-        var deadline = DateTimeOffset.FromUnixTimeSeconds(TimeProvider.System.GetUtcNow().ToUnixTimeSeconds() + seconds);
-        while (true)
-        {
-            var job = await JobAsync(jobId, user);
-            if (statuses.Contains(job.GetProperty("status").GetString()))
-            {
-                return job;
-            }
-
-            Assert.True(
-                TimeProvider.System.GetUtcNow() < deadline, $"The job is still {job.GetProperty("status")} at {job.GetProperty("phase")}.");
-            await Task.Delay(50);
-        }
-    }
+    public Task<JsonElement> WaitForAsync(string jobId, string[] statuses, string? user = null, int seconds = 60) => Eventually.GetAsync(
+        () => JobAsync(jobId, user), job => statuses.Contains(job.GetProperty("status").GetString()), TimeSpan.FromSeconds(seconds));
 
     /// <summary>The job once it has ended.</summary>
     public Task<JsonElement> EndAsync(string jobId, string? user = null, int seconds = 60) =>

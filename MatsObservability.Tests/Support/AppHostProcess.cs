@@ -68,15 +68,13 @@ internal sealed partial class AppHostProcess : IAsyncDisposable
     }
 
     /// <summary>Waits for the line that says that everything is up.</summary>
-    public async Task WaitUntilReadyAsync(TimeSpan limit)
-    {
-        using var deadline = new CancellationTokenSource(limit);
-        while (!Output.Contains("Ready after", StringComparison.Ordinal))
+    public Task WaitUntilReadyAsync(TimeSpan limit) => Eventually.GetAsync(
+        () =>
         {
-            Assert.False(_process.HasExited || deadline.IsCancellationRequested, $"The AppHost is not ready:\n{Output}");
-            await Task.Delay(50, CancellationToken.None);
-        }
-    }
+            Assert.False(_process.HasExited, $"The AppHost ended:\n{Output}");
+            return Task.FromResult(Output);
+        },
+        output => output.Contains("Ready after", StringComparison.Ordinal), limit);
 
     /// <summary>Waits for its end and returns the exit code.</summary>
     public async Task<int> WaitForExitAsync(TimeSpan limit)

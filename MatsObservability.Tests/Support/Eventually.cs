@@ -4,12 +4,14 @@ namespace MatsObservability.Tests.Support;
 internal static class Eventually
 {
     private static readonly TimeSpan s_deadline = TimeSpan.FromSeconds(30);
-    private static readonly TimeSpan s_pause = TimeSpan.FromMilliseconds(50);
+    private static readonly TimeSpan s_pause = TimeSpan.FromMilliseconds(20);
 
-    /// <summary>Asks until <paramref name="accept"/> likes the answer, and gives it; after 30 s the last answer fails the test.</summary>
-    public static async Task<T> GetAsync<T>(Func<Task<T>> ask, Func<T, bool> accept)
+    /// <summary>
+    /// Asks until <paramref name="accept"/> likes the answer, and gives it; after <paramref name="limit"/> (30 s) the last answer fails the test.
+    /// </summary>
+    public static async Task<T> GetAsync<T>(Func<Task<T>> ask, Func<T, bool> accept, TimeSpan? limit = null)
     {
-        using var deadline = new CancellationTokenSource(s_deadline);
+        using var deadline = new CancellationTokenSource(limit ?? s_deadline);
         while (true)
         {
             var answer = await ask();
@@ -18,11 +20,14 @@ internal static class Eventually
                 return answer;
             }
 
-            Assert.False(deadline.IsCancellationRequested, $"Not in {s_deadline}: {answer}");
+            Assert.False(deadline.IsCancellationRequested, $"Not in {limit ?? s_deadline}: {answer}");
             await Task.Delay(s_pause, CancellationToken.None);
         }
     }
 
     /// <summary>Asks until the answer is true.</summary>
-    public static Task TrueAsync(Func<Task<bool>> condition) => GetAsync(condition, static holds => holds);
+    public static Task TrueAsync(Func<Task<bool>> condition, TimeSpan? limit = null) => GetAsync(condition, static holds => holds, limit);
+
+    /// <summary>Looks until the condition holds.</summary>
+    public static Task TrueAsync(Func<bool> condition, TimeSpan? limit = null) => TrueAsync(() => Task.FromResult(condition()), limit);
 }

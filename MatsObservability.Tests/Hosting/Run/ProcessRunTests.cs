@@ -77,7 +77,7 @@ public sealed class ProcessRunTests : IDisposable
         var watching = WatchAsync(app, states);
         await app.StartAsync();
 
-        await WaitUntilAsync(() => File.Exists(starts) && File.ReadAllLines(starts).Length == 3);
+        await Eventually.TrueAsync(() => File.Exists(starts) && File.ReadAllLines(starts).Length == 3);
         await app.ResourceNotifications.WaitForResourceHealthyAsync("shaky", _deadline.Token);
         await app.StopAsync();
         await watching;
@@ -120,13 +120,13 @@ public sealed class ProcessRunTests : IDisposable
         builder.AddExecutable("family", "sh", _folder.Path, "-c", $"trap '' TERM; sleep 1000 & echo $! >> {pids}; (sleep 1000 & echo $! >> {pids}); echo $$ >> {pids}; while true; do sleep 1000; done");
         await using var app = await builder.BuildAsync();
         await app.StartAsync();
-        await WaitUntilAsync(() => File.Exists(pids) && File.ReadAllLines(pids).Length == 3);
+        await Eventually.TrueAsync(() => File.Exists(pids) && File.ReadAllLines(pids).Length == 3);
 
         var started = Stopwatch.GetTimestamp();
         await app.StopAsync();
 
         Assert.True(Stopwatch.GetElapsedTime(started) < TimeSpan.FromSeconds(10));
-        await WaitUntilAsync(() => File.ReadAllLines(pids).All(pid => !IsAlive(pid)));
+        await Eventually.TrueAsync(() => File.ReadAllLines(pids).All(pid => !IsAlive(pid)));
     }
 
     [Fact]
@@ -138,7 +138,7 @@ public sealed class ProcessRunTests : IDisposable
         builder.AddExecutable("above", "sh", _folder.Path, "-c", $"trap 'sleep 0.3; echo above >> {order}; exit 0' TERM; touch {order}.above; while true; do sleep 0.05; done").WaitForStart(below);
         await using var app = await builder.BuildAsync();
         await app.StartAsync();
-        await WaitUntilAsync(() => File.Exists($"{order}.below") && File.Exists($"{order}.above"));
+        await Eventually.TrueAsync(() => File.Exists($"{order}.below") && File.Exists($"{order}.above"));
 
         await app.StopAsync();
 
@@ -232,7 +232,7 @@ public sealed class ProcessRunTests : IDisposable
         await using var app = await builder.BuildAsync();
         await app.StartAsync();
         var running = await app.ResourceNotifications.WaitForResourceHealthyAsync("tool", _deadline.Token);
-        await WaitUntilAsync(() => File.Exists(seen) && File.ReadAllText(seen).Length > 0);
+        await Eventually.TrueAsync(() => File.Exists(seen) && File.ReadAllText(seen).Length > 0);
 
         Assert.Equal("s3cr3t-value key=s3cr3t-value visible\n", await File.ReadAllTextAsync(seen));
         Assert.DoesNotContain(running.Snapshot.EnvironmentVariables, variable => variable.Value?.Contains("s3cr3t", StringComparison.Ordinal) == true);
@@ -310,14 +310,6 @@ public sealed class ProcessRunTests : IDisposable
         catch (OperationCanceledException)
         {
             // The application stopped.
-        }
-    }
-
-    private async Task WaitUntilAsync(Func<bool> condition)
-    {
-        while (!condition())
-        {
-            await Task.Delay(20, _deadline.Token);
         }
     }
 }

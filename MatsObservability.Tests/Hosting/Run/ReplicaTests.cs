@@ -2,6 +2,7 @@ using System.Net;
 using Aspire.Hosting;
 using Aspire.Hosting.ApplicationModel;
 using Aspire.Hosting.Testing;
+using MatsObservability.Tests.Support;
 
 namespace MatsObservability.Tests.Hosting.Run;
 
@@ -47,21 +48,18 @@ public sealed class ReplicaTests
     private static async Task WaitUntilAnsweringAsync(Uri url, CancellationToken cancellationToken)
     {
         using var client = new HttpClient();
-        while (true)
+        await Eventually.TrueAsync(async () =>
         {
             try
             {
                 using var response = await client.GetAsync(url, cancellationToken);
-                if (response.IsSuccessStatusCode)
-                {
-                    return;
-                }
+                return response.IsSuccessStatusCode;
             }
             catch (HttpRequestException)
             {
-                await Task.Delay(50, cancellationToken);
+                return false;
             }
-        }
+        });
     }
 
     private static int PortOf(ResourceEvent instance) => int.Parse(Variable(instance, "PHOENIX_PORT"));

@@ -24,6 +24,7 @@ public sealed class MemoryLimitTests(PostgresFixture postgres) : IClassFixture<P
         await using var phoenix = await StartAsync(("Phoenix__Ingest__MaxQueueBytes", "8G"), ("PHOENIX_MAX_SPANS_QUEUE_SIZE", "100000000"), ("PHOENIX_REQUEST_TIMEOUT", "2m"));
         using var client = new HttpClient { BaseAddress = new Uri(phoenix.Process.HttpUrl) };
         using var grpc = new HttpClient { BaseAddress = new Uri(phoenix.Process.GrpcUrl) };
+        using var metrics = new HttpClient { BaseAddress = new Uri(phoenix.Process.MetricsUrl) };
         var small = Otlp.Spans(1);
         using (var first = await client.PostAsync(small))
         {
@@ -41,7 +42,9 @@ public sealed class MemoryLimitTests(PostgresFixture postgres) : IClassFixture<P
             {
                 Assert.True(serial < 1000, "nothing was refused");
                 waiting.Add(SendLargeAsync(client, (ulong)serial));
-                await Task.WhenAny(waiting[^1], Task.Delay(20));
+                var sent = 4000.0 * serial;
+                await Eventually.TrueAsync(async () =>
+                    waiting[^1].IsCompleted || PrometheusText.Parse(await metrics.GetStringAsync("/metrics"))["phoenix_span_queue_size"] >= sent);
             }
 
             using var refused = await client.PostAsync(Otlp.Spans(1));
@@ -63,7 +66,6 @@ public sealed class MemoryLimitTests(PostgresFixture postgres) : IClassFixture<P
 
         Assert.Equal(1 + (answers.Count(status => status == HttpStatusCode.OK) * 4000L), await phoenix.CountAsync());
         Assert.True(phoenix.Process.PeakResidentBytes <= LimitMebibytes * (long)Mebibyte, $"peak {phoenix.Process.PeakResidentBytes / Mebibyte} MiB");
-        using var metrics = new HttpClient { BaseAddress = new Uri(phoenix.Process.MetricsUrl) };
         var text = PrometheusText.Parse(await metrics.GetStringAsync("/metrics"));
         Assert.Equal(LimitMebibytes * (double)Mebibyte, text["phoenix_memory_limit_bytes"]);
         Assert.Equal(LimitMebibytes * (double)Mebibyte, text["otelcol_processor_memory_limiter_limit_bytes"]);

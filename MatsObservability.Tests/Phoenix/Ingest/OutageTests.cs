@@ -87,7 +87,7 @@ public sealed class OutageTests(PostgresFixture postgres) : IClassFixture<Postgr
             waiting.Add(server.Client.PostAsync(Otlp.Spans(60)));
             waiting.Add(server.Client.PostAsync(Otlp.Spans(60)));
             var queue = server.Services.GetRequiredService<IngestQueue>();
-            await WaitAsync(() => queue.Records == 120);
+            await Eventually.TrueAsync(() => queue.Records == 120);
 
             using var http = await server.Client.PostAsync(Otlp.Spans(1));
             var grpc = await OtlpGrpcTests.GrpcCalls.CallAsync(client, GrpcTraces, Otlp.Spans(1).ToByteArray());
@@ -116,10 +116,10 @@ public sealed class OutageTests(PostgresFixture postgres) : IClassFixture<Postgr
         using var stop = new CancellationTokenSource();
         var killer = Task.Run(async () =>
         {
-            while (!stop.IsCancellationRequested)
+            using var strike = new PeriodicTimer(TimeSpan.FromMilliseconds(20));
+            while (!stop.IsCancellationRequested && await strike.WaitForNextTickAsync())
             {
                 await server.ScalarAsync<long>($"SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = '{database}' AND query LIKE 'COPY%' AND pid <> pg_backend_pid()");
-                await Task.Delay(20);
             }
         });
 
@@ -162,25 +162,6 @@ public sealed class OutageTests(PostgresFixture postgres) : IClassFixture<Postgr
         await server.DisposeAsync();
     }
 
-    private static async Task<HttpResponseMessage> WaitForAsync(PhoenixServer server, string path, HttpStatusCode status)
-    {
-        HttpResponseMessage response;
-        using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(60));
-        while ((response = await server.Client.GetAsync(path, deadline.Token)).StatusCode != status)
-        {
-            response.Dispose();
-            await Task.Delay(20, deadline.Token);
-        }
-
-        return response;
-    }
-
-    private static async Task WaitAsync(Func<bool> condition)
-    {
-        using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(30));
-        while (!condition())
-        {
-            await Task.Delay(5, deadline.Token);
-        }
-    }
+    private static Task<HttpResponseMessage> WaitForAsync(PhoenixServer server, string path, HttpStatusCode status) =>
+        Eventually.GetAsync(() => server.Client.GetAsync(path), response => response.StatusCode == status, TimeSpan.FromSeconds(60));
 }

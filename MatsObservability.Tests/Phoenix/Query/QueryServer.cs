@@ -57,15 +57,8 @@ public sealed class QueryServer : IAsyncLifetime
     public Task RolledUpAsync() => RolledUpAsync(Server);
 
     /// <summary>As <see cref="RolledUpAsync()"/>, for any server.</summary>
-    public static async Task RolledUpAsync(PhoenixServer server)
-    {
-        using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(30));
-        while (await server.ScalarAsync<bool>(
-            "SELECT EXISTS (SELECT FROM pending_trace_deltas) OR EXISTS (SELECT FROM minute_deltas_0) OR EXISTS (SELECT FROM minute_deltas_1) OR EXISTS (SELECT FROM nested_suspects)"))
-        {
-            await Task.Delay(50, deadline.Token);
-        }
-    }
+    public static Task RolledUpAsync(PhoenixServer server) => Eventually.TrueAsync(() => server.ScalarAsync<bool>(
+        "SELECT NOT EXISTS (SELECT FROM pending_trace_deltas) AND NOT EXISTS (SELECT FROM minute_deltas_0) AND NOT EXISTS (SELECT FROM minute_deltas_1) AND NOT EXISTS (SELECT FROM nested_suspects)"));
 
     /// <summary>GET, expecting 200 and JSON.</summary>
     public async Task<JsonElement> GetAsync(string path)

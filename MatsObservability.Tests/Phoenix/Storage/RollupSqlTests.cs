@@ -17,7 +17,7 @@ public sealed class RollupSqlTests(PostgresFixture postgres) : IClassFixture<Pos
         await InsertAsync(server, (1, 5, 1_000_000_000, 3_000_000_000, "late root", null, 1, 2), (2, 5, 2_000_000_000, 9_000_000_000, "child", "s2", 1, 0));
         await InsertAsync(server, (3, null, 500_000_000, 600_000_000, "root", "s1", 7, 0));
 
-        await Until(async () => await server.ScalarAsync<long>("SELECT coalesce(sum(span_count), 0)::bigint FROM traces") == 3);
+        await Eventually.TrueAsync(async () => await server.ScalarAsync<long>("SELECT coalesce(sum(span_count), 0)::bigint FROM traces") == 3);
 
         Assert.Equal(
             "root|svc|7|s1|500000000|9000000000|3|1|20|6|30",
@@ -36,7 +36,7 @@ public sealed class RollupSqlTests(PostgresFixture postgres) : IClassFixture<Pos
         await using var server = await PhoenixServer.StartAsync(postgres);
         await InsertAsync(server, (1, 5, 1_000_000_000, 3_000_000_000, "late root", null, 1, 2), (2, 5, 2_000_000_000, 9_000_000_000, "child", "s2", 1, 0));
         await InsertAsync(server, (3, null, 500_000_000, 600_000_000, "root", "s1", 7, 0));
-        await Until(async () => await server.ScalarAsync<long>("SELECT coalesce(sum(span_count), 0)::bigint FROM traces") == 3);
+        await Eventually.TrueAsync(async () => await server.ScalarAsync<long>("SELECT coalesce(sum(span_count), 0)::bigint FROM traces") == 3);
         const string Rows = "SELECT (SELECT json_agg(t)::text FROM traces t) || (SELECT json_agg(s)::text FROM sessions s) || (SELECT json_agg(m ORDER BY span_kind, status)::text FROM span_minutes m)";
         var before = await server.ScalarAsync<string>(Rows);
 
@@ -44,15 +44,6 @@ public sealed class RollupSqlTests(PostgresFixture postgres) : IClassFixture<Pos
         await RollupStore.RebuildAsync(connection, 0, 60_000_000_000, CancellationToken.None);
 
         Assert.Equal(before, await server.ScalarAsync<string>(Rows));
-    }
-
-    private static async Task Until(Func<Task<bool>> condition)
-    {
-        using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(20));
-        while (!await condition())
-        {
-            await Task.Delay(50, deadline.Token);
-        }
     }
 
     private static async Task InsertAsync(

@@ -15,7 +15,7 @@ internal sealed partial class Partitions(NpgsqlDataSource dataSource, IOptions<S
     /// <summary>
     /// Storage of a leaf. Rows are only appended and go by dropping the leaf, so vacuuming after inserts would rewrite what was just written while the
     /// next rows wait for the disk; removed rows are vacuumed as everywhere. Statistics are taken anew when a leaf has grown by half, not by a twentieth:
-    /// each time costs the reading of 30,000 pages (docs/benchmarks.md has what both cost the ingest).
+    /// each time reads thousands of pages (docs/benchmarks.md has what both cost the ingest).
     /// </summary>
     public const string LeafStorage = "autovacuum_vacuum_insert_threshold = -1, autovacuum_analyze_scale_factor = 0.5, autovacuum_analyze_threshold = 50000";
 
