@@ -19,6 +19,14 @@ internal static class EnvironmentAliases
         ("Phoenix:Server:HostRootPath", ["HOST_ROOT_PATH"]),
         ("Phoenix:Server:CorsEnabled", ["CORS_ENABLED"]),
         ("Phoenix:Server:CorsOrigins", ["CORS_ORIGINS", "ALLOWED_ORIGINS"]),
+        ("Phoenix:Tls:Enabled", ["SSL_ENABLED", "TLS_ENABLED"]),
+        ("Phoenix:Tls:EnabledForHttp", ["TLS_ENABLED_FOR_HTTP"]),
+        ("Phoenix:Tls:EnabledForGrpc", ["TLS_ENABLED_FOR_GRPC"]),
+        ("Phoenix:Tls:CertFile", ["SSL_CERT_PATH", "TLS_CERT_FILE"]),
+        ("Phoenix:Tls:KeyFile", ["SSL_KEY_PATH", "TLS_KEY_FILE"]),
+        ("Phoenix:Tls:KeyFilePassword", ["TLS_KEY_FILE_PASSWORD"]),
+        ("Phoenix:Tls:CaFile", ["TLS_CA_FILE"]),
+        ("Phoenix:Tls:VerifyClient", ["TLS_VERIFY_CLIENT"]),
         ("Phoenix:Ingest:DefaultProject", ["PROJECT_NAME"]),
         ("Phoenix:Ingest:RequestTimeout", ["REQUEST_TIMEOUT"]),
         ("Phoenix:Ingest:MemoryLimitBytes", ["MEMORY_LIMIT"]),
@@ -44,7 +52,7 @@ internal static class EnvironmentAliases
     ];
 
     /// <summary>Variables of the two vocabularies that switch on a protection this version does not have: on, the service must not start.</summary>
-    private static readonly string[] s_protections = ["AUTH_ENABLED", "ENABLE_AUTH", "SSL_ENABLED", "TLS_ENABLED", "TLS_ENABLED_FOR_HTTP", "TLS_ENABLED_FOR_GRPC", "TLS_VERIFY_CLIENT"];
+    private static readonly string[] s_protections = ["AUTH_ENABLED", "ENABLE_AUTH"];
 
     /// <summary>Variables of the two vocabularies that belong to features this version does not have.</summary>
     private static readonly string[] s_unsupported =
@@ -55,8 +63,7 @@ internal static class EnvironmentAliases
         "WORKING_DIR", "SESSION_EVALUATOR_FILE_PATH", "SECRET", "JWT_SECRET_FILE", "ADMIN_SECRET", "DEFAULT_ADMIN_INITIAL_PASSWORD", "ADMINS",
         "DISABLE_BASIC_AUTH", "ENABLE_STRONG_PASSWORD_POLICY", "USE_SECURE_COOKIES", "COOKIES_PATH", "ACCESS_TOKEN_EXPIRY_MINUTES",
         "REFRESH_TOKEN_EXPIRY_MINUTES", "PASSWORD_RESET_TOKEN_EXPIRY_MINUTES", "CSRF_TRUSTED_ORIGINS", "DISABLE_RATE_LIMIT",
-        "DISABLE_BRUTE_FORCE_LOGIN_PROTECTION", "BRUTE_FORCE_LOGIN_PROTECTION_MAX_ATTEMPTS", "SSL_CERT_PATH", "TLS_CERT_FILE", "SSL_KEY_PATH",
-        "TLS_KEY_FILE", "TLS_KEY_FILE_PASSWORD", "TLS_CA_FILE",
+        "DISABLE_BRUTE_FORCE_LOGIN_PROTECTION", "BRUTE_FORCE_LOGIN_PROTECTION_MAX_ATTEMPTS",
     ];
 
     /// <summary>Families of such variables, by their first letters.</summary>

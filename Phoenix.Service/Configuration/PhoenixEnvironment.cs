@@ -81,7 +81,7 @@ internal static class PhoenixEnvironment
             if (EnvironmentAliases.IsMissingProtection(name, value))
             {
                 // Started all the same, the service would be open while its operator believes it is not.
-                faults.Add($"{Prefix}{name} must not be on: this version has no authentication and no TLS of its own; keep it on loopback or behind a proxy that has");
+                faults.Add($"{Prefix}{name} must not be on: this version has no authentication of its own; keep it on loopback or behind a proxy that has");
             }
             else if (EnvironmentAliases.IsUnsupported(name))
             {

@@ -2,8 +2,10 @@ using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Connections.Features;
 using Microsoft.AspNetCore.Hosting.Server.Features;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.AspNetCore.Server.Kestrel.Https;
 using Microsoft.Extensions.Options;
 using Phoenix.Service.Configuration;
+using Phoenix.Service.Metrics;
 
 namespace Phoenix.Service.Listening;
 
@@ -40,6 +42,9 @@ internal static class ListenerEndpoints
     {
         builder.Services.AddSingleton<FatalFault>();
         builder.Services.AddValidatedOptions<ListenOptions>(ListenOptions.Section, ListenOptions.Check);
+        builder.Services.AddValidatedOptions<TlsOptions>(TlsOptions.Section, TlsOptions.Check);
+        builder.Services.AddSingleton<TlsCertificates>();
+        builder.Services.AddSingleton<IMetricSource>(static services => services.GetRequiredService<TlsCertificates>());
         builder.Services.AddSingleton<IConfigureOptions<KestrelServerOptions>, ConfigureKestrel>();
         builder.Services.AddSingleton<IMemoryPoolFactory<byte>, LargeBlocks>();
         builder.Services.AddCors();
@@ -112,7 +117,8 @@ internal static class ListenerEndpoints
 
     private sealed record ListenersMetadata(Listeners Listeners);
 
-    private sealed class ConfigureKestrel(IOptions<ListenOptions> options) : IConfigureOptions<KestrelServerOptions>
+    private sealed class ConfigureKestrel(IOptions<ListenOptions> options, IOptions<TlsOptions> tls, TlsCertificates certificates)
+        : IConfigureOptions<KestrelServerOptions>
     {
         public void Configure(KestrelServerOptions kestrel)
         {
@@ -132,8 +138,19 @@ internal static class ListenerEndpoints
                 var port = listener switch { Listeners.Http => listen.Port, Listeners.Grpc => listen.GrpcPort, Listeners.Otlp => listen.OtlpHttpPort, _ => listen.MetricsPort };
                 kestrel.Listen(listen.Address!, port, endpoint =>
                 {
+                    var encrypted = tls.Value.IsOn(listener);
                     // Without TLS there is no negotiation: one port speaks one protocol.
-                    endpoint.Protocols = listener == Listeners.Grpc ? HttpProtocols.Http2 : HttpProtocols.Http1;
+                    endpoint.Protocols = listener == Listeners.Grpc ? HttpProtocols.Http2 : encrypted ? HttpProtocols.Http1AndHttp2 : HttpProtocols.Http1;
+                    if (encrypted)
+                    {
+                        certificates.Start();
+                        endpoint.UseHttps(new TlsHandshakeCallbackOptions
+                        {
+                            HandshakeTimeout = listen.HeaderTimeout,
+                            OnConnection = _ => ValueTask.FromResult(certificates.Terms()),
+                        });
+                    }
+
                     endpoint.Use(next => connection =>
                     {
                         connection.Items[typeof(Listeners)] = listener;

