@@ -25,6 +25,7 @@ internal static class QueryEndpoints
         builder.Services.AddSingleton<ProjectEditor>();
         builder.Services.AddSingleton<InternReader>();
         builder.Services.AddSingleton<TraceRanges>();
+        builder.Services.AddSingleton<LoggedMessages>();
         builder.Services.AddSingleton<SpanReader>();
         builder.Services.AddSingleton<TraceReader>();
         builder.Services.AddSingleton<SessionReader>();

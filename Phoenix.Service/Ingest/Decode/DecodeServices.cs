@@ -31,6 +31,7 @@ internal static class DecodeServices
         services.AddSingleton<Redactor>();
         services.AddSingleton<AttributeKeys>();
         services.AddSingleton<AttributePolicy>();
+        services.AddSingleton<LoggedEvents>();
         services.AddSingleton<HeadSampler>();
         services.AddSingleton<PriceBook>();
         services.AddSingleton<ResourceInterner>();

@@ -19,11 +19,12 @@ internal sealed class AttributeView
     private readonly Dictionary<string, (int Start, int Length)> _values;
 
     private AttributeView(ReadOnlySpan<byte> message, int count, AttributePolicy policy)
+        : this(message, new Dictionary<string, (int Start, int Length)>(count, StringComparer.Ordinal), policy)
     {
-        _policy = policy;
-        _message = message.ToArray();
-        _values = new Dictionary<string, (int Start, int Length)>(count, StringComparer.Ordinal);
     }
+
+    private AttributeView(ReadOnlySpan<byte> message, Dictionary<string, (int Start, int Length)> values, AttributePolicy policy) =>
+        (_message, _values, _policy) = (message.ToArray(), values, policy);
 
     /// <summary>Every name.</summary>
     public IEnumerable<string> Keys => _values.Keys;
@@ -63,6 +64,27 @@ internal sealed class AttributeView
         }
 
         return view;
+    }
+
+    /// <summary>The members of JSON objects, as attributes are stored; of two with one name the first. What is no object has none.</summary>
+    public static AttributeView OfStored(AttributePolicy policy, params ReadOnlySpan<JsonElement> objects)
+    {
+        using var message = new ProtobufWriter();
+        var values = new Dictionary<string, (int Start, int Length)>(StringComparer.Ordinal);
+        foreach (var json in objects)
+        {
+            foreach (var member in json.ValueKind == JsonValueKind.Object ? json.EnumerateObject() : default)
+            {
+                if (!values.ContainsKey(member.Name))
+                {
+                    var start = message.Length;
+                    JsonAnyValue.Write(message, member.Value);
+                    values.Add(member.Name, (start, message.Length - start));
+                }
+            }
+        }
+
+        return new AttributeView(message.Written, values, policy);
     }
 
     /// <summary>Whether the attribute was sent.</summary>

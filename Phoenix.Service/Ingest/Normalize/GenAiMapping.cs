@@ -90,10 +90,13 @@ internal static class GenAiMapping
         span.Derived.Add("agent.name", span.View.Text("gen_ai.agent.name"));
         if (span.Facts.Kind == SpanKinds.Llm && !span.Derived.Has("output.value") && span.View.Text("gen_ai.response.id") is { } id)
         {
-            span.Derived.Add("output.value", JsonSerializer.Serialize(new Dictionary<string, string>(StringComparer.Ordinal) { ["id"] = id }));
+            span.Derived.Add("output.value", PlaceholderOf(id));
             span.Derived.Add("output.mime_type", "application/json");
         }
     }
+
+    /// <summary>What stands for an answer of which only the id is known.</summary>
+    public static string PlaceholderOf(string responseId) => JsonSerializer.Serialize(new Dictionary<string, string>(StringComparer.Ordinal) { ["id"] = responseId });
 
     private static void MapModel(DialectSpan span)
     {

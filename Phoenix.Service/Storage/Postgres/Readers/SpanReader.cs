@@ -7,8 +7,9 @@ internal readonly record struct SpanPage(List<SpanRow> Spans, SpanKey? Next);
 
 /// <summary>
 /// Reads <c>spans</c>. Everything walks the unique index (project, start, trace, span) or a trace's own range of it; nothing sorts a whole project.
+/// Whole rows come with the messages that their log records carry.
 /// </summary>
-internal sealed class SpanReader(NpgsqlDataSource dataSource, ReadLimits limits, TraceRanges ranges, TimeProvider time)
+internal sealed class SpanReader(NpgsqlDataSource dataSource, ReadLimits limits, TraceRanges ranges, LoggedMessages messages, TimeProvider time)
 {
     /// <summary>Rows a selective filter looks through in one statement.</summary>
     private const int ScanStep = 50_000;
@@ -234,20 +235,23 @@ internal sealed class SpanReader(NpgsqlDataSource dataSource, ReadLimits limits,
     {
         var rows = new List<SpanRow>();
         var left = maxBytes ?? limits.MaxPageBytes;
-        await using var reader = await command.ExecuteReaderAsync(cancellationToken);
-        while (await reader.ReadAsync(cancellationToken))
+        var cut = false;
+        await using (var reader = await command.ExecuteReaderAsync(cancellationToken))
         {
-            if (left <= 0)
+            while (!cut && await reader.ReadAsync(cancellationToken))
             {
-                return (rows, true);
+                cut = left <= 0;
+                if (!cut)
+                {
+                    var row = ToRow(reader);
+                    rows.Add(row);
+                    left -= row.Attributes.Length + (row.Derived?.Length ?? 0) + (row.Events?.Length ?? 0) + (row.Links?.Length ?? 0) + 400;
+                }
             }
-
-            var row = ToRow(reader);
-            rows.Add(row);
-            left -= row.Attributes.Length + (row.Derived?.Length ?? 0) + (row.Events?.Length ?? 0) + (row.Links?.Length ?? 0) + 400;
         }
 
-        return (rows, false);
+        await messages.AddAsync(rows, cancellationToken);
+        return (rows, cut);
     }
 
     internal static SpanRow ToRow(NpgsqlDataReader reader) => new(
