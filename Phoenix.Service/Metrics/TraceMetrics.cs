@@ -1,10 +1,12 @@
 using Phoenix.Service.Ingest.Normalize;
 using Phoenix.Service.Storage;
+using Phoenix.Service.Storage.Postgres.Rollups;
 
 namespace Phoenix.Service.Metrics;
 
 /// <summary>
-/// The <c>phoenix_trace_*</c> families: spans, durations, tokens and cost of what was committed since the process started. Labels are bounded: values
+/// The <c>phoenix_trace_*</c> families: spans and durations of what was committed since the process started, tokens and cost of what it added to the roll-ups.
+/// Over all replicas each is counted once. Labels are bounded: values
 /// past their caps count as <c>other</c>, and when the combinations become too many, users are no longer told apart.
 /// </summary>
 internal sealed class TraceMetrics(UserLabels users, TimeProvider time) : IMetricSource
@@ -58,20 +60,26 @@ internal sealed class TraceMetrics(UserLabels users, TimeProvider time) : IMetri
             _durations[key].Add(minute.Buckets, minute.DurationNanos / NanosPerSecond);
             if (key.Model.Length > 0)
             {
-                var usage = _usage[new ModelKey(key.Model, key.Provider)];
-                usage.PromptTokens.Add(minute.PromptTokens);
-                usage.CompletionTokens.Add(minute.CompletionTokens);
-                usage.CostUsd.Add(minute.CostPicoUsd / PicoUsdPerUsd);
+                // Starts at zero, so that a first increase is seen.
+                _ = _usage[new ModelKey(key.Model, key.Provider)];
             }
         }
     }
 
-    /// <summary>Counts traces seen for the first time, by the name of their project.</summary>
-    public void CountTraces(IReadOnlyDictionary<string, long> byProject)
+    /// <summary>Counts traces seen for the first time, and usage: only the roll-ups know which calls are reported twice.</summary>
+    public void Count(RollupFindings found)
     {
-        foreach (var (project, traces) in byProject)
+        foreach (var (project, traces) in found.Traces)
         {
             _traces[_projects.Admit(project)].Add(traces);
+        }
+
+        foreach (var ((model, provider), usage) in found.Usage)
+        {
+            var series = _usage[new ModelKey(_models.Admit(model), _providers.Admit(provider))];
+            series.PromptTokens.Add(usage.PromptTokens);
+            series.CompletionTokens.Add(usage.CompletionTokens);
+            series.CostUsd.Add(usage.CostPicoUsd / PicoUsdPerUsd);
         }
     }
 
@@ -85,7 +93,7 @@ internal sealed class TraceMetrics(UserLabels users, TimeProvider time) : IMetri
             series.Write(writer, "phoenix_trace_duration_seconds", labels);
         }
 
-        writer.Family("phoenix_trace_llm_token_usage_total", MetricType.Counter, "Tokens of LLM and EMBEDDING spans; cached and reasoning tokens are parts, not extra.");
+        writer.Family("phoenix_trace_llm_token_usage_total", MetricType.Counter, "Tokens of LLM and EMBEDDING spans, of calls reported twice once; cached and reasoning tokens are parts, not extra.");
         foreach (var (labels, series) in _usage.All)
         {
             writer.Sample("phoenix_trace_llm_token_usage_total", $"{labels},token_type=\"prompt\"", series.PromptTokens.Value);
@@ -93,7 +101,7 @@ internal sealed class TraceMetrics(UserLabels users, TimeProvider time) : IMetri
         }
 
         _usage.WriteCounters(
-            writer, "phoenix_trace_llm_estimated_cost_usd_total", "Cost by the price table, in USD.", static series => series.CostUsd.Value);
+            writer, "phoenix_trace_llm_estimated_cost_usd_total", "Cost by the price table, in USD, of calls reported twice once.", static series => series.CostUsd.Value);
         _traces.WriteCounters(writer, "phoenix_traces_total", "Traces first seen, by project.", static counter => counter.Value);
         _sizes.Sweep();
         writer.Family("phoenix_trace_size_bytes", MetricType.Histogram, "OTLP bytes of traces that have been quiet for 30 s.");

@@ -1,4 +1,5 @@
 using System.Net;
+using MatsObservability.Tests.Phoenix.Metrics;
 using MatsObservability.Tests.Phoenix.Query;
 using MatsObservability.Tests.Support;
 using OpenTelemetry.Proto.Trace.V1;
@@ -86,6 +87,64 @@ public sealed class NestedCallTests(PostgresFixture postgres) : IClassFixture<Po
         Assert.Equal("100|10", await server.ScalarAsync<string>("SELECT concat_ws('|', sum(prompt_tokens), sum(completion_tokens)) FROM traces"));
         Assert.Equal("100|10|2", await server.ScalarAsync<string>("SELECT concat_ws('|', sum(prompt_tokens), sum(completion_tokens), sum(span_count)) FROM span_minutes"));
         Assert.Equal(0, await server.ScalarAsync<long>("SELECT count(*) FROM uncounted_calls"));
+    }
+
+    [Fact]
+    [Trait("Req", "B050")]
+    public async Task Scrape_NestedCallsInAnyOrderOverTwoReplicas_CountsEachCallOnceAndNeverLess()
+    {
+        var database = await postgres.CreateDatabaseAsync();
+        await using var one = await PhoenixServer.StartAsync(database);
+        await using var two = await PhoenixServer.StartAsync(database);
+        int[][] orders = [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]];
+        for (var round = 0; round < orders.Length; round++)
+        {
+            var spans = Trace(round + 1);
+            foreach (var call in new[] { spans[0], spans[2] })
+            {
+                // Parts of the prompt and the completion, not more of them.
+                call.Attributes.Add(new OpenTelemetry.Proto.Common.V1.KeyValue { Key = "llm.token_count.prompt_details.cache_read", Value = TestSpan.Any(80L) });
+                call.Attributes.Add(new OpenTelemetry.Proto.Common.V1.KeyValue { Key = "llm.token_count.completion_details.reasoning", Value = TestSpan.Any(5L) });
+            }
+
+            foreach (var index in orders[round])
+            {
+                await QueryServer.SendAsync((index == 0 ? one : two).Client, "nested", spans[index]);
+                if (round % 2 == 0)
+                {
+                    await QueryServer.RolledUpAsync(one);
+                }
+            }
+        }
+
+        await QueryServer.SendAsync(two.Client, "nested", Trace(1));
+        await QueryServer.RolledUpAsync(one);
+        var usd = await one.ScalarAsync<long>("SELECT sum(cost_pico_usd)::bigint FROM span_minutes") / 1e12;
+        await Eventually.TrueAsync(async () => await CountedAsync(one, two) is var (prompt, completion, cost) && prompt == 600 && completion == 60 && Math.Abs(cost - usd) < 1e-12);
+
+        using var inner = await one.Client.DeleteAsync($"/v1/spans/{103:x16}");
+        await QueryServer.SendAsync(one.Client, "nested", Trace(7));
+        await QueryServer.RolledUpAsync(one);
+        var last = await Eventually.GetAsync(() => CountedAsync(one, two), counted => counted.Prompt >= 700);
+        Assert.Equal((HttpStatusCode.NoContent, 700, 70), (inner.StatusCode, last.Prompt, last.Completion));
+    }
+
+    private static async Task<(double Prompt, double Completion, double Usd)> CountedAsync(params PhoenixServer[] replicas)
+    {
+        var (prompt, completion, usd) = (0d, 0d, 0d);
+        foreach (var replica in replicas)
+        {
+            using var client = new HttpClient { BaseAddress = new Uri(replica.MetricsUrl) };
+            var metrics = PrometheusText.Parse(await client.GetStringAsync("/metrics?collect=phoenix"));
+            if (metrics.Has("phoenix_trace_llm_token_usage_total"))
+            {
+                prompt += metrics["phoenix_trace_llm_token_usage_total", "llm_model=\"gpt-4o\"", "token_type=\"prompt\""];
+                completion += metrics["phoenix_trace_llm_token_usage_total", "llm_model=\"gpt-4o\"", "token_type=\"completion\""];
+                usd += metrics["phoenix_trace_llm_estimated_cost_usd_total", "llm_model=\"gpt-4o\""];
+            }
+        }
+
+        return (prompt, completion, usd);
     }
 
     /// <summary>An LLM span, a CHAIN below it, an LLM span below that; both calls report 100 and 10 tokens. Ids are 100 times the trace's and up.</summary>

@@ -29,7 +29,7 @@ internal sealed class RollupCatchUp(NpgsqlDataSource dataSource, TraceMetrics me
             }
         }
 
-        var seen = new NewTraces();
+        var found = new RollupFindings();
         await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
         try
         {
@@ -37,12 +37,13 @@ internal sealed class RollupCatchUp(NpgsqlDataSource dataSource, TraceMetrics me
             await RollupStore.OwnAsync(connection, cancellationToken);
             foreach (var slot in DeltaSlots.All)
             {
-                await RollupStore.ApplyAsync(connection, slot, FewDeltas, seen, cancellationToken);
+                await RollupStore.ApplyAsync(connection, slot, FewDeltas, found, cancellationToken);
             }
 
-            await UncountedCalls.SettleAsync(connection, RollupStore.SettleTraces, cancellationToken);
+            await UncountedCalls.SettleAsync(connection, RollupStore.SettleTraces, found, cancellationToken);
+            await OwedUsage.BalanceAsync(connection, found, cancellationToken);
             await transaction.CommitAsync(cancellationToken);
-            metrics.CountTraces(seen.Counts);
+            metrics.Count(found);
         }
         catch (PostgresException exception) when (exception.SqlState is PostgresErrorCodes.LockNotAvailable)
         {

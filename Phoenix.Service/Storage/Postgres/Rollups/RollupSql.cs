@@ -111,9 +111,15 @@ internal static class RollupSql
             LEFT JOIN projects p ON p.id = first.project_id
         """;
 
-    /// <summary>Takes up to <paramref name="rows"/> minute deltas out of a slot and adds them to <c>span_minutes</c>.</summary>
+    /// <summary>Takes up to <paramref name="rows"/> minute deltas out of a slot and adds them to <c>span_minutes</c>; returns <see cref="Usage"/> of them.</summary>
     public static string ApplyMinutes(int slot, int rows) => $"""
-        WITH taken AS ({Take($"minute_deltas_{slot}", rows)}) {AddMinutes($"(SELECT {MinuteColumns} FROM taken)")}
+        WITH taken AS ({Take($"minute_deltas_{slot}", rows)}), added AS ({AddMinutes($"(SELECT {MinuteColumns} FROM taken)")}) {Usage("taken")}
+        """;
+
+    /// <summary>llm_model, llm_provider, prompt tokens, completion tokens and cost of <paramref name="rows"/>, one row a model.</summary>
+    public static string Usage(string rows) => $"""
+        SELECT llm_model, llm_provider, sum(prompt_tokens)::bigint, sum(completion_tokens)::bigint, sum(cost_pico_usd)::bigint
+        FROM {rows} WHERE llm_model <> '' AND (prompt_tokens <> 0 OR completion_tokens <> 0 OR cost_pico_usd <> 0) GROUP BY llm_model, llm_provider
         """;
 
     /// <summary>Adds minute deltas, given as a query in parentheses with <see cref="MinuteColumns"/>, to <c>span_minutes</c>.</summary>

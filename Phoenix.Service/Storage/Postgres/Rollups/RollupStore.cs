@@ -36,15 +36,20 @@ internal static class RollupStore
     }
 
     /// <summary>
-    /// Applies up to <paramref name="rows"/> deltas of each kind and removes them; traces not known before are added to <paramref name="seen"/>. Writers may
-    /// go on appending meanwhile.
+    /// Applies up to <paramref name="rows"/> deltas of each kind and removes them; traces not known before and usage are added to <paramref name="found"/>.
+    /// Writers may go on appending meanwhile.
     /// </summary>
-    public static async Task ApplyAsync(NpgsqlConnection connection, int slot, int rows, NewTraces seen, CancellationToken cancellationToken)
+    public static async Task ApplyAsync(NpgsqlConnection connection, int slot, int rows, RollupFindings found, CancellationToken cancellationToken)
     {
         // The planner's guesses about these tables trigger just-in-time compilation, which takes longer than the statement.
         await ExecuteAsync(connection, "SET LOCAL jit = off", cancellationToken);
-        await ApplyTracesAsync(connection, slot, rows, seen, cancellationToken);
-        await ExecuteAsync(connection, RollupSql.ApplyMinutes(slot, rows), cancellationToken);
+        await ApplyTracesAsync(connection, slot, rows, found, cancellationToken);
+        await using var minutes = new NpgsqlCommand(RollupSql.ApplyMinutes(slot, rows), connection) { CommandTimeout = 0 };
+        await using var reader = await minutes.ExecuteReaderAsync(cancellationToken);
+        while (await reader.ReadAsync(cancellationToken))
+        {
+            found.AddUsage(reader.GetString(0), reader.GetString(1), new ModelUsage(reader.GetInt64(2), reader.GetInt64(3), reader.GetInt64(4)));
+        }
     }
 
     /// <summary>Gives the space of an empty slot back once it is worth it; writers of the slot wait for the end of the transaction.</summary>
@@ -69,12 +74,12 @@ internal static class RollupStore
     /// Applies all that is pending and keeps writers out until the transaction ends: from here on roll-ups and stored spans agree, which a recompute
     /// needs. The caller owns the roll-ups.
     /// </summary>
-    public static async Task ApplyAllAsync(NpgsqlConnection connection, NewTraces seen, CancellationToken cancellationToken)
+    public static async Task ApplyAllAsync(NpgsqlConnection connection, RollupFindings found, CancellationToken cancellationToken)
     {
         foreach (var slot in DeltaSlots.All)
         {
             await ExecuteAsync(connection, $"LOCK TABLE trace_deltas_{slot}, minute_deltas_{slot} IN SHARE ROW EXCLUSIVE MODE", cancellationToken);
-            await ApplyAsync(connection, slot, int.MaxValue, seen, cancellationToken);
+            await ApplyAsync(connection, slot, int.MaxValue, found, cancellationToken);
         }
     }
 
@@ -104,7 +109,7 @@ internal static class RollupStore
         var range = $"start_ns >= {(Int128)first * MinuteNanos} AND start_ns < {(Int128)(last + 1) * MinuteNanos}";
         await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
         await OwnAsync(connection, cancellationToken);
-        await ApplyAllAsync(connection, new NewTraces(), cancellationToken);
+        await ApplyAllAsync(connection, new RollupFindings(), cancellationToken);
         await ExecuteAsync(connection, $"""
             CREATE TEMP TABLE touched_traces ON COMMIT DROP AS
                 SELECT trace_id, project_id FROM spans WHERE {range} UNION SELECT trace_id, project_id FROM traces WHERE {range};
@@ -113,10 +118,7 @@ internal static class RollupStore
             {RollupSql.AddMinutes($"({RollupSql.MinuteSums($"(SELECT * FROM spans WHERE {range})", 1)})")}
             """, cancellationToken);
         await RecomputeAsync(connection, cancellationToken);
-        while (await UncountedCalls.SettleAsync(connection, SettleTraces, cancellationToken) > 0)
-        {
-        }
-
+        await UncountedCalls.SettleAllAsync(connection, new RollupFindings(), cancellationToken);
         await transaction.CommitAsync(cancellationToken);
     }
 
@@ -126,7 +128,7 @@ internal static class RollupStore
         await command.ExecuteNonQueryAsync(cancellationToken);
     }
 
-    private static async Task ApplyTracesAsync(NpgsqlConnection connection, int slot, int rows, NewTraces seen, CancellationToken cancellationToken)
+    private static async Task ApplyTracesAsync(NpgsqlConnection connection, int slot, int rows, RollupFindings found, CancellationToken cancellationToken)
     {
         var losers = new List<(int ProjectId, string SessionId)>();
         await using (var command = new NpgsqlCommand(RollupSql.ApplyTraces(slot, rows), connection) { CommandTimeout = 0 })
@@ -136,7 +138,7 @@ internal static class RollupStore
             {
                 if (reader.IsDBNull(1))
                 {
-                    seen.Add(reader.GetString(3), reader.GetInt64(2));
+                    found.AddTraces(reader.GetString(3), reader.GetInt64(2));
                 }
                 else
                 {

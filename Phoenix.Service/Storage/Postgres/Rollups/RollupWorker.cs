@@ -84,10 +84,18 @@ internal sealed partial class RollupWorker(
                 return applied;
             }
 
-            var seen = new NewTraces();
-            await RollupStore.ApplyAsync(connection, slot, PassRows, seen, cancellationToken);
+            var found = new RollupFindings();
+            await RollupStore.ApplyAsync(connection, slot, PassRows, found, cancellationToken);
+
+            // In the same transaction, so that a call reported twice is mostly never counted twice; what is more than this waits for its own.
+            for (var looks = 0; looks < SlotPasses && await UncountedCalls.HasSuspectsAsync(connection, cancellationToken); looks++)
+            {
+                await UncountedCalls.SettleAsync(connection, RollupStore.SettleTraces, found, cancellationToken);
+            }
+
+            await OwedUsage.BalanceAsync(connection, found, cancellationToken);
             await transaction.CommitAsync(cancellationToken);
-            metrics.CountTraces(seen.Counts);
+            metrics.Count(found);
             applied = true;
         }
 
@@ -117,8 +125,11 @@ internal sealed partial class RollupWorker(
                 return settled;
             }
 
-            await UncountedCalls.SettleAsync(connection, RollupStore.SettleTraces, cancellationToken);
+            var found = new RollupFindings();
+            await UncountedCalls.SettleAsync(connection, RollupStore.SettleTraces, found, cancellationToken);
+            await OwedUsage.BalanceAsync(connection, found, cancellationToken);
             await transaction.CommitAsync(cancellationToken);
+            metrics.Count(found);
             settled = true;
         }
 

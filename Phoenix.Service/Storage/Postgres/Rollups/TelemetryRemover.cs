@@ -31,11 +31,13 @@ internal sealed class TelemetryRemover(NpgsqlDataSource dataSource, TraceRanges 
     public async Task<bool> RemoveProjectAsync(int projectId, Action gone, CancellationToken cancellationToken)
     {
         await using var connection = await dataSource.OpenConnectionAsync(cancellationToken);
-        var seen = new NewTraces();
+        var found = new RollupFindings();
         await using (var transaction = await connection.BeginTransactionAsync(cancellationToken))
         {
             await RollupStore.OwnAsync(connection, cancellationToken);
-            await RollupStore.ApplyAllAsync(connection, seen, cancellationToken);
+            await RollupStore.ApplyAllAsync(connection, found, cancellationToken);
+            await UncountedCalls.SettleAllAsync(connection, found, cancellationToken);
+            await OwedUsage.BalanceAsync(connection, found, cancellationToken);
             if (await ExecuteAsync(connection, "DELETE FROM projects WHERE id = $1", projectId, cancellationToken) == 0)
             {
                 return false;
@@ -47,7 +49,7 @@ internal sealed class TelemetryRemover(NpgsqlDataSource dataSource, TraceRanges 
             }
 
             await transaction.CommitAsync(cancellationToken);
-            metrics.CountTraces(seen.Counts);
+            metrics.Count(found);
             gone();
         }
 
@@ -82,8 +84,10 @@ internal sealed class TelemetryRemover(NpgsqlDataSource dataSource, TraceRanges 
         await using var connection = await dataSource.OpenConnectionAsync(cancellationToken);
         await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
         await RollupStore.OwnAsync(connection, cancellationToken);
-        var seen = new NewTraces();
-        await RollupStore.ApplyAllAsync(connection, seen, cancellationToken);
+        var findings = new RollupFindings();
+        await RollupStore.ApplyAllAsync(connection, findings, cancellationToken);
+        await UncountedCalls.SettleAllAsync(connection, findings, cancellationToken);
+        await OwedUsage.BalanceAsync(connection, findings, cancellationToken);
         await RollupStore.ExecuteAsync(connection, """
             CREATE TEMP TABLE removed ON COMMIT DROP AS SELECT * FROM spans LIMIT 0;
             CREATE TEMP TABLE touched_traces (trace_id uuid, project_id integer) ON COMMIT DROP
@@ -120,9 +124,11 @@ internal sealed class TelemetryRemover(NpgsqlDataSource dataSource, TraceRanges 
                 """, cancellationToken);
         }
 
+        // What is put back and taken out again here has been counted before: removing telemetry does not change what was used.
         await RollupStore.RecomputeAsync(connection, cancellationToken);
+        await UncountedCalls.SettleAllAsync(connection, new RollupFindings(), cancellationToken);
         await transaction.CommitAsync(cancellationToken);
-        metrics.CountTraces(seen.Counts);
+        metrics.Count(findings);
         return removed;
     }
 

@@ -39,8 +39,19 @@ internal static class UncountedCalls
         return (bool)(await command.ExecuteScalarAsync(cancellationToken))!;
     }
 
-    /// <summary>Looks at up to <paramref name="traces"/> traces of the list and takes them off it; how many there were.</summary>
-    public static async Task<int> SettleAsync(NpgsqlConnection connection, int traces, CancellationToken cancellationToken)
+    /// <summary>Looks at the whole list; what was taken out of the sums is taken from <paramref name="found"/>.</summary>
+    public static async Task SettleAllAsync(NpgsqlConnection connection, RollupFindings found, CancellationToken cancellationToken)
+    {
+        while (await SettleAsync(connection, RollupStore.SettleTraces, found, cancellationToken) > 0)
+        {
+        }
+    }
+
+    /// <summary>
+    /// Looks at up to <paramref name="traces"/> traces of the list and takes them off it; how many there were. What was taken out of the sums is taken from
+    /// <paramref name="found"/>.
+    /// </summary>
+    public static async Task<int> SettleAsync(NpgsqlConnection connection, int traces, RollupFindings found, CancellationToken cancellationToken)
     {
         var (taken, spans) = await ReadSuspectsAsync(connection, traces, cancellationToken);
         var uncounted = spans.SelectMany(trace => NestedCalls.Find(trace.Value).Select(span => (trace.Key.ProjectId, trace.Key.TraceId, SpanId: span))).ToList();
@@ -53,7 +64,12 @@ internal static class UncountedCalls
         command.Parameters.Add(new NpgsqlParameter<int[]> { TypedValue = [.. uncounted.Select(static span => span.ProjectId)] });
         command.Parameters.Add(new NpgsqlParameter<Guid[]> { TypedValue = [.. uncounted.Select(static span => span.TraceId)] });
         command.Parameters.Add(new NpgsqlParameter<long[]> { TypedValue = [.. uncounted.Select(static span => span.SpanId)] });
-        await command.ExecuteNonQueryAsync(cancellationToken);
+        await using var reader = await command.ExecuteReaderAsync(cancellationToken);
+        while (await reader.ReadAsync(cancellationToken))
+        {
+            found.AddUsage(reader.GetString(0), reader.GetString(1), -new ModelUsage(reader.GetInt64(2), reader.GetInt64(3), reader.GetInt64(4)));
+        }
+
         return taken;
     }
 
@@ -113,8 +129,9 @@ internal static class UncountedCalls
             FROM (SELECT project_id, session_id, sum(prompt_tokens)::bigint AS prompt, sum(completion_tokens)::bigint AS completion,
                     sum(cost_pico_usd)::bigint AS cost
                 FROM of_traces WHERE session_id IS NOT NULL GROUP BY project_id, session_id) AS l
-            WHERE s.project_id = l.project_id AND s.session_id = l.session_id)
-        {AddToMinutes("added", -1)}
+            WHERE s.project_id = l.project_id AND s.session_id = l.session_id),
+        of_minutes AS ({AddToMinutes("added", -1)})
+        {RollupSql.Usage("added")}
         """;
 
     /// <summary>Adds the usage, and no span, of rows of <c>uncounted_calls</c> to the minutes, times <paramref name="sign"/>.</summary>
