@@ -1,3 +1,4 @@
+using System.Net;
 using System.Net.Http.Json;
 using System.Text.Json;
 using MatsObservability.Tests.Support;
@@ -38,16 +39,7 @@ public sealed class RemediationTests : IClassFixture<ShopSystem>, IAsyncLifetime
         }
 
         _database = await _system.NewDatabaseAsync();
-        _server = await OrchestratorServer.StartAsync(_database, _system.Phoenix.HttpUrl,
-        [
-            ("Remediation:Commands:0:Program", _folder.File("setting")),
-            ("Remediation:Commands:0:Arguments:0", "set"), ("Remediation:Commands:0:Arguments:1", "[a-zA-Z0-9/._-]+"),
-            ("Remediation:Commands:0:Rollback:0", "unset"), ("Remediation:Commands:0:Rollback:1", "{1}"),
-            ("Remediation:Commands:0:DryRun:0", "show"), ("Remediation:Commands:0:DryRun:1", "{1}"),
-            ("Remediation:Commands:0:Proposal:0", "set"), ("Remediation:Commands:0:Proposal:1", $"{_folder.Path}/{{before}}"),
-            ("Remediation:Commands:0:FaultTypes:0", "bad_configuration"),
-            ("Remediation:Targets:0", _target.Url),
-        ], services => services.Replace(ServiceDescriptor.Singleton<TimeProvider>(_time)));
+        _server = await StartAsync();
     }
 
     public async Task DisposeAsync()
@@ -99,7 +91,43 @@ public sealed class RemediationTests : IClassFixture<ShopSystem>, IAsyncLifetime
 
         Assert.Equal(status, job.GetProperty("status").GetString());
         Assert.Equal(status == "COMPLETED", File.Exists(_folder.File("orders")));
-        Assert.Equal(status == "FAILED", job.ToString().Contains("came too late", StringComparison.Ordinal));
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Approval_NobodyGives_ExpiresAndEndsTheJob(bool whileDown)
+    {
+        var (id, proposal) = await ProposeAsync("orders");
+        _time.Ahead = TimeSpan.FromMinutes(29);
+        var (later, _) = await ProposeAsync("orders");
+        if (whileDown)
+        {
+            await _server.DisposeAsync();
+        }
+
+        _time.Ahead = TimeSpan.FromMinutes(31);
+        if (whileDown)
+        {
+            _server = await StartAsync();
+        }
+
+        var job = await _server.EndAsync(id, User);
+
+        Assert.Equal("FAILED", job.GetProperty("status").GetString());
+        Assert.Equal("failed", job.GetProperty("phase").GetString());
+        Assert.Matches(@"The approval expired at \d{4}-\S+Z: nobody approved the command in time\. Nothing was changed\.", job.GetProperty("error").GetString());
+        var messages = job.GetProperty("events").EnumerateArray().Select(e => e.GetProperty("message").GetString()!).ToList();
+        Assert.Contains(messages, message => message.StartsWith("The approval expired at", StringComparison.Ordinal));
+        Assert.Equal("Job FAILED", messages[^1]);
+        var remediation = job.GetProperty("result").GetProperty("remediation");
+        Assert.Contains(remediation.GetProperty("steps").EnumerateArray(), step => step.GetProperty("outcome").GetString() == "EXPIRED");
+        Assert.Contains("Approved by: nobody", await _server.Client.GetStringAsync(new Uri(remediation.GetProperty("report_url").GetString()!).PathAndQuery));
+        Assert.Equal("WAITING_FOR_USER", (await _server.JobAsync(later, User)).GetProperty("status").GetString());
+
+        using var late = await SendAsync($"/jobs/{id}/approve", new { command_hash = proposal.GetProperty("command_hash").GetString() });
+        Assert.Equal(HttpStatusCode.Conflict, late.StatusCode);
+        Assert.False(File.Exists(_folder.File("orders")));
     }
 
     [Fact]
@@ -210,6 +238,17 @@ public sealed class RemediationTests : IClassFixture<ShopSystem>, IAsyncLifetime
 
         Assert.Contains("No Active Investigation Found", job.GetProperty("error").GetString());
     }
+
+    private Task<OrchestratorServer> StartAsync() => OrchestratorServer.StartAsync(_database, _system.Phoenix.HttpUrl,
+        [
+            ("Remediation:Commands:0:Program", _folder.File("setting")),
+            ("Remediation:Commands:0:Arguments:0", "set"), ("Remediation:Commands:0:Arguments:1", "[a-zA-Z0-9/._-]+"),
+            ("Remediation:Commands:0:Rollback:0", "unset"), ("Remediation:Commands:0:Rollback:1", "{1}"),
+            ("Remediation:Commands:0:DryRun:0", "show"), ("Remediation:Commands:0:DryRun:1", "{1}"),
+            ("Remediation:Commands:0:Proposal:0", "set"), ("Remediation:Commands:0:Proposal:1", $"{_folder.Path}/{{before}}"),
+            ("Remediation:Commands:0:FaultTypes:0", "bad_configuration"),
+            ("Remediation:Targets:0", _target.Url),
+        ], services => services.Replace(ServiceDescriptor.Singleton<TimeProvider>(_time)));
 
     /// <summary>Makes the waiting job look as a killed run left it.</summary>
     private async Task SetStateAsync(string id, string field, string json)

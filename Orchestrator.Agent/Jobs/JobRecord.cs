@@ -23,10 +23,14 @@ internal sealed record JobRecord(
 }
 
 /// <summary>What the user answered to a waiting job.</summary>
-/// <param name="Action">resume, approve or reject.</param>
+/// <param name="Action">resume, approve or reject; or <see cref="Expire"/>.</param>
 internal sealed record Reply(
     string Action, string? Message, string? ProjectId, IReadOnlyList<int>? StepIds, string? CommandHash, string UserEmail,
-    DateTimeOffset Time);
+    DateTimeOffset Time)
+{
+    /// <summary>The answer that the clock gives when nobody else does in time.</summary>
+    public const string Expire = "expire";
+}
 
 /// <summary>What a finished or paused run hands out (reference/mats.md §2, and CONTRACTS: root_causes, verdict).</summary>
 internal sealed record JobResult(string Status)

@@ -51,6 +51,7 @@ internal sealed partial class JobRunner(
             try
             {
                 await slots.WaitAsync(stoppingToken);
+                await jobs.ExpireAsync(stoppingToken);
                 var job = await jobs.ClaimAsync(_owner, options.Value.Lease, stoppingToken);
                 if (job is null)
                 {

@@ -116,7 +116,7 @@ internal sealed class JobStore(NpgsqlDataSource database, TimeProvider time)
         var owned = await FencedAsync(
             job,
             "status = $3, phase = $4, state = $5, result = $6, error = $7, pending_steps = $8, reply = null, lease_until = null, " +
-            "completed_at = case when $9 then now() end",
+            "completed_at = case when $9 then now() end, expires_at = $10",
             [
                 new() { Value = to.Wire() },
                 new() { Value = state.Workflow.CurrentPhase.Wire() },
@@ -126,6 +126,11 @@ internal sealed class JobStore(NpgsqlDataSource database, TimeProvider time)
                 new() { Value = (object?)result.Error ?? DBNull.Value, NpgsqlDbType = NpgsqlDbType.Text },
                 Json(JsonSerializer.Serialize(result.PendingSteps ?? [], MatsJson.Default.IReadOnlyListPendingStep)),
                 new() { Value = JobStates.IsTerminal(to) },
+                new()
+                {
+                    Value = to == JobStatus.WaitingForUser && result.Remediation is { } proposed ? proposed.ExpiresAt : DBNull.Value,
+                    NpgsqlDbType = NpgsqlDbType.TimestampTz,
+                },
             ],
             cancellationToken, connection);
         if (owned)
@@ -211,6 +216,47 @@ internal sealed class JobStore(NpgsqlDataSource database, TimeProvider time)
 
         await transaction.CommitAsync(cancellationToken);
         return MoveOutcome.Moved;
+    }
+
+    /// <summary>
+    /// Lets the jobs go on whose approval was not given in time, so that a run ends them with their report; how many. An approval that
+    /// expired while no replica ran is found by the first that does.
+    /// </summary>
+    public async Task<int> ExpireAsync(CancellationToken cancellationToken)
+    {
+        JobStates.Require(JobStatus.WaitingForUser, JobStatus.Running);
+        await using var connection = await database.OpenConnectionAsync(cancellationToken);
+        await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
+        var now = time.GetUtcNow();
+        var reply = new Reply(Reply.Expire, null, null, null, null, "orchestrator", now);
+        await using var move = new NpgsqlCommand(
+            """
+            update mats.jobs set status = 'RUNNING', reply = $2, lease_until = null, updated_at = now()
+            where id in (select id from mats.jobs where status = 'WAITING_FOR_USER' and expires_at < $1 for update skip locked)
+            returning id, channel_id, trace_id, expires_at
+            """, connection, transaction)
+        {
+            Parameters = { new() { Value = now }, Json(JsonSerializer.Serialize(reply, MatsJson.Default.Reply)) },
+        };
+        var expired = new List<(Guid Id, long Channel, string Trace, DateTimeOffset At)>();
+        await using (var reader = await move.ExecuteReaderAsync(cancellationToken))
+        {
+            while (await reader.ReadAsync(cancellationToken))
+            {
+                expired.Add((reader.GetGuid(0), reader.GetInt64(1), reader.GetString(2), reader.GetFieldValue<DateTimeOffset>(3)));
+            }
+        }
+
+        // In one order of channels: another replica that tells on the same ones must not wait in a circle.
+        foreach (var job in expired.OrderBy(static job => job.Channel))
+        {
+            await TellAsync(
+                connection, job.Channel, job.Id, $"The approval expired at {job.At:yyyy-MM-ddTHH:mm:ssZ}: nobody gave it", "orchestrator",
+                job.Trace, cancellationToken);
+        }
+
+        await transaction.CommitAsync(cancellationToken);
+        return expired.Count;
     }
 
     /// <summary>This user's waiting jobs of one session.</summary>

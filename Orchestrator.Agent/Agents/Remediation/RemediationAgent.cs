@@ -106,7 +106,7 @@ internal sealed class RemediationAgent(
         {
             if (Refusal(state, reply) is { } refusal)
             {
-                run.State.Remediation = state.With("APPROVE", "REFUSED", refusal, run.Now);
+                run.State.Remediation = state.With("APPROVE", reply.Action == Reply.Expire ? "EXPIRED" : "REFUSED", refusal, run.Now);
                 return await DocumentAsync(run, "FAILURE", $"{refusal} Nothing was changed.");
             }
 
@@ -152,6 +152,7 @@ internal sealed class RemediationAgent(
 
     private static string? Refusal(RemediationState state, Reply reply) => reply switch
     {
+        { Action: Reply.Expire } => $"The approval expired at {state.ExpiresAt:yyyy-MM-ddTHH:mm:ssZ}: nobody approved the command in time.",
         { Action: not "approve" } => "The command was not approved.",
         { CommandHash: var hash } when !string.Equals(hash, state.CommandHash, StringComparison.Ordinal) =>
             "The approval is not for this command: its command_hash differs.",
