@@ -43,6 +43,7 @@ namespace Orchestrator.Agent;
 [JsonSerializable(typeof(AgentRequest))]
 [JsonSerializable(typeof(Agents.Remote.AgentLine))]
 [JsonSerializable(typeof(RemediationRequest))]
+[JsonSerializable(typeof(OperationalRequest))]
 [JsonSerializable(typeof(AgentManifest))]
 [JsonSerializable(typeof(IReadOnlyList<AgentManifest>))]
 [JsonSerializable(typeof(IReadOnlyList<PlannerEntry>))]

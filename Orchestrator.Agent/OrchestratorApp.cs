@@ -10,6 +10,7 @@ using Orchestrator.Agent.Api;
 using Orchestrator.Agent.Evidence;
 using Orchestrator.Agent.Jobs;
 using Orchestrator.Agent.Llm;
+using Orchestrator.Agent.Mcp;
 using Orchestrator.Agent.Planning;
 using Orchestrator.Agent.Rca;
 using Orchestrator.Agent.Telemetry;
@@ -63,7 +64,6 @@ internal static class OrchestratorApp
         replace?.Invoke(builder.Services);
 
         var app = builder.Build();
-        RemoteAgentOptions.WarnOfUnknown(app.Configuration, app.Logger);
         app.UseRequestIds();
         app.UseTokens();
         app.MapInfo();
@@ -120,6 +120,10 @@ internal static class OrchestratorApp
         services.AddSingleton<Model>();
         services.AddSingleton<SummaryWriter>();
         services.AddSingleton<ModelTriage>();
+        services.AddOptions<McpOptions>().BindConfiguration(McpOptions.Section).ValidateOnStart();
+        services.AddSingleton<IValidateOptions<McpOptions>, ValidateMcpOptions>();
+        services.AddSingleton<McpServers>();
+        services.AddSingleton<SequentialThinking>();
         services.AddSingleton<Planner>();
         services.AddSingleton<SreAgent>();
         services.AddSingleton<CodeRepository>();
@@ -129,7 +133,9 @@ internal static class OrchestratorApp
         services.AddSingleton<ArchitectAgent>();
         services.AddOptions<RemoteAgentOptions>().Configure<IConfiguration>(RemoteAgentOptions.Read).ValidateOnStart();
         services.AddSingleton<IValidateOptions<RemoteAgentOptions>, ValidateRemoteAgentOptions>();
+        services.AddSingleton<AgentCalls>();
         services.AddSingleton<RemoteAgents>();
+        services.AddSingleton<RemoteRemediation>();
         services.AddSingleton<AgentTeam>();
         services.AddSingleton<AgentTasks>();
         services.AddSingleton<RcaStore>();
@@ -138,7 +144,11 @@ internal static class OrchestratorApp
         services.AddOptions<RemediationOptions>().BindConfiguration(RemediationOptions.Section).ValidateOnStart();
         services.AddSingleton<IValidateOptions<RemediationOptions>, ValidateRemediationOptions>();
         services.AddSingleton<Validation>();
+        services.AddSingleton<AuditLog>();
+        services.AddSingleton<RemediationWork>();
         services.AddSingleton<RemediationAgent>();
+        services.AddSingleton<ProposalStore>();
+        services.AddSingleton<RemoteProposals>();
         services.AddSingleton<Diagnose>(_ => EvidenceEngine.Diagnose);
         services.AddSingleton<ReadTelemetry>(provider =>
         {

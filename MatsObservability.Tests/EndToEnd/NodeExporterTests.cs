@@ -110,9 +110,9 @@ internal static class NodeClients
 
     /// <summary>Why the exporters cannot be run here; null when they can.</summary>
     public static string? Missing { get; } =
-        Directory.Exists(Path.Combine(Folder, "node_modules", "@opentelemetry"))
+        Directory.Exists(Path.Combine(Folder, "node_modules", "@opentelemetry")) && Directory.Exists(Path.Combine(Folder, "node_modules", "@modelcontextprotocol"))
             ? null
-            : "The Node exporters are not installed: run 'npm ci' in MatsObservability.Tests/EndToEnd/Clients (eng/test.sh does).";
+            : "The Node packages are not installed: run 'npm ci' in MatsObservability.Tests/EndToEnd/Clients (eng/test.sh does).";
 
     private static string Find()
     {

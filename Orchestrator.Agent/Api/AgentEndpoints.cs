@@ -56,10 +56,11 @@ internal static class AgentEndpoints
             context, service, job, name switch { "sre" => "sre_findings", "investigator" => "investigator_findings", _ => "rca_content" });
     }
 
-    private static async Task<IResult> ExecuteAsync(HttpContext context, JobService service, AccessPolicy policy)
+    private static async Task<IResult> ExecuteAsync(HttpContext context, JobService service, AgentTasks tasks, AccessPolicy policy)
     {
         var (body, fault) = await Answers.ReadAsync(context, MatsJson.Web.RemediationRequest, context.RequestAborted);
-        fault ??= body!.RcaDocument is null ? Answers.Error("rca_document is required", StatusCodes.Status400BadRequest)
+        fault ??= body!.Task is { } given ? policy.Check(context, AccessPolicy.Remediate) ?? Approver(policy, given.Reply)
+            : body.RcaDocument is null ? Answers.Error("rca_document is required", StatusCodes.Status400BadRequest)
             : string.IsNullOrWhiteSpace(body.ResolutionPlan) ? Answers.Error("resolution_plan is required", StatusCodes.Status400BadRequest)
             : policy.Check(context, AccessPolicy.Remediate);
         if (fault is not null)
@@ -67,14 +68,26 @@ internal static class AgentEndpoints
             return fault;
         }
 
+        Traceparent(context, body!.Headers);
+        if (body.Task is { } task)
+        {
+            await tasks.RemediateAsync(context, task, RequestIdentity.From(context, body.UserEmail, body.SessionId));
+            return Results.Empty;
+        }
+
         // The plan is text for a person: only the document's specification can name a command, and that still needs its approval.
-        var spec = body!.RcaDocument!.RemediationSpec;
+        var spec = body.RcaDocument!.RemediationSpec;
         var text = $"REMEDIATION_COMMAND:{OneLine(spec?.RemediationCommand)}\nTARGET_URL:{OneLine(spec?.TargetUrl)}\nVALIDATION_QUERY:{OneLine(spec?.ValidationQuery)}\n" +
             $"VALIDATION_THRESHOLD:{OneLine(spec?.ValidationThreshold)}";
         var request = new TroubleshootRequest { UserRequest = text, Project = body.Project ?? body.RcaDocument.Metadata?.PrimarySystem };
         var job = await service.StartAsync(request, RequestIdentity.From(context, body.UserEmail, body.SessionId), context.RequestAborted);
         return await AnswerAsync(context, service, job, "remediation");
     }
+
+    /// <summary>The answer to an approval by somebody without the role; null when there is none, or it is good.</summary>
+    private static IResult? Approver(AccessPolicy policy, Reply? reply) =>
+        reply is not null && policy.Refusal(reply.UserEmail, AccessPolicy.Remediate) is { } refusal
+            ? Answers.Error(refusal, StatusCodes.Status403Forbidden) : null;
 
     /// <summary>The result's part of the agent that was asked, beside response and trace; 202 when the job is not done in time.</summary>
     private static async Task<IResult> AnswerAsync(HttpContext context, JobService service, JobRecord job, string part)
@@ -139,4 +152,8 @@ internal sealed record RemediationRequest
     public string? UserEmail { get; init; }
     public string? Prompt { get; init; }
     public string? Project { get; init; }
+    public IReadOnlyDictionary<string, string>? Headers { get; init; }
+
+    /// <summary>Set by an orchestrator that delegates; the answer is then a stream of <see cref="AgentLine"/>.</summary>
+    public AgentTask? Task { get; init; }
 }

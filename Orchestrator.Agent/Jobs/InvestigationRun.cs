@@ -82,14 +82,17 @@ internal sealed class InvestigationRun(
     /// Makes one tool call: counted against the budget, told as an event, traced as a TOOL span, its outcome in the result's trace.
     /// </summary>
     /// <param name="describe">The outcome in one sentence; it becomes the observation.</param>
+    /// <param name="mcpServer">The id of the Model Context Protocol server that is called; null for a tool of this program.</param>
     public async Task<T> CallToolAsync<T>(
-        string tool, string description, string parameters, string source, Func<CancellationToken, Task<T>> call, Func<T, string> describe)
+        string tool, string description, string parameters, string source, Func<CancellationToken, Task<T>> call, Func<T, string> describe,
+        string? mcpServer = null)
     {
         budget.TakeToolCall(tool);
         using var span = MatsTracing.Start(tool, MatsTracing.Tool, job.SessionId);
         MatsTracing.Tag(span, "tool.name", tool);
         MatsTracing.Tag(span, "tool.description", description);
         MatsTracing.Tag(span, "tool.parameters", parameters);
+        MatsTracing.Tag(span, "mcp.server_id", mcpServer);
         MatsTracing.Input(span, parameters);
         AddStep(new("tool_call", description, tool, parameters));
         await TellAsync("TOOL_USE", $"{tool} {parameters}", source);

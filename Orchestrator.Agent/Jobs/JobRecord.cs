@@ -57,6 +57,9 @@ internal sealed record JobResult(string Status)
     public TimeWindow? Baseline { get; init; }
     public string? Error { get; init; }
     public JobRouting? Orchestrator { get; init; }
+
+    /// <summary>What an operational agent answered beside its text.</summary>
+    public JsonElement? Data { get; init; }
     public Agents.Remediation.RemediationState? Remediation { get; init; }
     public ModelUse? ModelUse { get; init; }
     public int? ToolCalls { get; init; }

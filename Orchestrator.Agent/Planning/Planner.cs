@@ -6,10 +6,10 @@ using Orchestrator.Agent.Telemetry;
 namespace Orchestrator.Agent.Planning;
 
 /// <summary>
-/// From the request to a plan: classify by keywords, let the model plan where there is one, else plan by the rules of the issue's kind. The
+/// From the request to a plan: classify by keywords, think in steps where a tool for it is configured, let the model plan where there is one, else plan by the rules of the issue's kind. The
 /// model sees the request only, no telemetry, so nothing recorded can shape the plan.
 /// </summary>
-internal sealed class Planner(Model model)
+internal sealed class Planner(Model model, SequentialThinking thinking)
 {
     private const string Task =
         "Plan the investigation of the user's problem as JSON: {\"plan_id\": text, \"reasoning\": text, \"steps\": [{\"step_id\": " +
@@ -24,6 +24,7 @@ internal sealed class Planner(Model model)
         MatsTracing.Tag(span, "phase", "planning");
         MatsTracing.Input(span, run.Job.Request.Text, "text/plain");
         var type = IssueTaxonomy.Classify(run.Job.Request.Text);
+        await thinking.ThinkAsync(run, type);
         var plan = await AskAsync(run, type) ?? RulePlanner.Fallback(type, $"The request reads as a {type.Name} issue.");
         MatsTracing.Output(span, System.Text.Json.JsonSerializer.Serialize(plan, MatsJson.Default.Plan));
         await run.TellAsync(

@@ -22,9 +22,11 @@ internal static class CommandLine
     /// The command as a vector of the allow-list; null when it is not on it. Shell syntax has no meaning here: it is an argument that
     /// matches no pattern.
     /// </summary>
-    public static PermittedCommand? Permit(string text, RemediationOptions options)
+    public static PermittedCommand? Permit(string text, RemediationOptions options) => Permit(Split(text) ?? [], options);
+
+    /// <summary>The same for a command that is a vector already.</summary>
+    public static PermittedCommand? Permit(string[] words, RemediationOptions options)
     {
-        var words = Split(text);
         if (words is not [var program, .. var arguments])
         {
             return null;

@@ -1,9 +1,6 @@
 using System.Globalization;
 using System.Text;
-using System.Text.Json;
-using Microsoft.Extensions.Options;
-using Npgsql;
-using NpgsqlTypes;
+using Orchestrator.Agent.Agents.Remote;
 using Orchestrator.Agent.Jobs;
 using Orchestrator.Agent.Rca;
 using Orchestrator.Agent.Telemetry;
@@ -11,7 +8,8 @@ using Orchestrator.Agent.Telemetry;
 namespace Orchestrator.Agent.Agents.Remediation;
 
 /// <summary>
-/// Carries out the fix of an RCA, if it may.
+/// Carries out the fix of an RCA, if it may. What touches the systems (1, 3 and 4) is done in this process, or in the one that
+/// <c>REMEDIATION_AGENT_URL</c> names; asking for the approval and the report are always done here.
 /// </summary>
 /// <remarks>
 /// 1. PRE_VERIFY: the target must be allowed; a service that is already well ends it.
@@ -21,8 +19,7 @@ namespace Orchestrator.Agent.Agents.Remediation;
 /// 5. DOCUMENT: a report and an audit entry, always.
 /// </remarks>
 internal sealed class RemediationAgent(
-    IOptions<RemediationOptions> options, Validation validation, RcaStore store, SessionStore sessions, NpgsqlDataSource database,
-    IHttpClientFactory http)
+    RemediationWork work, RemoteRemediation remote, RcaStore store, SessionStore sessions, AuditLog audit)
 {
     public const string Name = "mats-remediation-agent";
 
@@ -54,36 +51,26 @@ internal sealed class RemediationAgent(
             return Ended(run, "MANUAL_INTERVENTION", $"The RCA holds no command that could run. What a person should do:\n{plan}");
         }
 
-        if (CommandLine.Permit(spec.RemediationCommand, options.Value) is not { } command)
-        {
-            return Ended(run, "MANUAL_INTERVENTION", $"The command is not on the allow-list and was not run: {spec.RemediationCommand}");
-        }
-
         // 1. PRE_VERIFY
-        if (spec.TargetUrl is { Length: > 0 } target && !options.Value.Targets.Any(allowed => IsUnder(target, allowed)))
+        var outcome = remote.IsConfigured ? await remote.ProposeAsync(run, spec) : await work.ProposeAsync(run, spec);
+        if (outcome.State is not { } state)
         {
-            return Ended(run, "FAILURE", $"The target {target} is not on the allow-list.");
+            return Ended(run, outcome.Status, outcome.Response);
         }
 
-        var before = await MeasureAsync(run, spec);
-        var state = new RemediationState(spec, command.Vector, command.Hash, command.Rollback, await DryRunAsync(run, command))
-        {
-            ExpiresAt = run.Now + options.Value.ApprovalLifetime,
-        }.With("PRE_VERIFY", before.Holds == true ? "HEALTHY" : "REPRODUCED", before.Text, run.Now);
         run.State.Remediation = state;
-        if (before.Holds == true)
+        if (outcome.Status != "WAITING_FOR_USER")
         {
-            return await DocumentAsync(
-                run, "SUCCESS", "The problem is not reproducible: the service is already well. Nothing was changed.");
+            return await DocumentAsync(run, outcome.Status, outcome.Response);
         }
 
         // 2. APPROVE
         await run.SaveAsync();
-        var need = $"{RemediationState.ApprovalNeed}{command.Hash} until {state.ExpiresAt:yyyy-MM-ddTHH:mm:ssZ}";
+        var need = $"{RemediationState.ApprovalNeed}{state.CommandHash} until {state.ExpiresAt:yyyy-MM-ddTHH:mm:ssZ}";
         return JobResults.Waiting(
             run.State, run.Job,
-            $"This command would run:\n\n    {string.Join(' ', command.Vector)}\n\nDry run: {state.DryRun}\n\nRollback: " +
-            $"{(command.Rollback is null ? "none" : string.Join(' ', command.Rollback))}",
+            $"This command would run:\n\n    {string.Join(' ', state.Command)}\n\nDry run: {state.DryRun}\n\nRollback: " +
+            $"{(state.Rollback is null ? "none" : string.Join(' ', state.Rollback))}",
             [new(1, "Approve the command with command_hash", need)]) with
         {
             Remediation = state, Orchestrator = new(Name),
@@ -95,7 +82,8 @@ internal sealed class RemediationAgent(
     /// </summary>
     private async Task<JobResult> AnswerAsync(InvestigationRun run, RemediationState state, Reply reply)
     {
-        if (state.Executing is { } interrupted)
+        // An agent in another process knows by itself what it ran, and does not run it again.
+        if (state.Executing is { } interrupted && !remote.IsConfigured)
         {
             return await DocumentAsync(
                 run, "FAILURE", $"The service stopped while the command of {interrupted} ran. Its outcome is unknown, and it is not " +
@@ -113,41 +101,9 @@ internal sealed class RemediationAgent(
             state = (state with { ApprovedBy = reply.UserEmail }).With("APPROVE", "APPROVED", reply.UserEmail, run.Now);
         }
 
-        // 3. APPLY_FIX
-        if (state.OutcomeOf("APPLY_FIX") is null)
-        {
-            state = await ExecuteOnceAsync(run, state, "APPLY_FIX", "apply_fix", state.Command);
-        }
-
-        // 4. POST_VERIFY
-        if (state.OutcomeOf("POST_VERIFY") is null)
-        {
-            var (holds, text) = state.OutcomeOf("APPLY_FIX") == "SUCCESS"
-                ? await MeasureAsync(run, state.Spec) : (false, "the command failed");
-            state = state.With("POST_VERIFY", holds == true ? "SUCCESS" : "FAILURE", text, run.Now);
-            run.State.Remediation = state;
-            await run.SaveAsync();
-        }
-
-        var after = state.Steps.Last(step => step.Phase == "POST_VERIFY");
-        if (after.Outcome == "SUCCESS")
-        {
-            return await DocumentAsync(run, "SUCCESS", $"The fix was applied and verified: {after.Detail}.");
-        }
-
-        if (state.Rollback is not { } rollback)
-        {
-            return await DocumentAsync(run, "FAILURE", $"The fix did not help ({after.Detail}); this command has no rollback.");
-        }
-
-        if (state.OutcomeOf("ROLLBACK") is null)
-        {
-            state = await ExecuteOnceAsync(run, state, "ROLLBACK", "roll_back", rollback);
-        }
-
-        return await DocumentAsync(
-            run, "FAILURE",
-            $"The fix did not help ({after.Detail}); it was {(state.OutcomeOf("ROLLBACK") == "SUCCESS" ? "rolled back" : "NOT rolled back: the rollback failed")}.");
+        // 3. APPLY_FIX and 4. POST_VERIFY
+        var outcome = remote.IsConfigured ? await remote.CarryOutAsync(run, state) : await work.CarryOutAsync(run, state);
+        return await DocumentAsync(run, outcome.Status, outcome.Response);
     }
 
     private static string? Refusal(RemediationState state, Reply reply) => reply switch
@@ -159,78 +115,6 @@ internal sealed class RemediationAgent(
         { Time: var time } when time > state.ExpiresAt => "The approval came too late.",
         _ => null,
     };
-
-    /// <summary>Runs the command of a phase, on record before and after.</summary>
-    private async Task<RemediationState> ExecuteOnceAsync(
-        InvestigationRun run, RemediationState state, string phase, string tool, IReadOnlyList<string> vector)
-    {
-        run.State.Remediation = state with { Executing = phase };
-        await run.SaveAsync();
-        var (exitCode, output) = await ExecuteAsync(run, tool, vector);
-        run.State.Remediation = state.With(phase, exitCode == 0 ? "SUCCESS" : "FAILURE", $"exit code {exitCode}: {output}", run.Now);
-        await run.SaveAsync();
-        return run.State.Remediation;
-    }
-
-    /// <summary>Whether the service keeps its threshold now; null when nothing can be measured, which never counts as success.</summary>
-    private async Task<(bool? Holds, string Text)> MeasureAsync(InvestigationRun run, RemediationSpec spec)
-    {
-        if (spec.TargetUrl is { Length: > 0 } target)
-        {
-            var answered = await ProbeAsync(run, target);
-            if (spec.ValidationQuery is null or "")
-            {
-                return (answered, $"{target} {(answered ? "answers" : "does not answer")}");
-            }
-        }
-
-        if (spec.ValidationQuery is not { Length: > 0 } query || spec.ValidationThreshold is not { Length: > 0 } threshold
-            || run.State.Project is not { } project)
-        {
-            return (null, "nothing to measure by: validation query, threshold or project is missing");
-        }
-
-        var window = new TimeWindow(run.Now - options.Value.ValidationWindow, run.Now);
-        var value = await run.CallToolAsync(
-            "validate", "Evaluates the validation query over the last minutes.",
-            JsonSerializer.Serialize(new ValidationCall(query, threshold), RemediationJson.Default.ValidationCall), Name,
-            stop => validation.EvaluateAsync(project, query, window, stop),
-            found => found is null ? "no value" : string.Create(CultureInfo.InvariantCulture, $"{query} = {found:0.####}"));
-        return value is { } number
-            ? (
-                Validation.Holds(number, threshold),
-                string.Create(CultureInfo.InvariantCulture, $"{query} = {number:0.####}, wanted {threshold}"))
-            : (null, $"{query} has no value in the last {options.Value.ValidationWindow.TotalMinutes:0} minutes");
-    }
-
-    private Task<bool> ProbeAsync(InvestigationRun run, string target) => run.CallToolAsync(
-        "probe", "Asks the target whether it answers.", JsonSerializer.Serialize(new ProbeCall(target), RemediationJson.Default.ProbeCall),
-        Name,
-        async stop =>
-        {
-            using var client = http.CreateClient("remediation-target");
-            try
-            {
-                using var response = await client.GetAsync(new Uri(target), stop);
-                return response.IsSuccessStatusCode;
-            }
-            catch (HttpRequestException)
-            {
-                return false;
-            }
-        },
-        answered => answered ? "it answers" : "it does not answer");
-
-    private async Task<string> DryRunAsync(InvestigationRun run, PermittedCommand command) => command.DryRun is { } vector
-        ? (await ExecuteAsync(run, "dry_run", vector)).Output
-        : $"would run {string.Join(' ', command.Vector)}";
-
-    private Task<(int ExitCode, string Output)> ExecuteAsync(InvestigationRun run, string tool, IReadOnlyList<string> vector) =>
-        run.CallToolAsync(
-            tool, "Runs a command of the allow-list without a shell.",
-            JsonSerializer.Serialize(new CommandCall(vector), RemediationJson.Default.CommandCall), Name,
-            stop => CommandLine.RunAsync(vector, options.Value.CommandTimeout, stop),
-            result => $"exit code {result.ExitCode}: {result.Output}");
 
     private async Task<JobResult> DocumentAsync(InvestigationRun run, string status, string response)
     {
@@ -247,16 +131,9 @@ internal sealed class RemediationAgent(
 
         var path = await store.PutReportAsync(run.Job.Id, run.Job.SessionId, report.ToString(), run.Stop);
         run.State.Remediation = state.With("DOCUMENT", "SUCCESS", path, run.Now) with { ReportUrl = await store.LinkAsync(path, run.Stop) };
-        await using var audit = database.CreateCommand(
-            "insert into mats.audit (time, job_id, actor, action, detail) values ($1, $2, $3, $4, $5)");
-        audit.Parameters.AddWithValue(run.Now);
-        audit.Parameters.AddWithValue(run.Job.Id);
-        audit.Parameters.AddWithValue(state.ApprovedBy ?? run.Job.Reply?.UserEmail ?? run.Job.UserEmail);
-        audit.Parameters.AddWithValue($"remediation {status}");
-        audit.Parameters.Add(
-            new() { Value = JsonSerializer.Serialize(run.State.Remediation, RemediationJson.Default.RemediationState),
-                NpgsqlDbType = NpgsqlDbType.Jsonb });
-        await audit.ExecuteNonQueryAsync(run.Stop);
+        await audit.WriteAsync(
+            run.Job.Id, state.ApprovedBy ?? run.Job.Reply?.UserEmail ?? run.Job.UserEmail, $"remediation {status}", run.State.Remediation,
+            run.Now, run.Stop);
         return Ended(run, status, response);
     }
 
@@ -271,24 +148,4 @@ internal sealed class RemediationAgent(
         ExecutionTrace = [.. run.State.ExecutionTrace],
         Warnings = [.. run.State.Warnings],
     };
-
-    // Scheme, host and port must be the same, and the path must lie under the allowed one: "http://good" does not allow "http://good.evil".
-    private static bool IsUnder(string target, string allowed) =>
-        Uri.TryCreate(target, UriKind.Absolute, out var wanted) && Uri.TryCreate(allowed, UriKind.Absolute, out var root)
-        && wanted.Scheme == root.Scheme && wanted.Authority == root.Authority && wanted.UserInfo.Length == 0
-        && (wanted.AbsolutePath + "/").StartsWith(root.AbsolutePath.TrimEnd('/') + "/", StringComparison.Ordinal);
 }
-
-internal sealed record ValidationCall(string Query, string Threshold);
-
-internal sealed record ProbeCall(string TargetUrl);
-
-internal sealed record CommandCall(IReadOnlyList<string> Vector);
-
-[System.Text.Json.Serialization.JsonSourceGenerationOptions(PropertyNamingPolicy =
-    System.Text.Json.Serialization.JsonKnownNamingPolicy.SnakeCaseLower)]
-[System.Text.Json.Serialization.JsonSerializable(typeof(ValidationCall))]
-[System.Text.Json.Serialization.JsonSerializable(typeof(ProbeCall))]
-[System.Text.Json.Serialization.JsonSerializable(typeof(CommandCall))]
-[System.Text.Json.Serialization.JsonSerializable(typeof(RemediationState))]
-internal sealed partial class RemediationJson : System.Text.Json.Serialization.JsonSerializerContext;

@@ -8,7 +8,14 @@ namespace Orchestrator.Agent.Agents.Remote;
 /// <param name="Attempt">How often this agent was asked before in this job.</param>
 internal sealed record AgentTask(
     Guid JobId, DateTimeOffset CreatedAt, string UserEmail, string SessionId, TroubleshootRequest Request, Reply? Reply,
-    InvestigationState State, int Attempt);
+    InvestigationState State, int Attempt)
+{
+    /// <summary>Set when the remediation agent is to propose a command; absent when it is to carry out the one it proposed.</summary>
+    public Rca.RemediationSpec? Spec { get; init; }
+
+    public static AgentTask Of(InvestigationRun run, int attempt) => new(
+        run.Job.Id, run.Job.CreatedAt, run.Job.UserEmail, run.Job.SessionId, run.Job.Request, run.Job.Reply, run.State, attempt);
+}
 
 /// <summary>One line of the answer to a task: events as they happen, and one last line with the outcome.</summary>
 internal sealed record AgentLine

@@ -4,18 +4,25 @@ namespace Orchestrator.Agent.Agents.Remote;
 
 /// <summary>
 /// Agents that run in processes of their own (reference/mats.md §1): <c>SRE_AGENT_URL</c>, <c>INVESTIGATOR_AGENT_URL</c>,
-/// <c>ARCHITECT_AGENT_URL</c>.
+/// <c>ARCHITECT_AGENT_URL</c>, <c>REMEDIATION_AGENT_URL</c>, <c>GCLOUD_AGENT_URL</c>.
 /// </summary>
-internal sealed partial class RemoteAgentOptions
+internal sealed class RemoteAgentOptions
 {
-    /// <summary>The agents that can move out, by the name in their setting and their route.</summary>
-    public static readonly IReadOnlyList<string> Agents = ["sre", "investigator", "architect"];
+    /// <summary>
+    /// The agents that can move out, by the name in their setting: those of an investigation, the one that carries out fixes, and the
+    /// operational one, which is not part of this program.
+    /// </summary>
+    public static readonly IReadOnlyList<string> Agents = ["sre", "investigator", "architect", Remediation, Operational];
 
-    /// <summary>Settings of the original system that this one has no counterpart for.</summary>
-    private static readonly string[] s_unknown = ["GCLOUD_AGENT_URL", "REMEDIATION_AGENT_URL"];
+    public const string Remediation = "remediation";
+    public const string Operational = "gcloud";
 
-    /// <summary>Base addresses as they were given, by agent; <c>/chat</c> is added. An agent without one works in this process.</summary>
+    /// <summary>Base addresses as they were given, by agent; <c>/chat</c>, or <c>/execute</c> for the last two, is added. An agent without one works in this process.</summary>
     public Dictionary<string, string> Urls { get; } = new(StringComparer.Ordinal);
+
+    /// <summary>The address of an agent's route; null when it works in this process.</summary>
+    public Uri? Route(string agent, string route) =>
+        Urls.TryGetValue(agent, out var url) ? new Uri($"{url.TrimEnd('/')}/{route}") : null;
 
     /// <summary>The name of an agent's setting.</summary>
     public static string Setting(string agent) => $"{agent.ToUpperInvariant()}_AGENT_URL";
@@ -29,22 +36,6 @@ internal sealed partial class RemoteAgentOptions
                 options.Urls[agent] = url;
             }
         }
-    }
-
-    /// <summary>Says of settings that look like these, but mean nothing here, that they do.</summary>
-    public static void WarnOfUnknown(IConfiguration configuration, ILogger logger)
-    {
-        foreach (var setting in s_unknown.Where(setting => !string.IsNullOrEmpty(configuration[setting])))
-        {
-            Log.UnknownSetting(logger, setting, string.Join(", ", Agents.Select(Setting)));
-        }
-    }
-
-    private static partial class Log
-    {
-        [LoggerMessage(4050, LogLevel.Warning,
-            "{Setting} means nothing here: this agent always works in this process. Agents that can move out: {Known}")]
-        public static partial void UnknownSetting(ILogger logger, string setting, string known);
     }
 }
 

@@ -1,14 +1,15 @@
 using Microsoft.Extensions.AI;
 using Orchestrator.Agent.Jobs;
 using Orchestrator.Agent.Llm;
+using Orchestrator.Agent.Mcp;
 
 namespace Orchestrator.Agent.Agents.Sre;
 
 /// <summary>
-/// Lets a model look around in the triage's windows and note what it sees. The notes go into the trace of the result; the report is the
+/// Lets a model look around in the triage's windows, and with the tools of servers that are configured for it, and note what it sees. The notes go into the trace of the result; the report is the
 /// engine's and stays as it is. A loop of calls ends at a number of steps, at the tool budget, or when nothing new is asked.
 /// </summary>
-internal sealed class ModelTriage(Model model)
+internal sealed class ModelTriage(Model model, McpServers servers)
 {
     private const string Task =
         "The engine's findings are below. With the tools, look for what else the telemetry shows about the incident, in at most a few " +
@@ -23,6 +24,8 @@ internal sealed class ModelTriage(Model model)
         }
 
         var tools = new TelemetryTools(run, telemetry);
+        await using var others = await servers.OpenAsync(run, "sre", SreAgent.Name);
+        List<AITool> declarations = [.. TelemetryTools.Declarations, .. others.Declarations];
         var asked = new HashSet<string>(StringComparer.Ordinal);
         var conversation = new List<ChatMessage>
         {
@@ -34,7 +37,7 @@ internal sealed class ModelTriage(Model model)
         };
         for (var step = 0; step < model.Options.MaxSteps; step++)
         {
-            if (await model.AskAsync(run, "triage", conversation, TelemetryTools.Declarations) is not { } answer)
+            if (await model.AskAsync(run, "triage", conversation, declarations) is not { } answer)
             {
                 return;
             }
@@ -57,12 +60,17 @@ internal sealed class ModelTriage(Model model)
                 var repeated = !asked.Add($"{call.Name}:{string.Join(",", call.Arguments?.Select(a => $"{a.Key}={a.Value}") ?? [])}");
                 results.Add(
                     new FunctionResultContent(call.CallId, repeated
-                        ? "This was answered above; ask something new or finish." : Model.Data(await tools.CallAsync(call))));
+                        ? "This was answered above; ask something new or finish." : Model.Data(await CallAsync(call))));
             }
 
             conversation.Add(new(ChatRole.Tool, results));
         }
 
         run.State.Warn($"The model's look around was ended after {model.Options.MaxSteps} steps.");
+
+        async Task<string> CallAsync(FunctionCallContent call) => others.Has(call.Name) && call.Exception is null
+            ? await others.CallAsync(run, call.Name, new Dictionary<string, object?>(call.Arguments ?? new Dictionary<string, object?>()))
+                ?? "The tool failed."
+            : await tools.CallAsync(call);
     }
 }

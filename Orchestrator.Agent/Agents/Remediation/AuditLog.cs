@@ -1,0 +1,23 @@
+using System.Text.Json;
+using Npgsql;
+using NpgsqlTypes;
+
+namespace Orchestrator.Agent.Agents.Remediation;
+
+/// <summary>Who approved what, and what came of it; entries are only ever added.</summary>
+internal sealed class AuditLog(NpgsqlDataSource database)
+{
+    public async Task WriteAsync(
+        Guid jobId, string actor, string action, RemediationState detail, DateTimeOffset now, CancellationToken cancellationToken)
+    {
+        await using var insert = database.CreateCommand(
+            "insert into mats.audit (time, job_id, actor, action, detail) values ($1, $2, $3, $4, $5)");
+        insert.Parameters.AddWithValue(now);
+        insert.Parameters.AddWithValue(jobId);
+        insert.Parameters.AddWithValue(actor);
+        insert.Parameters.AddWithValue(action);
+        insert.Parameters.Add(
+            new() { Value = JsonSerializer.Serialize(detail, RemediationJson.Default.RemediationState), NpgsqlDbType = NpgsqlDbType.Jsonb });
+        await insert.ExecuteNonQueryAsync(cancellationToken);
+    }
+}

@@ -1,0 +1,186 @@
+using System.Globalization;
+using System.Text.Json;
+using Microsoft.Extensions.Options;
+using Orchestrator.Agent.Jobs;
+using Orchestrator.Agent.Rca;
+
+namespace Orchestrator.Agent.Agents.Remediation;
+
+/// <summary>What became of one part of a remediation.</summary>
+/// <param name="Status">WAITING_FOR_USER, SUCCESS, FAILURE or MANUAL_INTERVENTION.</param>
+/// <param name="State">The proposal and its steps; null when nothing could be proposed.</param>
+internal sealed record RemediationOutcome(string Status, string Response, RemediationState? State);
+
+/// <summary>
+/// The parts of a remediation that touch systems, in the process they run in: its allow-list alone says what may be probed and run.
+/// </summary>
+internal sealed class RemediationWork(IOptions<RemediationOptions> options, Validation validation, IHttpClientFactory http)
+{
+    /// <summary>PRE_VERIFY: what would run, whether it is needed at all, and what its dry run says. Changes nothing.</summary>
+    public async Task<RemediationOutcome> ProposeAsync(InvestigationRun run, RemediationSpec spec)
+    {
+        if (spec.RemediationCommand is not { } text || CommandLine.Permit(text, options.Value) is not { } command)
+        {
+            return new(
+                "MANUAL_INTERVENTION", $"The command is not on the allow-list and was not run: {spec.RemediationCommand}", State: null);
+        }
+
+        if (spec.TargetUrl is { Length: > 0 } target && !options.Value.Targets.Any(allowed => IsUnder(target, allowed)))
+        {
+            return new("FAILURE", $"The target {target} is not on the allow-list.", State: null);
+        }
+
+        var before = await MeasureAsync(run, spec);
+        var state = new RemediationState(spec, command.Vector, command.Hash, command.Rollback, await DryRunAsync(run, command))
+        {
+            ExpiresAt = run.Now + options.Value.ApprovalLifetime,
+        }.With("PRE_VERIFY", before.Holds == true ? "HEALTHY" : "REPRODUCED", before.Text, run.Now);
+        return before.Holds == true
+            ? new("SUCCESS", "The problem is not reproducible: the service is already well. Nothing was changed.", state)
+            : new("WAITING_FOR_USER", "The command waits for its approval.", state);
+    }
+
+    /// <summary>
+    /// APPLY_FIX and POST_VERIFY of an approved proposal, and the rollback when it did not help. Goes on after the last phase that is
+    /// done: no command runs twice. Leaves the proposal with its steps in the run's state.
+    /// </summary>
+    public async Task<RemediationOutcome> CarryOutAsync(InvestigationRun run, RemediationState state)
+    {
+        run.State.Remediation = state;
+
+        // The list may have changed since the proposal.
+        if (CommandLine.Permit([.. state.Command], options.Value)?.Hash != state.CommandHash)
+        {
+            return Ended("FAILURE", "The command is not on the allow-list any more. Nothing was changed.");
+        }
+
+        if (state.OutcomeOf("APPLY_FIX") is null)
+        {
+            state = await ExecuteOnceAsync(run, state, "APPLY_FIX", "apply_fix", state.Command);
+        }
+
+        if (state.OutcomeOf("POST_VERIFY") is null)
+        {
+            var (holds, text) = state.OutcomeOf("APPLY_FIX") == "SUCCESS"
+                ? await MeasureAsync(run, state.Spec) : (false, "the command failed");
+            state = state.With("POST_VERIFY", holds == true ? "SUCCESS" : "FAILURE", text, run.Now);
+            run.State.Remediation = state;
+            await run.SaveAsync();
+        }
+
+        var after = state.Steps.Last(step => step.Phase == "POST_VERIFY");
+        if (after.Outcome == "SUCCESS")
+        {
+            return Ended("SUCCESS", $"The fix was applied and verified: {after.Detail}.");
+        }
+
+        if (state.Rollback is not { } rollback)
+        {
+            return Ended("FAILURE", $"The fix did not help ({after.Detail}); this command has no rollback.");
+        }
+
+        if (state.OutcomeOf("ROLLBACK") is null)
+        {
+            state = await ExecuteOnceAsync(run, state, "ROLLBACK", "roll_back", rollback);
+        }
+
+        return Ended(
+            "FAILURE",
+            $"The fix did not help ({after.Detail}); it was {(state.OutcomeOf("ROLLBACK") == "SUCCESS" ? "rolled back" : "NOT rolled back: the rollback failed")}.");
+
+        RemediationOutcome Ended(string status, string response) => new(status, response, run.State.Remediation);
+    }
+
+    /// <summary>Runs the command of a phase, on record before and after.</summary>
+    private async Task<RemediationState> ExecuteOnceAsync(
+        InvestigationRun run, RemediationState state, string phase, string tool, IReadOnlyList<string> vector)
+    {
+        run.State.Remediation = state with { Executing = phase };
+        await run.SaveAsync();
+        var (exitCode, output) = await ExecuteAsync(run, tool, vector);
+        run.State.Remediation = state.With(phase, exitCode == 0 ? "SUCCESS" : "FAILURE", $"exit code {exitCode}: {output}", run.Now);
+        await run.SaveAsync();
+        return run.State.Remediation;
+    }
+
+    /// <summary>Whether the service keeps its threshold now; null when nothing can be measured, which never counts as success.</summary>
+    private async Task<(bool? Holds, string Text)> MeasureAsync(InvestigationRun run, RemediationSpec spec)
+    {
+        if (spec.TargetUrl is { Length: > 0 } target)
+        {
+            var answered = await ProbeAsync(run, target);
+            if (spec.ValidationQuery is null or "")
+            {
+                return (answered, $"{target} {(answered ? "answers" : "does not answer")}");
+            }
+        }
+
+        if (spec.ValidationQuery is not { Length: > 0 } query || spec.ValidationThreshold is not { Length: > 0 } threshold
+            || run.State.Project is not { } project)
+        {
+            return (null, "nothing to measure by: validation query, threshold or project is missing");
+        }
+
+        var window = new TimeWindow(run.Now - options.Value.ValidationWindow, run.Now);
+        var value = await run.CallToolAsync(
+            "validate", "Evaluates the validation query over the last minutes.",
+            JsonSerializer.Serialize(new ValidationCall(query, threshold), RemediationJson.Default.ValidationCall), RemediationAgent.Name,
+            stop => validation.EvaluateAsync(project, query, window, stop),
+            found => found is null ? "no value" : string.Create(CultureInfo.InvariantCulture, $"{query} = {found:0.####}"));
+        return value is { } number
+            ? (
+                Validation.Holds(number, threshold),
+                string.Create(CultureInfo.InvariantCulture, $"{query} = {number:0.####}, wanted {threshold}"))
+            : (null, $"{query} has no value in the last {options.Value.ValidationWindow.TotalMinutes:0} minutes");
+    }
+
+    private Task<bool> ProbeAsync(InvestigationRun run, string target) => run.CallToolAsync(
+        "probe", "Asks the target whether it answers.", JsonSerializer.Serialize(new ProbeCall(target), RemediationJson.Default.ProbeCall),
+        RemediationAgent.Name,
+        async stop =>
+        {
+            using var client = http.CreateClient("remediation-target");
+            try
+            {
+                using var response = await client.GetAsync(new Uri(target), stop);
+                return response.IsSuccessStatusCode;
+            }
+            catch (HttpRequestException)
+            {
+                return false;
+            }
+        },
+        answered => answered ? "it answers" : "it does not answer");
+
+    private async Task<string> DryRunAsync(InvestigationRun run, PermittedCommand command) => command.DryRun is { } vector
+        ? (await ExecuteAsync(run, "dry_run", vector)).Output
+        : $"would run {string.Join(' ', command.Vector)}";
+
+    private Task<(int ExitCode, string Output)> ExecuteAsync(InvestigationRun run, string tool, IReadOnlyList<string> vector) =>
+        run.CallToolAsync(
+            tool, "Runs a command of the allow-list without a shell.",
+            JsonSerializer.Serialize(new CommandCall(vector), RemediationJson.Default.CommandCall), RemediationAgent.Name,
+            stop => CommandLine.RunAsync(vector, options.Value.CommandTimeout, stop),
+            result => $"exit code {result.ExitCode}: {result.Output}");
+
+    // Scheme, host and port must be the same, and the path must lie under the allowed one: "http://good" does not allow "http://good.evil".
+    private static bool IsUnder(string target, string allowed) =>
+        Uri.TryCreate(target, UriKind.Absolute, out var wanted) && Uri.TryCreate(allowed, UriKind.Absolute, out var root)
+        && wanted.Scheme == root.Scheme && wanted.Authority == root.Authority && wanted.UserInfo.Length == 0
+        && (wanted.AbsolutePath + "/").StartsWith(root.AbsolutePath.TrimEnd('/') + "/", StringComparison.Ordinal);
+}
+
+internal sealed record ValidationCall(string Query, string Threshold);
+
+internal sealed record ProbeCall(string TargetUrl);
+
+internal sealed record CommandCall(IReadOnlyList<string> Vector);
+
+[System.Text.Json.Serialization.JsonSourceGenerationOptions(PropertyNamingPolicy =
+    System.Text.Json.Serialization.JsonKnownNamingPolicy.SnakeCaseLower)]
+[System.Text.Json.Serialization.JsonSerializable(typeof(ValidationCall))]
+[System.Text.Json.Serialization.JsonSerializable(typeof(ProbeCall))]
+[System.Text.Json.Serialization.JsonSerializable(typeof(CommandCall))]
+[System.Text.Json.Serialization.JsonSerializable(typeof(RemediationState))]
+[System.Text.Json.Serialization.JsonSerializable(typeof(RemediationOutcome))]
+internal sealed partial class RemediationJson : System.Text.Json.Serialization.JsonSerializerContext;
