@@ -1,4 +1,5 @@
 using Phoenix.Service.Configuration;
+using Phoenix.Service.Doctor;
 using Phoenix.Service.Health;
 using Phoenix.Service.Ingest;
 using Phoenix.Service.Listening;
@@ -13,8 +14,12 @@ namespace Phoenix.Service;
 /// <summary>The service's table of contents.</summary>
 internal static class Program
 {
-    /// <summary>Runs until stopped. 0 = stopped in order, 1 = could not start (the reasons are on standard error, one a line).</summary>
-    public static Task<int> Main(string[] args) => StartUp.RunAsync(() => Build(args));
+    /// <summary>
+    /// Runs until stopped. 0 = stopped in order, 1 = could not start (the reasons are on standard error, one a line). With the first argument
+    /// <c>doctor</c> it starts nothing and examines the service that runs with the same settings.
+    /// </summary>
+    public static Task<int> Main(string[] args) =>
+        args is ["doctor", .. var rest] ? DoctorCommand.RunAsync(rest, Console.Out, CancellationToken.None) : StartUp.RunAsync(() => Build(args));
 
     /// <summary>The service, built and not started.</summary>
     public static WebApplication Build(string[] args)

@@ -52,15 +52,12 @@ internal sealed partial class OperationalAgent(PhoenixClient phoenix, IOptions<R
                     "command lines, of which that cannot be told, need a person.", failed: true);
         }
 
-        var body = JsonSerializer.Serialize(
-            new OperationalRequest(
-                text, run.Job.SessionId, run.Job.UserEmail, run.Job.Id.ToString(), run.State.ProjectId, AgentCalls.TraceHeaders()),
-            MatsJson.Default.OperationalRequest);
+        var request = new OperationalRequest(text, run.Job.SessionId, run.Job.UserEmail, run.Job.Id.ToString(), run.State.ProjectId, null);
         try
         {
             var answer = await run.CallToolAsync(
-                "operational_agent", "Asks the operational agent of another process.", body, Name,
-                _ => calls.GetAnswerAsync(url, body, run, s_timeout), answer => Text(answer) ?? "no response");
+                "operational_agent", "Asks the operational agent of another process.", Json(request), Name,
+                _ => calls.GetAnswerAsync(url, Json(request with { Headers = AgentCalls.TraceHeaders() }), run, s_timeout), answer => Text(answer) ?? "no response");
             return Text(answer) is { Length: > 0 } response
                 ? Ended(run, response, failed: false) with { Data = answer.TryGetProperty("data", out var data) ? data : null }
                 : Ended(run, "The operational agent's answer holds no response.", failed: true);
@@ -70,6 +67,8 @@ internal sealed partial class OperationalAgent(PhoenixClient phoenix, IOptions<R
             return Ended(run, $"The operational agent did not answer: {e.GetBaseException().Message}", failed: true);
         }
     }
+
+    private static string Json(OperationalRequest request) => JsonSerializer.Serialize(request, MatsJson.Default.OperationalRequest);
 
     private static string? Text(JsonElement answer) =>
         answer.ValueKind == JsonValueKind.Object && answer.TryGetProperty("response", out var text)

@@ -18,8 +18,17 @@ internal static class PhoenixEnvironment
     /// <exception cref="StartUpException">The file cannot be read.</exception>
     public static void AddPhoenixEnvironment(this WebApplicationBuilder builder)
     {
-        var variables = ReadFile(builder.Configuration[Prefix + "ENV_FILE"]);
-        foreach (var (name, value) in builder.Configuration.AsEnumerable())
+        var (_, warnings, faults) = Read(builder.Configuration);
+        faults.ForEach(fault => builder.Services.AddFault(fault));
+        builder.Services.AddHostedService(services => new WarnAtStart(warnings, services.GetRequiredService<ILogger<WarnAtStart>>()));
+    }
+
+    /// <summary>Adds the translated keys to <paramref name="configuration"/>; the variables (without prefix), and what was found wrong with them.</summary>
+    /// <exception cref="StartUpException">The file cannot be read.</exception>
+    public static (Dictionary<string, string> Variables, List<string> Warnings, List<string> Faults) Read(ConfigurationManager configuration)
+    {
+        var variables = ReadFile(configuration[Prefix + "ENV_FILE"]);
+        foreach (var (name, value) in configuration.AsEnumerable())
         {
             if (name.StartsWith(Prefix, StringComparison.OrdinalIgnoreCase) && value is not null)
             {
@@ -28,11 +37,10 @@ internal static class PhoenixEnvironment
         }
 
         var (keys, warnings, faults) = Translate(variables);
-        faults.ForEach(fault => builder.Services.AddFault(fault));
-        var sources = builder.Configuration.Sources;
+        var sources = ((IConfigurationBuilder)configuration).Sources;
         var environment = sources.ToList().FindLastIndex(source => source is EnvironmentVariablesConfigurationSource { Prefix: null or "" });
         sources.Insert(environment < 0 ? 0 : environment, new MemoryConfigurationSource { InitialData = keys });
-        builder.Services.AddHostedService(services => new WarnAtStart(warnings, services.GetRequiredService<ILogger<WarnAtStart>>()));
+        return (variables, warnings, faults);
     }
 
     /// <summary>
