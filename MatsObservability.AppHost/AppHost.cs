@@ -24,8 +24,8 @@ var orchestrator = builder.AddProject<Projects.Orchestrator_Agent>("orchestrator
     .WithHttpHealthCheck("/health")
     .WaitFor(phoenix);
 
-// A language model is an option: without a key the diagnosis is made by rules.
-foreach (var (setting, secret) in new[] { ("openai-api-key", true), ("openai-base-url", false), ("openai-model", false) })
+// Options, by Parameters:… or environment: a language model, without which the diagnosis is made by rules, and the key to a Phoenix.Service that asks for one.
+foreach (var (setting, secret) in new[] { ("openai-api-key", true), ("openai-base-url", false), ("openai-model", false), ("phoenix-api-key", true) })
 {
     var variable = setting.ToUpperInvariant().Replace('-', '_');
     if (builder.Configuration[$"Parameters:{setting}"] is { Length: > 0 } || builder.Configuration[variable] is { Length: > 0 })

@@ -13,6 +13,9 @@ internal sealed class MatsOptions
     /// <summary>Base address of Phoenix.Service; empty = <c>services:phoenix:http:0</c>, else http://127.0.0.1:6006.</summary>
     public string PhoenixUrl { get; set; } = "";
 
+    /// <summary>PEM file of the root that Phoenix.Service's certificate must lead to; empty = the system's roots.</summary>
+    public string PhoenixCaFile { get; set; } = "";
+
     /// <summary>Base of the links in results; empty = the first address this service listens on.</summary>
     public string PublicUrl { get; set; } = "";
 
@@ -89,6 +92,9 @@ internal sealed class ValidateMatsOptions : IValidateOptions<MatsOptions>
         Require(
             options.PublicUrl.Length == 0 || IsHttp(options.PublicUrl), nameof(options.PublicUrl), "be an http(s) address",
             options.PublicUrl);
+        Require(
+            options.PhoenixCaFile.Length == 0 || File.Exists(options.PhoenixCaFile), nameof(options.PhoenixCaFile), "name an existing file",
+            options.PhoenixCaFile);
         Require(options.Concurrency is >= 1 and <= 64, nameof(options.Concurrency), "be 1 to 64", options.Concurrency);
         Require(options.Lease >= TimeSpan.FromSeconds(1), nameof(options.Lease), "be at least 1 s", options.Lease);
         Require(options.PhoenixPatience >= TimeSpan.Zero, nameof(options.PhoenixPatience), "not be negative", options.PhoenixPatience);

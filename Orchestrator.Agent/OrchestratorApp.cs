@@ -22,9 +22,6 @@ internal static class OrchestratorApp
 {
     private const string DefaultUrl = "http://127.0.0.1:8084";
 
-    /// <summary>Where Phoenix.Service is looked for when nothing says otherwise.</summary>
-    private const string DefaultPhoenix = "http://127.0.0.1:6006";
-
     /// <param name="configure">Settings to add before anything is read.</param>
     /// <param name="replace">Services to put in the place of those registered here.</param>
     public static WebApplication Build(
@@ -37,8 +34,11 @@ internal static class OrchestratorApp
             builder.WebHost.UseUrls(DefaultUrl);
         }
 
+        var phoenix = new PhoenixAccess(builder.Configuration);
+        phoenix.CompleteExport(builder.Configuration);
+
         // Before the shared exporter: processors run in the order they are registered, and this one keeps spans from those behind it.
-        builder.AddLiveTraces();
+        builder.AddLiveTraces(phoenix);
         builder.AddServiceDefaults(telemetry =>
         {
             telemetry.ProjectName = builder.Configuration[$"{MatsOptions.Section}:OwnProject"] ?? new MatsOptions().OwnProject;
@@ -58,7 +58,7 @@ internal static class OrchestratorApp
         builder.Services.AddSingleton<IValidateOptions<MatsOptions>, ValidateMatsOptions>();
         builder.Services.TryAddSingleton(TimeProvider.System);
         builder.Services.AddSingleton<PublicAddress>();
-        AddPhoenix(builder);
+        AddPhoenix(builder.Services, phoenix);
         AddJobs(builder.Services);
         AddAgents(builder.Services);
         replace?.Invoke(builder.Services);
@@ -75,20 +75,16 @@ internal static class OrchestratorApp
         return app;
     }
 
-    private static void AddPhoenix(WebApplicationBuilder builder)
+    private static void AddPhoenix(IServiceCollection services, PhoenixAccess phoenix)
     {
-        var configuration = builder.Configuration;
-        var address = configuration[$"{MatsOptions.Section}:PhoenixUrl"] is { Length: > 0 } given ? given
-            : configuration["services:phoenix:http:0"] is { Length: > 0 } discovered ? discovered
-            : DefaultPhoenix;
-        builder.Services.AddHttpClient("phoenix", http => http.BaseAddress = new Uri(address.TrimEnd('/') + "/"));
-        builder.Services.AddSingleton(
-            services => new TelemetryReader(
-                services.GetRequiredService<IHttpClientFactory>().CreateClient("phoenix"),
-                services.GetRequiredService<IOptions<MatsOptions>>().Value.PhoenixStall));
-        builder.Services.AddSingleton(services => new PhoenixClient(
-            services.GetRequiredService<IHttpClientFactory>().CreateClient("phoenix"), services.GetRequiredService<IOptions<MatsOptions>>(),
-            services.GetRequiredService<TimeProvider>(), services.GetRequiredService<ILogger<PhoenixClient>>()));
+        services.AddHttpClient("phoenix", phoenix.Apply).ConfigurePrimaryHttpMessageHandler(phoenix.CreateHandler);
+        services.AddSingleton(
+            provider => new TelemetryReader(
+                provider.GetRequiredService<IHttpClientFactory>().CreateClient("phoenix"),
+                provider.GetRequiredService<IOptions<MatsOptions>>().Value.PhoenixStall));
+        services.AddSingleton(provider => new PhoenixClient(
+            provider.GetRequiredService<IHttpClientFactory>().CreateClient("phoenix"), provider.GetRequiredService<IOptions<MatsOptions>>(),
+            provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<ILogger<PhoenixClient>>()));
     }
 
     private static void AddJobs(IServiceCollection services)

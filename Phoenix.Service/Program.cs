@@ -6,6 +6,7 @@ using Phoenix.Service.Listening;
 using Phoenix.Service.Metrics;
 using Phoenix.Service.Query;
 using Phoenix.Service.Retention;
+using Phoenix.Service.Security;
 using Phoenix.Service.Storage;
 using Phoenix.Service.Ui;
 
@@ -37,6 +38,7 @@ internal static class Program
         // Off by default: the service's own telemetry must not re-enter its own ingest.
         builder.AddServiceDefaults(telemetry => telemetry.Export = false);
         builder.AddStorage();
+        builder.AddSecurity();
         builder.AddQuery();
         builder.AddUi();
         builder.AddPhoenixMetrics();
@@ -46,6 +48,8 @@ internal static class Program
         builder.CheckOptions();
         var app = builder.Build();
         app.UseListeners();
+        app.UseSecurity();
+        app.MapSecurity();
         app.MapHealth();
         app.MapIngest();
         app.MapQuery();

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using System.Net.Http.Json;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using MatsObservability.Tests.Support;
@@ -35,7 +36,23 @@ public sealed class NodeExporterTests(PostgresFixture postgres) : IClassFixture<
         Assert.Equal("node-client", (string?)Assert.Single(Records(stored, "resource"))!["service"]);
     }
 
-    private static async Task<JsonNode> RunClientAsync(string protocol, string endpoint, string project)
+    [NodeTheory]
+    [InlineData("grpc")]
+    [InlineData("http/protobuf")]
+    [Trait("Req", "B042")]
+    public async Task Export_WithAnApiKeyInTheHeaders_IsStored(string protocol)
+    {
+        await using var server = await PhoenixServer.StartAsync(postgres, SecuredServer.Settings);
+        server.Client.DefaultRequestHeaders.Authorization = new("Bearer", SecuredServer.AdminSecret);
+        using var made = await server.Client.PostAsJsonAsync("/v1/system/api_keys", new { data = new { name = "node" } });
+        var key = (await SecuredServer.DataAsync(made)).GetProperty("key").GetString();
+
+        var sent = await RunClientAsync(protocol, protocol == "grpc" ? server.GrpcUrl : server.OtlpHttpUrl, "node-key", $"authorization=Bearer%20{key}");
+
+        Assert.Equal(sent["spans"]!.AsArray().Count, Records(await ExportAsync(server, "node-key"), "span").Count);
+    }
+
+    private static async Task<JsonNode> RunClientAsync(string protocol, string endpoint, string project, string? headers = null)
     {
         var start = new ProcessStartInfo("node")
         {
@@ -44,6 +61,11 @@ public sealed class NodeExporterTests(PostgresFixture postgres) : IClassFixture<
             RedirectStandardOutput = true,
             RedirectStandardError = true,
         };
+        if (headers is not null)
+        {
+            start.Environment["OTEL_EXPORTER_OTLP_HEADERS"] = headers;
+        }
+
         foreach (var argument in new[] { "export.mjs", protocol, endpoint, project })
         {
             start.ArgumentList.Add(argument);

@@ -8,7 +8,7 @@ namespace Orchestrator.Agent.Telemetry;
 /// </summary>
 internal static class LiveTraceExport
 {
-    public static void AddLiveTraces(this WebApplicationBuilder builder)
+    public static void AddLiveTraces(this WebApplicationBuilder builder, PhoenixAccess phoenix)
     {
         var configuration = builder.Configuration;
         if (!IsOn(configuration))
@@ -17,7 +17,7 @@ internal static class LiveTraceExport
         }
 
         builder.Services.AddSingleton(services => new SpanExport(
-            new OtlpTraceExporter(Options(configuration)), TimeProvider.System, services.GetRequiredService<ILogger<SpanExport>>()));
+            new OtlpTraceExporter(Options(configuration, phoenix)), TimeProvider.System, services.GetRequiredService<ILogger<SpanExport>>()));
 
         // The export is registered with the provider as well, which gives it its resource; it must not be a child of the processor before
         // it: the SDK adds later processors to a composite one.
@@ -32,7 +32,7 @@ internal static class LiveTraceExport
     public static bool IsOn(IConfiguration configuration) =>
         !string.IsNullOrWhiteSpace(configuration["OTEL_EXPORTER_OTLP_ENDPOINT"]) && configuration.GetValue("Telemetry:Export", true);
 
-    private static OtlpExporterOptions Options(IConfiguration configuration)
+    private static OtlpExporterOptions Options(IConfiguration configuration, PhoenixAccess phoenix)
     {
         var options = new OtlpExporterOptions();
         var http = (configuration["OTEL_EXPORTER_OTLP_TRACES_PROTOCOL"] ?? configuration["OTEL_EXPORTER_OTLP_PROTOCOL"]) == "http/protobuf";
@@ -42,6 +42,11 @@ internal static class LiveTraceExport
             : new Uri(configuration["OTEL_EXPORTER_OTLP_ENDPOINT"]!.TrimEnd('/') + (http ? "/v1/traces" : ""));
         options.Headers = configuration["OTEL_EXPORTER_OTLP_TRACES_HEADERS"] ?? configuration["OTEL_EXPORTER_OTLP_HEADERS"]
             ?? options.Headers;
+        if (options.Endpoint.Host == phoenix.Address.Host)
+        {
+            options.HttpClientFactory = () => new HttpClient(phoenix.CreateHandler()) { Timeout = TimeSpan.FromMilliseconds(options.TimeoutMilliseconds) };
+        }
+
         return options;
     }
 }

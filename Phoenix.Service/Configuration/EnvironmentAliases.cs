@@ -27,6 +27,18 @@ internal static class EnvironmentAliases
         ("Phoenix:Tls:KeyFilePassword", ["TLS_KEY_FILE_PASSWORD"]),
         ("Phoenix:Tls:CaFile", ["TLS_CA_FILE"]),
         ("Phoenix:Tls:VerifyClient", ["TLS_VERIFY_CLIENT"]),
+        ("Phoenix:Auth:Enabled", ["AUTH_ENABLED", "ENABLE_AUTH"]),
+        ("Phoenix:Auth:Secret", ["SECRET"]),
+        ("Phoenix:Auth:SecretFile", ["JWT_SECRET_FILE"]),
+        ("Phoenix:Auth:AdminSecret", ["ADMIN_SECRET"]),
+        ("Phoenix:Auth:InitialAdminPassword", ["DEFAULT_ADMIN_INITIAL_PASSWORD"]),
+        ("Phoenix:Auth:StrongPasswords", ["ENABLE_STRONG_PASSWORD_POLICY"]),
+        ("Phoenix:Auth:UseSecureCookies", ["USE_SECURE_COOKIES"]),
+        ("Phoenix:Auth:CookiesPath", ["COOKIES_PATH"]),
+        ("Phoenix:Auth:AccessTokenMinutes", ["ACCESS_TOKEN_EXPIRY_MINUTES"]),
+        ("Phoenix:Auth:RefreshTokenMinutes", ["REFRESH_TOKEN_EXPIRY_MINUTES"]),
+        ("Phoenix:Auth:MaxFailedLogins", ["BRUTE_FORCE_LOGIN_PROTECTION_MAX_ATTEMPTS"]),
+        ("Phoenix:Auth:TrustedOrigins", ["CSRF_TRUSTED_ORIGINS"]),
         ("Phoenix:Ingest:DefaultProject", ["PROJECT_NAME"]),
         ("Phoenix:Ingest:RequestTimeout", ["REQUEST_TIMEOUT"]),
         ("Phoenix:Ingest:MemoryLimitBytes", ["MEMORY_LIMIT"]),
@@ -51,19 +63,15 @@ internal static class EnvironmentAliases
         "COLLECTOR_ENDPOINT", "COLLECTOR_GRPC_ENDPOINT", "COLLECTOR_HTTP_ENDPOINT", "API_KEY", "CLIENT_HEADERS", "ENDPOINT",
     ];
 
-    /// <summary>Variables of the two vocabularies that switch on a protection this version does not have: on, the service must not start.</summary>
-    private static readonly string[] s_protections = ["AUTH_ENABLED", "ENABLE_AUTH"];
-
     /// <summary>Variables of the two vocabularies that belong to features this version does not have.</summary>
     private static readonly string[] s_unsupported =
     [
         "ROOT_URL", "COMPRESSION_ENABLED", "SQL_DATABASE_READ_REPLICA_URL", "DATABASE_ALLOCATED_STORAGE_CAPACITY_GIBIBYTES",
         "DATABASE_USAGE_INSERTION_BLOCKING_THRESHOLD_PERCENTAGE", "DATABASE_USAGE_EMAIL_WARNING_THRESHOLD_PERCENTAGE",
         "METRICS_ENABLED", "PROMETHEUS_ENABLED", "ENABLE_PROMETHEUS", "LOG_FORMAT", "LOGGING_MODE", "ACCESS_LOG",
-        "WORKING_DIR", "SESSION_EVALUATOR_FILE_PATH", "SECRET", "JWT_SECRET_FILE", "ADMIN_SECRET", "DEFAULT_ADMIN_INITIAL_PASSWORD", "ADMINS",
-        "DISABLE_BASIC_AUTH", "ENABLE_STRONG_PASSWORD_POLICY", "USE_SECURE_COOKIES", "COOKIES_PATH", "ACCESS_TOKEN_EXPIRY_MINUTES",
-        "REFRESH_TOKEN_EXPIRY_MINUTES", "PASSWORD_RESET_TOKEN_EXPIRY_MINUTES", "CSRF_TRUSTED_ORIGINS", "DISABLE_RATE_LIMIT",
-        "DISABLE_BRUTE_FORCE_LOGIN_PROTECTION", "BRUTE_FORCE_LOGIN_PROTECTION_MAX_ATTEMPTS",
+        "WORKING_DIR", "SESSION_EVALUATOR_FILE_PATH", "ADMINS",
+        "DISABLE_BASIC_AUTH", "PASSWORD_RESET_TOKEN_EXPIRY_MINUTES", "DISABLE_RATE_LIMIT",
+        "DISABLE_BRUTE_FORCE_LOGIN_PROTECTION",
     ];
 
     /// <summary>Families of such variables, by their first letters.</summary>
@@ -85,10 +93,6 @@ internal static class EnvironmentAliases
 
     /// <summary>Whether a variable belongs to a feature that other servers of the vocabularies have and this version has not.</summary>
     public static bool IsUnsupported(string name) =>
-        s_protections.Contains(name, StringComparer.OrdinalIgnoreCase) || s_unsupported.Contains(name, StringComparer.OrdinalIgnoreCase)
+        s_unsupported.Contains(name, StringComparer.OrdinalIgnoreCase)
         || s_unsupportedFamilies.Any(family => name.StartsWith(family, StringComparison.OrdinalIgnoreCase));
-
-    /// <summary>Whether a variable asks, with this value, for a protection that this version has not.</summary>
-    public static bool IsMissingProtection(string name, string value) =>
-        s_protections.Contains(name, StringComparer.OrdinalIgnoreCase) && value.Trim().ToLowerInvariant() is not ("" or "false" or "0" or "no" or "off");
 }

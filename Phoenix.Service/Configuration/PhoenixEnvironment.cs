@@ -86,12 +86,7 @@ internal static class PhoenixEnvironment
 
         foreach (var (name, value) in variables.OrderBy(static variable => variable.Key, StringComparer.Ordinal))
         {
-            if (EnvironmentAliases.IsMissingProtection(name, value))
-            {
-                // Started all the same, the service would be open while its operator believes it is not.
-                faults.Add($"{Prefix}{name} must not be on: this version has no authentication of its own; keep it on loopback or behind a proxy that has");
-            }
-            else if (EnvironmentAliases.IsUnsupported(name))
+            if (EnvironmentAliases.IsUnsupported(name))
             {
                 warnings.Add($"{Prefix}{name} belongs to a feature that this version does not have and has no effect");
             }

@@ -12,7 +12,15 @@ internal static class StartUp
         {
             await using var app = build();
             var fatal = app.Services.GetRequiredService<FatalFault>();
-            await app.RunAsync();
+            try
+            {
+                await app.RunAsync();
+            }
+            catch (OperationCanceledException) when (fatal.Message is not null)
+            {
+                // Declared while the start was still under way.
+            }
+
             return fatal.Message is { } fault ? Fail([fault]) : 0;
         }
         catch (Exception exception) when (Explain(exception) is { Count: > 0 } lines)

@@ -33,6 +33,23 @@ internal static class ValidatedOptions
         }
     }
 
+    /// <summary>The options as the configuration has them now; a value that cannot be read counts as not given.</summary>
+    public static T Peek<T>(IConfiguration configuration, string section)
+        where T : class, new()
+    {
+        var options = new T();
+        try
+        {
+            Bind(options, configuration.GetSection(section));
+        }
+        catch (OptionsValidationException)
+        {
+            // CheckOptions tells it.
+        }
+
+        return options;
+    }
+
     /// <summary>The key of an option as its operator may have written it: configuration path and, when there is one, environment variable.</summary>
     public static string Key(string section, string property)
     {

@@ -2,6 +2,7 @@ using System.Text.Json.Nodes;
 using Microsoft.AspNetCore.Http.HttpResults;
 using Npgsql;
 using Phoenix.Service.Listening;
+using Phoenix.Service.Security;
 using Phoenix.Service.Storage.Postgres;
 
 namespace Phoenix.Service.Health;
@@ -16,17 +17,17 @@ internal static class HealthEndpoints
     {
         foreach (var path in (string[])["/healthz", "/alive", "/health/live"])
         {
-            app.MapGet(path, Live).OnListeners(Everywhere);
+            app.MapGet(path, Live).OnListeners(Everywhere).Needs(Access.Open);
         }
 
         foreach (var path in (string[])["/readyz", "/health/ready"])
         {
-            app.MapGet(path, ReadyAsync).OnListeners(Everywhere);
+            app.MapGet(path, ReadyAsync).OnListeners(Everywhere).Needs(Access.Open);
         }
 
-        app.MapGet("/health", HealthAsync).OnListeners(Everywhere);
-        app.MapGet("/arize_phoenix_version", () => TypedResults.Text(ListenerEndpoints.PhoenixVersion));
-        app.MapGet("/version", () => TypedResults.Text(ListenerEndpoints.OwnVersion));
+        app.MapGet("/health", HealthAsync).OnListeners(Everywhere).Needs(Access.Open);
+        app.MapGet("/arize_phoenix_version", () => TypedResults.Text(ListenerEndpoints.PhoenixVersion)).Needs(Access.Open);
+        app.MapGet("/version", () => TypedResults.Text(ListenerEndpoints.OwnVersion)).Needs(Access.Open);
     }
 
     /// <summary>The process answers; nothing else is asked.</summary>

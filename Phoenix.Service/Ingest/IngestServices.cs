@@ -3,6 +3,7 @@ using Phoenix.Service.Ingest.Decode;
 using Phoenix.Service.Ingest.Enqueue;
 using Phoenix.Service.Ingest.Receive;
 using Phoenix.Service.Listening;
+using Phoenix.Service.Security;
 using Phoenix.Service.Storage;
 
 namespace Phoenix.Service.Ingest;
@@ -35,7 +36,7 @@ internal static class IngestServices
         var pipeline = app.Services.GetRequiredService<IngestPipeline>();
         foreach (var (path, signal) in new[] { ("/v1/traces", Signal.Spans), ("/v1/logs", Signal.Logs), ("/v1/metrics", Signal.MetricPoints) })
         {
-            app.MapPost(path, context => HttpReceiver.HandleAsync(context, pipeline, signal)).OnListeners(Listeners.Http | Listeners.Otlp);
+            app.MapPost(path, context => HttpReceiver.HandleAsync(context, pipeline, signal)).OnListeners(Listeners.Http | Listeners.Otlp).Needs(Access.Write);
         }
 
         app.MapWhen(context => context.Listener() == Listeners.Grpc, grpc => grpc.Run(context => GrpcReceiver.HandleAsync(context, pipeline)));

@@ -2,6 +2,7 @@ using System.Text;
 using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Phoenix.Service.Listening;
+using Phoenix.Service.Security;
 using Phoenix.Service.Storage.Postgres;
 
 namespace Phoenix.Service.Metrics;
@@ -35,7 +36,7 @@ internal static class MetricsRegistration
     public static void MapPhoenixMetrics(this WebApplication app)
     {
         app.Services.GetRequiredService<HttpMetrics>().Start();
-        app.MapGet("/metrics", ScrapeAsync).OnListeners(Listeners.Metrics).DisableHttpMetrics();
+        app.MapGet("/metrics", ScrapeAsync).OnListeners(Listeners.Metrics).Needs(Access.Metrics).DisableHttpMetrics();
     }
 
     /// <summary>

@@ -8,6 +8,7 @@ using Phoenix.Service.Query.Series;
 using Phoenix.Service.Query.Sessions;
 using Phoenix.Service.Query.Spans;
 using Phoenix.Service.Query.Traces;
+using Phoenix.Service.Security;
 using Phoenix.Service.Storage.Postgres.Readers;
 using Phoenix.Service.Storage.Postgres.Rollups;
 
@@ -41,7 +42,7 @@ internal static class QueryEndpoints
     /// <summary>Maps the REST routes.</summary>
     public static void MapQuery(this IEndpointRouteBuilder routes)
     {
-        var group = routes.MapGroup(string.Empty).AddEndpointFilter<DatabaseFaultFilter>();
+        var group = routes.MapGroup(string.Empty).AddEndpointFilter<DatabaseFaultFilter>().NeedsByMethod();
         group.MapProjects();
         group.MapSpans();
         group.MapTraces();

@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using System.Text;
+using Phoenix.Service.Security;
 
 namespace Phoenix.Service.Ui;
 
@@ -30,7 +31,7 @@ internal static class UiAssets
             {
                 context.Response.Headers.CacheControl = "public, max-age=31536000, immutable";
                 return TypedResults.Bytes(asset.Content, asset.ContentType);
-            });
+            }).Needs(Access.Open);
         }
     }
 

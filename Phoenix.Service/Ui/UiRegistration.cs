@@ -1,3 +1,4 @@
+using Phoenix.Service.Security;
 using Phoenix.Service.Storage.Postgres.Readers;
 
 namespace Phoenix.Service.Ui;
@@ -26,6 +27,8 @@ internal static class UiRegistration
         var pages = app.MapRazorComponents<App>().DisableAntiforgery();
         pages.Add(endpoint =>
         {
+            // The login is the one page for strangers.
+            endpoint.Needs(endpoint is RouteEndpointBuilder { RoutePattern.RawText: "/login" } ? Access.Open : Access.Page);
             var render = endpoint.RequestDelegate!;
             endpoint.RequestDelegate = context =>
             {

@@ -56,19 +56,6 @@ public sealed class PhoenixEnvironmentTests
         Assert.Equal($"PHOENIX_{variable} belongs to a feature that this version does not have and has no effect", Assert.Single(warnings));
     }
 
-    [Theory]
-    [InlineData("ENABLE_AUTH", "true", 1)]
-    [InlineData("AUTH_ENABLED", "1", 1)]
-    [InlineData("TLS_ENABLED", "yes", 0)]
-    [InlineData("ENABLE_AUTH", "off", 0)]
-    public void Translate_ProtectionThisVersionLacks_IsAFaultWhenOn(string variable, string value, int expected)
-    {
-        var (_, _, faults) = PhoenixEnvironment.Translate(new Dictionary<string, string> { [variable] = value });
-
-        Assert.Equal(expected, faults.Count);
-        Assert.All(faults, fault => Assert.Contains($"PHOENIX_{variable}", fault, StringComparison.Ordinal));
-    }
-
     [Fact]
     public void Table_EveryKey_IsReadByAnOptionsClass()
     {

@@ -27,7 +27,7 @@ internal static class GrpcReceiver
         context.Response.ContentType = "application/grpc";
         if (SignalOf(context.Request.Path.Value) is not { } signal)
         {
-            End(context, GrpcCode.Unimplemented, $"unknown method {context.Request.Path.Value}", retryAfter: null);
+            Refuse(context, GrpcCode.Unimplemented, $"unknown method {context.Request.Path.Value}", retryAfter: null);
             return;
         }
 
@@ -60,7 +60,7 @@ internal static class GrpcReceiver
             context.Response.Headers.GrpcAcceptEncoding = "identity,gzip,deflate,br";
         }
 
-        End(context, Map(outcome.Status), outcome.Message ?? "", outcome.RetryAfter);
+        Refuse(context, Map(outcome.Status), outcome.Message ?? "", outcome.RetryAfter);
     }
 
     /// <summary>A grpc-timeout such as "100m"; null when there is none or it cannot be read.</summary>
@@ -101,8 +101,10 @@ internal static class GrpcReceiver
         _ => GrpcCode.Cancelled,
     };
 
-    private static void End(HttpContext context, GrpcCode code, string text, TimeSpan? retryAfter)
+    /// <summary>Ends a call without a message.</summary>
+    public static void Refuse(HttpContext context, GrpcCode code, string text, TimeSpan? retryAfter)
     {
+        context.Response.ContentType = "application/grpc";
         context.Response.AppendTrailer("grpc-status", ((int)code).ToString(CultureInfo.InvariantCulture));
         context.Response.AppendTrailer("grpc-message", PercentEncode(text));
         if (retryAfter is not null)

@@ -1,5 +1,6 @@
 using Microsoft.AspNetCore.Http.HttpResults;
 using Phoenix.Service.Query.Http;
+using Phoenix.Service.Security;
 using Phoenix.Service.Storage.Postgres.Readers;
 
 namespace Phoenix.Service.Query.Export;
@@ -13,7 +14,7 @@ internal static class ExportEndpoints
     public static void MapExport(this IEndpointRouteBuilder routes)
     {
         routes.MapGet("/v1/projects/{project}/export", ExportAsync);
-        routes.MapPost("/v1/projects/{project}/records/resolve", ResolveEndpoint.ResolveAsync);
+        routes.MapPost("/v1/projects/{project}/records/resolve", ResolveEndpoint.ResolveAsync).Needs(Access.Read); // a POST for its length alone
     }
 
     private static async Task<Results<ContentHttpResult, JsonHttpResult<ValidationErrors>, EmptyHttpResult>> ExportAsync(

@@ -1,5 +1,6 @@
 using Microsoft.AspNetCore.Http.HttpResults;
 using Phoenix.Service.Query.Http;
+using Phoenix.Service.Security;
 using Phoenix.Service.Storage;
 using Phoenix.Service.Storage.Postgres.Readers;
 using Phoenix.Service.Storage.Postgres.Rollups;
@@ -15,8 +16,8 @@ internal static class ProjectEndpoints
         routes.MapGet("/v1/projects", ListAsync);
         routes.MapGet("/v1/projects/{project}", GetAsync);
         routes.MapPost("/v1/projects", CreateAsync);
-        routes.MapPut("/v1/projects/{project}", ChangeAsync);
-        routes.MapDelete("/v1/projects/{project}", DeleteAsync);
+        routes.MapPut("/v1/projects/{project}", ChangeAsync).Needs(Access.Admin);
+        routes.MapDelete("/v1/projects/{project}", DeleteAsync).Needs(Access.Admin);
     }
 
     private static async Task<Results<JsonHttpResult<ProjectList>, JsonHttpResult<ValidationErrors>, ContentHttpResult>> ListAsync(

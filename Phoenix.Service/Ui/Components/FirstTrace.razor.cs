@@ -1,4 +1,6 @@
 using Microsoft.AspNetCore.Components;
+using Microsoft.Extensions.Options;
+using Phoenix.Service.Security;
 
 namespace Phoenix.Service.Ui.Components;
 
@@ -12,6 +14,9 @@ public partial class FirstTrace
     [Inject]
     private NavigationManager Navigation { get; set; } = null!;
 
+    [Inject]
+    private IOptions<AuthOptions> Auth { get; set; } = null!;
+
     private IReadOnlyList<(string Title, string Text)> Snippets { get; set; } = [];
 
     /// <inheritdoc/>
@@ -19,11 +24,12 @@ public partial class FirstTrace
     {
         var server = Navigation.BaseUri.TrimEnd('/');
         var project = Project ?? "my-agent";
+        string WithKey(string text) => Auth.Value.Enabled ? text : "";
         Snippets =
         [
             ("curl: one span, right now", $$$"""
                 NOW=$(date +%s)
-                curl {{{server}}}/v1/traces -H 'Content-Type: application/json' -d '{"resourceSpans":[{
+                curl {{{server}}}/v1/traces -H 'Content-Type: application/json'{{{WithKey(" -H \"Authorization: Bearer $PHOENIX_API_KEY\"")}}} -d '{"resourceSpans":[{
                   "resource":{"attributes":[{"key":"service.name","value":{"stringValue":"hello"}},
                     {"key":"openinference.project.name","value":{"stringValue":"{{{project}}}"}}]},
                   "scopeSpans":[{"spans":[{"traceId":"'$(openssl rand -hex 16)'","spanId":"'$(openssl rand -hex 8)'","name":"hello","kind":1,
@@ -43,12 +49,12 @@ public partial class FirstTrace
                     .AddOtlpExporter(otlp =>
                     {
                         otlp.Endpoint = new Uri("{{server}}/v1/traces");
-                        otlp.Protocol = OtlpExportProtocol.HttpProtobuf;
+                        otlp.Protocol = OtlpExportProtocol.HttpProtobuf;{{WithKey("\n        otlp.Headers = \"authorization=Bearer \" + Environment.GetEnvironmentVariable(\"PHOENIX_API_KEY\");")}}
                     })
                     .Build();
                 """),
             ("Python", $"""
-                # pip install arize-phoenix-otel
+                # pip install arize-phoenix-otel{WithKey("; reads the key from PHOENIX_API_KEY")}
                 from phoenix.otel import register
 
                 tracer_provider = register(
@@ -58,14 +64,14 @@ public partial class FirstTrace
                 )
                 """),
             ("JavaScript", $$"""
-                // npm install @arizeai/phoenix-otel
+                // npm install @arizeai/phoenix-otel{{WithKey("; reads the key from PHOENIX_API_KEY")}}
                 import { register } from "@arizeai/phoenix-otel";
 
                 register({ projectName: "{{project}}", url: "{{server}}" });
                 """),
             ("Any exporter, by environment", $"""
                 OTEL_EXPORTER_OTLP_ENDPOINT={server}
-                OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf
+                OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf{WithKey("\nOTEL_EXPORTER_OTLP_HEADERS=authorization=Bearer%20<API key>")}
                 OTEL_SERVICE_NAME=my-service
                 OTEL_RESOURCE_ATTRIBUTES=openinference.project.name={project}
                 """),

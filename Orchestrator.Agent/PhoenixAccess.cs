@@ -1,0 +1,90 @@
+using System.Security.Cryptography.X509Certificates;
+
+namespace Orchestrator.Agent;
+
+/// <summary>
+/// What the orchestrator shows Phoenix.Service, and whom it trusts there: <c>PHOENIX_API_KEY</c> as bearer token, the pairs of
+/// <c>PHOENIX_CLIENT_HEADERS</c> (<c>name=value,…</c>, percent-encoded), and <see cref="MatsOptions.PhoenixCaFile"/>.
+/// </summary>
+internal sealed class PhoenixAccess
+{
+    private const string DefaultAddress = "http://127.0.0.1:6006";
+    private const string ExportHeaders = "OTEL_EXPORTER_OTLP_HEADERS";
+    private const string ExportCertificate = "OTEL_EXPORTER_OTLP_CERTIFICATE";
+
+    private readonly Dictionary<string, string> _headers = new(StringComparer.OrdinalIgnoreCase);
+    private readonly string _address;
+    private readonly string? _caFile;
+
+    public PhoenixAccess(IConfiguration configuration)
+    {
+        var address = configuration[$"{MatsOptions.Section}:{nameof(MatsOptions.PhoenixUrl)}"] is { Length: > 0 } given ? given
+            : configuration["services:phoenix:http:0"] is { Length: > 0 } discovered ? discovered
+            : DefaultAddress;
+        _address = address.TrimEnd('/') + "/";
+        _caFile = configuration[$"{MatsOptions.Section}:{nameof(MatsOptions.PhoenixCaFile)}"] is { Length: > 0 } file ? file : null;
+        foreach (var pair in (configuration["PHOENIX_CLIENT_HEADERS"] ?? "").Split(',', StringSplitOptions.RemoveEmptyEntries))
+        {
+            var equals = pair.IndexOf('=', StringComparison.Ordinal);
+            if (equals > 0)
+            {
+                _headers[pair[..equals].Trim()] = Uri.UnescapeDataString(pair[(equals + 1)..].Trim());
+            }
+        }
+
+        if (configuration["PHOENIX_API_KEY"] is { Length: > 0 } key)
+        {
+            _headers["authorization"] = $"Bearer {key}";
+        }
+    }
+
+    /// <summary>Base address of Phoenix.Service; valid once the options were found to be.</summary>
+    public Uri Address => new(_address);
+
+    /// <summary>Makes <paramref name="http"/> a client of Phoenix.Service.</summary>
+    public void Apply(HttpClient http)
+    {
+        http.BaseAddress = Address;
+        foreach (var (name, value) in _headers)
+        {
+            http.DefaultRequestHeaders.TryAddWithoutValidation(name, value);
+        }
+    }
+
+    /// <summary>The end of a client's pipeline: trusts the CA file alone where there is one.</summary>
+    public SocketsHttpHandler CreateHandler()
+    {
+        var handler = new SocketsHttpHandler();
+        if (_caFile is not null)
+        {
+            var policy = new X509ChainPolicy { TrustMode = X509ChainTrustMode.CustomRootTrust, RevocationMode = X509RevocationMode.NoCheck };
+            policy.CustomTrustStore.ImportFromPemFile(_caFile);
+            handler.SslOptions.CertificateChainPolicy = policy;
+        }
+
+        return handler;
+    }
+
+    /// <summary>
+    /// Lets the orchestrator's own telemetry be sent in the same way, where it goes to Phoenix.Service and its standard settings say nothing:
+    /// another receiver must not see the key.
+    /// </summary>
+    public void CompleteExport(IConfiguration configuration)
+    {
+        if (!Uri.TryCreate(configuration["OTEL_EXPORTER_OTLP_ENDPOINT"], UriKind.Absolute, out var endpoint)
+            || !Uri.TryCreate(_address, UriKind.Absolute, out var phoenix) || endpoint.Host != phoenix.Host)
+        {
+            return;
+        }
+
+        if (_headers.Count > 0 && string.IsNullOrEmpty(configuration[ExportHeaders]))
+        {
+            configuration[ExportHeaders] = string.Join(',', _headers.Select(header => $"{header.Key}={Uri.EscapeDataString(header.Value)}"));
+        }
+
+        if (_caFile is not null && string.IsNullOrEmpty(configuration[ExportCertificate]))
+        {
+            configuration[ExportCertificate] = _caFile;
+        }
+    }
+}
