@@ -24,6 +24,9 @@ internal static class RollupSql
     /// <summary>How many they are.</summary>
     public const short MinuteColumnCount = 12;
 
+    /// <summary>What a session sums up of its traces.</summary>
+    private static readonly string[] s_summed = ["error_count", "prompt_tokens", "completion_tokens", "cost_pico_usd"];
+
     private static readonly int s_buckets = MinuteDelta.DurationBounds.Length + 1;
 
     /// <summary>One row a trace for the spans in <paramref name="spans"/>: a table with the columns of <c>spans</c>, or a query in parentheses.</summary>
@@ -59,11 +62,14 @@ internal static class RollupSql
     /// of the sessions that lost a trace to another one, because an earlier span named it: their extent must be recomputed; and, with a null session, how
     /// many traces of a project (its name in the fourth column) were seen for the first time.
     /// </summary>
-    /// <remarks>Most traces come in one piece, so only those in several pay for the ordered aggregates.</remarks>
+    /// <remarks>
+    /// Most traces come in one piece, so only those in several pay for the ordered aggregates; and most are new. Nobody else writes traces meanwhile, so
+    /// those that the look at <c>traces</c> did not find are inserted without a second one, which ON CONFLICT would take.
+    /// </remarks>
     public static string ApplyTraces(int slot, int rows) => $"""
         WITH taken AS ({Take($"trace_deltas_{slot}", rows)}),
         piece AS MATERIALIZED (SELECT *, count(*) OVER (PARTITION BY trace_id, project_id) AS pieces FROM taken),
-        delta AS MATERIALIZED (
+        whole AS (
             SELECT {TraceColumns} FROM piece WHERE pieces = 1
             UNION ALL
             SELECT project_id, trace_id, min(start_ns), max(end_ns),
@@ -73,42 +79,45 @@ internal static class RollupSql
                 sum(span_count)::bigint, sum(error_count)::bigint, sum(prompt_tokens)::bigint, sum(completion_tokens)::bigint, sum(cost_pico_usd)::bigint,
                 sum(llm_calls)::bigint, bit_or(llm_mask), bit_or(open_mask)
             FROM piece WHERE pieces > 1 GROUP BY project_id, trace_id),
-        old AS MATERIALIZED (SELECT t.* FROM delta JOIN traces t USING (trace_id, project_id)),
-        new AS (
-            INSERT INTO traces AS t ({TraceColumns}) SELECT {TraceColumns} FROM delta ORDER BY trace_id
-            ON CONFLICT (trace_id, project_id) DO UPDATE SET
-                start_ns = least(t.start_ns, excluded.start_ns), end_ns = greatest(t.end_ns, excluded.end_ns),
+        delta AS MATERIALIZED (
+            SELECT whole.*, t.id AS known_id, t.session_id AS old_session_id, {string.Join(", ", s_summed.Select(static column => $"t.{column} AS old_{column}"))}
+            FROM whole LEFT JOIN traces t USING (trace_id, project_id)),
+        fresh AS (INSERT INTO traces ({TraceColumns}) SELECT {TraceColumns} FROM delta WHERE known_id IS NULL RETURNING *),
+        grown AS (
+            UPDATE traces t SET
+                start_ns = least(t.start_ns, d.start_ns), end_ns = greatest(t.end_ns, d.end_ns),
                 {string.Join(", ", new[] { "root_span_id", "root_ns", "root_name", "root_service", "root_span_kind", "root_status" }.Select(column =>
-                    Earlier(column, "(excluded.root_ns, excluded.root_span_id) < (t.root_ns, t.root_span_id) OR (t.root_ns IS NULL AND excluded.root_ns IS NOT NULL)")))},
+                    Earlier(column, "(d.root_ns, d.root_span_id) < (t.root_ns, t.root_span_id) OR (t.root_ns IS NULL AND d.root_ns IS NOT NULL)")))},
                 {EarlierNamed("session")}, {EarlierNamed("user")},
-                span_count = t.span_count + excluded.span_count, error_count = t.error_count + excluded.error_count,
-                prompt_tokens = t.prompt_tokens + excluded.prompt_tokens, completion_tokens = t.completion_tokens + excluded.completion_tokens,
-                cost_pico_usd = t.cost_pico_usd + excluded.cost_pico_usd, llm_calls = t.llm_calls + excluded.llm_calls,
-                llm_mask = t.llm_mask | excluded.llm_mask, open_mask = t.open_mask | excluded.open_mask
-            RETURNING t.*),
-        suspected AS (INSERT INTO nested_suspects SELECT trace_id, project_id FROM new WHERE {UncountedCalls.Suspect("new")} ON CONFLICT DO NOTHING),
-        change AS MATERIALIZED (
-            SELECT new.project_id, new.session_id, new.user_id, new.user_ns, new.start_ns, new.end_ns, old.trace_id IS NULL AS joined,
-                new.error_count - coalesce(old.error_count, 0) AS error_count, new.prompt_tokens - coalesce(old.prompt_tokens, 0) AS prompt_tokens,
-                new.completion_tokens - coalesce(old.completion_tokens, 0) AS completion_tokens, new.cost_pico_usd - coalesce(old.cost_pico_usd, 0) AS cost_pico_usd
-            FROM new LEFT JOIN old ON old.trace_id = new.trace_id AND old.project_id = new.project_id AND old.session_id = new.session_id
-            WHERE new.session_id IS NOT NULL),
+                {string.Join(", ", new[] { "span_count", "llm_calls" }.Concat(s_summed).Select(static column => $"{column} = t.{column} + d.{column}"))},
+                llm_mask = t.llm_mask | d.llm_mask, open_mask = t.open_mask | d.open_mask
+            FROM delta d WHERE t.trace_id = d.trace_id AND t.project_id = d.project_id AND d.known_id IS NOT NULL
+            RETURNING t.*, d.old_session_id, {string.Join(", ", s_summed.Select(static column => $"d.old_{column}"))}),
+        suspected AS (
+            INSERT INTO nested_suspects
+            SELECT trace_id, project_id FROM fresh WHERE {UncountedCalls.Suspect("fresh")}
+            UNION ALL
+            SELECT trace_id, project_id FROM grown WHERE {UncountedCalls.Suspect("grown")}
+            ON CONFLICT DO NOTHING),
+        change AS (
+            SELECT project_id, session_id, user_id, user_ns, start_ns, end_ns, true AS joined, {string.Join(", ", s_summed)} FROM fresh WHERE session_id IS NOT NULL
+            UNION ALL
+            SELECT project_id, session_id, user_id, user_ns, start_ns, end_ns, old_session_id IS DISTINCT FROM session_id,
+                {string.Join(", ", s_summed.Select(static column => $"{column} - CASE WHEN old_session_id = session_id THEN old_{column} ELSE 0 END"))}
+            FROM grown WHERE session_id IS NOT NULL),
         summed AS (
-            INSERT INTO sessions AS s (project_id, session_id, user_id, user_ns, start_ns, end_ns, trace_count, error_count, prompt_tokens, completion_tokens, cost_pico_usd)
+            INSERT INTO sessions AS s (project_id, session_id, user_id, user_ns, start_ns, end_ns, trace_count, {string.Join(", ", s_summed)})
             SELECT project_id, session_id, {First("user_id", "user_ns")}, min(user_ns), min(start_ns), max(end_ns), count(*) FILTER (WHERE joined),
-                sum(error_count)::bigint, sum(prompt_tokens)::bigint, sum(completion_tokens)::bigint, sum(cost_pico_usd)::bigint
+                {string.Join(", ", s_summed.Select(static column => $"sum({column})::bigint"))}
             FROM change GROUP BY project_id, session_id ORDER BY project_id, session_id
             ON CONFLICT (project_id, session_id) DO UPDATE SET
                 start_ns = least(s.start_ns, excluded.start_ns), end_ns = greatest(s.end_ns, excluded.end_ns),
-                user_id = {EarlierValue("s", "user_id", "user_ns")}, user_ns = least(s.user_ns, excluded.user_ns),
-                trace_count = s.trace_count + excluded.trace_count, error_count = s.error_count + excluded.error_count,
-                prompt_tokens = s.prompt_tokens + excluded.prompt_tokens, completion_tokens = s.completion_tokens + excluded.completion_tokens,
-                cost_pico_usd = s.cost_pico_usd + excluded.cost_pico_usd)
-        SELECT DISTINCT old.project_id, old.session_id, 0::bigint, NULL FROM old JOIN new USING (trace_id, project_id) WHERE old.session_id <> new.session_id
+                user_id = {EarlierValue("s", "excluded", "user_id", "user_ns")}, user_ns = least(s.user_ns, excluded.user_ns),
+                {string.Join(", ", s_summed.Prepend("trace_count").Select(static column => $"{column} = s.{column} + excluded.{column}"))})
+        SELECT DISTINCT project_id, old_session_id, 0::bigint, NULL FROM grown WHERE old_session_id <> session_id
         UNION ALL
         SELECT first.project_id, NULL, first.traces, coalesce(p.name, '')
-        FROM (SELECT new.project_id, count(*) AS traces FROM new LEFT JOIN old USING (trace_id, project_id) WHERE old.trace_id IS NULL GROUP BY new.project_id) AS first
-            LEFT JOIN projects p ON p.id = first.project_id
+        FROM (SELECT project_id, count(*) AS traces FROM fresh GROUP BY project_id) AS first LEFT JOIN projects p ON p.id = first.project_id
         """;
 
     /// <summary>Takes up to <paramref name="rows"/> minute deltas out of a slot and adds them to <c>span_minutes</c>; returns <see cref="Usage"/> of them.</summary>
@@ -172,15 +181,15 @@ internal static class RollupSql
         $"(array_agg({text} ORDER BY {nanos}, {text} COLLATE \"C\") FILTER (WHERE {text} IS NOT NULL))[1]";
 
     private static string Earlier(string column, string condition) =>
-        $"{column} = CASE WHEN {condition} THEN excluded.{column} ELSE t.{column} END";
+        $"{column} = CASE WHEN {condition} THEN d.{column} ELSE t.{column} END";
 
     private static string EarlierNamed(string what) =>
-        $"{what}_id = {EarlierValue("t", $"{what}_id", $"{what}_ns")}, {what}_ns = least(t.{what}_ns, excluded.{what}_ns)";
+        $"{what}_id = {EarlierValue("t", "d", $"{what}_id", $"{what}_ns")}, {what}_ns = least(t.{what}_ns, d.{what}_ns)";
 
-    private static string EarlierValue(string row, string text, string nanos) =>
-        $"CASE WHEN {row}.{text} IS NULL OR excluded.{nanos} < {row}.{nanos} "
-        + $"OR (excluded.{nanos} = {row}.{nanos} AND excluded.{text} COLLATE \"C\" < {row}.{text} COLLATE \"C\") "
-        + $"THEN coalesce(excluded.{text}, {row}.{text}) ELSE {row}.{text} END";
+    private static string EarlierValue(string row, string other, string text, string nanos) =>
+        $"CASE WHEN {row}.{text} IS NULL OR {other}.{nanos} < {row}.{nanos} "
+        + $"OR ({other}.{nanos} = {row}.{nanos} AND {other}.{text} COLLATE \"C\" < {row}.{text} COLLATE \"C\") "
+        + $"THEN coalesce({other}.{text}, {row}.{text}) ELSE {row}.{text} END";
 
     private static string Buckets(Func<int, string> element) => string.Join(", ", Enumerable.Range(1, s_buckets).Select(element));
 
