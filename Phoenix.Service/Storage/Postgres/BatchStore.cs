@@ -50,12 +50,7 @@ internal sealed class BatchStore(NpgsqlDataSource dataSource, Partitions partiti
             }
         }
 
-        if (!merge)
-        {
-            await deltas.AppendAsync(connection, batches, cancellationToken);
-        }
-
-        await session.CommitAsync(cancellationToken);
+        await session.CommitAsync(merge ? [] : deltas.Append(batches), cancellationToken);
         return new StoreResult(Duplicates: duplicates, Added: added);
     }
 
@@ -86,7 +81,7 @@ internal sealed class BatchStore(NpgsqlDataSource dataSource, Partitions partiti
                     var chunk = rows.Written[offsets[range.First]..offsets[range.End]];
                     var sums = new List<MinuteDelta>();
                     var known = range.End - range.First - await MergeAsync(connection, batch.Signal, table, [chunk], sums, cancellationToken);
-                    await session.CommitAsync(cancellationToken);
+                    await session.CommitAsync([], cancellationToken);
                     duplicates += known;
                     added.AddRange(sums);
                 }

@@ -1,5 +1,3 @@
-using System.Buffers.Binary;
-using System.Text;
 using System.Threading.Channels;
 using Npgsql;
 
@@ -11,33 +9,25 @@ namespace Phoenix.Service.Storage.Postgres.Rollups;
 /// </summary>
 internal sealed class RollupDeltas(TimeProvider time)
 {
-    private static readonly byte[] s_header = [.. "PGCOPY\n"u8, 0xFF, .. "\r\n\0"u8, 0, 0, 0, 0, 0, 0, 0, 0];
-    private static readonly byte[] s_trailer = [0xFF, 0xFF];
-
     private readonly Channel<bool> _appended = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
 
-    /// <summary>Appends the sums that the decoder made of <paramref name="batches"/>, whose rows were all stored. Other signals than spans are skipped.</summary>
-    public async Task AppendAsync(NpgsqlConnection connection, IReadOnlyList<TelemetryBatch> batches, CancellationToken cancellationToken)
+    /// <summary>
+    /// The statements that append the sums that the decoder made of <paramref name="batches"/>, whose rows were all stored; the last ones of their transaction.
+    /// None when no batch holds spans.
+    /// </summary>
+    public IReadOnlyList<NpgsqlBatchCommand> Append(IReadOnlyList<TelemetryBatch> batches)
     {
-        var slot = DeltaSlots.Active(time.GetUtcNow());
-        using var traces = new CopyRows();
-        using var minutes = new CopyRows();
-        foreach (var batch in batches)
+        var traces = batches.SelectMany(static batch => batch.Traces).ToList();
+        var minutes = batches.SelectMany(static batch => batch.Minutes).ToList();
+        if (minutes.Count == 0)
         {
-            foreach (var trace in batch.Traces)
-            {
-                Write(traces, trace);
-            }
-
-            foreach (var minute in batch.Minutes)
-            {
-                Write(minutes, minute);
-            }
+            return [];
         }
 
-        await CopyAsync(connection, $"trace_deltas_{slot} ({RollupSql.TraceColumns})", traces, cancellationToken);
-        await CopyAsync(connection, $"minute_deltas_{slot} ({RollupSql.MinuteColumns})", minutes, cancellationToken);
+        var slot = DeltaSlots.Active(time.GetUtcNow());
         _appended.Writer.TryWrite(true);
+        return [Insert($"INSERT INTO trace_deltas_{slot} ({RollupSql.TraceColumns}) {RollupSql.TraceRows}", Columns(traces)),
+            Insert($"INSERT INTO minute_deltas_{slot} ({RollupSql.MinuteColumns}) {RollupSql.MinuteRows}", Columns(minutes))];
     }
 
     /// <summary>
@@ -69,122 +59,52 @@ internal sealed class RollupDeltas(TimeProvider time)
         }
     }
 
-    private static async Task CopyAsync(NpgsqlConnection connection, string target, CopyRows rows, CancellationToken cancellationToken)
+    private static NpgsqlBatchCommand Insert(string text, IEnumerable<NpgsqlParameter> columns)
     {
-        if (rows.RowCount == 0)
+        var command = new NpgsqlBatchCommand(text);
+        foreach (var column in columns)
         {
-            return;
+            command.Parameters.Add(column);
         }
 
-        await using var copy = await connection.BeginRawBinaryCopyAsync($"COPY {target} FROM STDIN (FORMAT BINARY)", cancellationToken);
-        await copy.WriteAsync(s_header, cancellationToken);
-        await copy.WriteAsync(rows.Written, cancellationToken);
-        await copy.WriteAsync(s_trailer, cancellationToken);
+        return command;
     }
 
-    private static void Write(CopyRows rows, TraceDelta trace)
-    {
-        rows.StartRow(RollupSql.TraceColumnCount);
-        rows.Write(trace.ProjectId);
-        trace.TraceId.TryWriteBytes(Field(rows, 16), bigEndian: true, out _);
-        rows.Write(trace.StartNanos);
-        rows.Write(trace.EndNanos);
-        if (trace.Root is { } root)
-        {
-            rows.Write(root.SpanId);
-            rows.Write(root.StartNanos);
-            WriteText(rows, root.Name);
-            WriteText(rows, root.Service);
-            rows.Write(root.SpanKind);
-            rows.Write(root.Status);
-        }
-        else
-        {
-            WriteNulls(rows, 6);
-        }
+    /// <summary>The parameters of <see cref="RollupSql.TraceRows"/>.</summary>
+    private static NpgsqlParameter[] Columns(List<TraceDelta> traces) =>
+    [
+        Column(traces, static trace => trace.ProjectId), Column(traces, static trace => trace.TraceId),
+        Column(traces, static trace => trace.StartNanos), Column(traces, static trace => trace.EndNanos),
+        Column(traces, static trace => trace.Root?.SpanId), Column(traces, static trace => trace.Root?.StartNanos),
+        Column(traces, static trace => trace.Root?.Name), Column(traces, static trace => trace.Root?.Service),
+        Column(traces, static trace => trace.Root?.SpanKind), Column(traces, static trace => trace.Root?.Status),
+        Column(traces, static trace => trace.SessionId), Column(traces, static trace => trace.SessionId is null ? (long?)null : trace.SessionNanos),
+        Column(traces, static trace => trace.UserId), Column(traces, static trace => trace.UserId is null ? (long?)null : trace.UserNanos),
+        Column(traces, static trace => (long)trace.Spans), Column(traces, static trace => (long)trace.Errors),
+        Column(traces, static trace => trace.PromptTokens), Column(traces, static trace => trace.CompletionTokens), Column(traces, static trace => trace.CostPicoUsd),
+        Column(traces, static trace => trace.LlmCalls), Column(traces, static trace => trace.LlmMask), Column(traces, static trace => trace.OpenMask),
+    ];
 
-        WriteNamed(rows, trace.SessionId, trace.SessionNanos);
-        WriteNamed(rows, trace.UserId, trace.UserNanos);
-        rows.Write((long)trace.Spans);
-        rows.Write((long)trace.Errors);
-        rows.Write(trace.PromptTokens);
-        rows.Write(trace.CompletionTokens);
-        rows.Write(trace.CostPicoUsd);
-        rows.Write(trace.LlmCalls);
-        rows.Write(trace.LlmMask);
-        rows.Write(trace.OpenMask);
-        rows.EndRow();
-    }
+    /// <summary>The parameters of <see cref="RollupSql.MinuteRows"/>.</summary>
+    private static NpgsqlParameter[] Columns(List<MinuteDelta> minutes) =>
+    [
+        Column(minutes, static minute => minute.Key.ProjectId), Column(minutes, static minute => minute.Key.Minute),
+        Column(minutes, static minute => minute.Key.Model), Column(minutes, static minute => minute.Key.Provider),
+        Column(minutes, static minute => minute.Key.SpanKind), Column(minutes, static minute => minute.Key.Status),
+        Column(minutes, static minute => (long)minute.Spans), Column(minutes, static minute => minute.PromptTokens),
+        Column(minutes, static minute => minute.CompletionTokens), Column(minutes, static minute => minute.CostPicoUsd),
+        Column(minutes, static minute => (long)minute.DurationNanos),
+        new NpgsqlParameter<long[]> { TypedValue = [.. minutes.SelectMany(static minute => minute.Buckets, static (_, count) => (long)count)] },
+    ];
 
-    private static void Write(CopyRows rows, MinuteDelta minute)
+    private static NpgsqlParameter<TValue[]> Column<TDelta, TValue>(List<TDelta> deltas, Func<TDelta, TValue> value)
     {
-        rows.StartRow(RollupSql.MinuteColumnCount);
-        rows.Write(minute.Key.ProjectId);
-        rows.Write(minute.Key.Minute);
-        WriteText(rows, minute.Key.Model);
-        WriteText(rows, minute.Key.Provider);
-        rows.Write(minute.Key.SpanKind);
-        rows.Write(minute.Key.Status);
-        rows.Write((long)minute.Spans);
-        rows.Write(minute.PromptTokens);
-        rows.Write(minute.CompletionTokens);
-        rows.Write(minute.CostPicoUsd);
-        rows.Write((long)minute.DurationNanos);
-        WriteArray(rows, minute.Buckets);
-        rows.EndRow();
-    }
-
-    private static void WriteNamed(CopyRows rows, string? text, long nanos)
-    {
-        if (text is null)
+        var column = new TValue[deltas.Count];
+        for (var row = 0; row < column.Length; row++)
         {
-            WriteNulls(rows, 2);
-            return;
+            column[row] = value(deltas[row]);
         }
 
-        WriteText(rows, text);
-        rows.Write(nanos);
-    }
-
-    private static void WriteNulls(CopyRows rows, int count)
-    {
-        for (var index = 0; index < count; index++)
-        {
-            rows.WriteNull();
-        }
-    }
-
-    private static void WriteText(CopyRows rows, string text)
-    {
-        var field = rows.BeginField();
-        rows.Advance(Encoding.UTF8.GetBytes(text, rows.Reserve(Encoding.UTF8.GetMaxByteCount(text.Length))));
-        rows.EndField(field);
-    }
-
-    private static Span<byte> Field(CopyRows rows, int length)
-    {
-        var field = rows.BeginField();
-        var room = rows.Reserve(length);
-        rows.Advance(length);
-        rows.EndField(field);
-        return room;
-    }
-
-    /// <summary>bigint[]: dimensions, null flag, element type, length, lower bound, then every element with its length.</summary>
-    private static void WriteArray(CopyRows rows, int[] values)
-    {
-        const int HeaderBytes = 20, ElementBytes = 12, BigintOid = 20;
-        var room = Field(rows, HeaderBytes + (ElementBytes * values.Length));
-        BinaryPrimitives.WriteInt32BigEndian(room, 1);
-        BinaryPrimitives.WriteInt32BigEndian(room[4..], 0);
-        BinaryPrimitives.WriteInt32BigEndian(room[8..], BigintOid);
-        BinaryPrimitives.WriteInt32BigEndian(room[12..], values.Length);
-        BinaryPrimitives.WriteInt32BigEndian(room[16..], 1);
-        for (var index = 0; index < values.Length; index++)
-        {
-            var element = room[(HeaderBytes + (index * ElementBytes))..];
-            BinaryPrimitives.WriteInt32BigEndian(element, sizeof(long));
-            BinaryPrimitives.WriteInt64BigEndian(element[4..], values[index]);
-        }
+        return new NpgsqlParameter<TValue[]> { TypedValue = column };
     }
 }

@@ -13,21 +13,25 @@ internal static class RollupSql
         "project_id, trace_id, start_ns, end_ns, root_span_id, root_ns, root_name, root_service, root_span_kind, root_status, session_id, session_ns, "
         + "user_id, user_ns, span_count, error_count, prompt_tokens, completion_tokens, cost_pico_usd, llm_calls, llm_mask, open_mask";
 
-    /// <summary>How many they are.</summary>
-    public const short TraceColumnCount = 22;
+    private static readonly int s_buckets = MinuteDelta.DurationBounds.Length + 1;
+
+    /// <summary>Rows of them, out of one array parameter a column.</summary>
+    public static string TraceRows { get; } = $"SELECT * FROM unnest({Parameters(22)})";
 
     /// <summary>The columns of a minute's sums.</summary>
     public const string MinuteColumns =
         "project_id, minute, llm_model, llm_provider, span_kind, status, span_count, prompt_tokens, completion_tokens, cost_pico_usd, duration_ns, "
         + "duration_buckets";
 
-    /// <summary>How many they are.</summary>
-    public const short MinuteColumnCount = 12;
+    /// <summary>Rows of them, out of one array parameter a column; the last one has the buckets of all rows one after another.</summary>
+    public static string MinuteRows { get; } = $"""
+        SELECT d.c1, d.c2, d.c3, d.c4, d.c5, d.c6, d.c7, d.c8, d.c9, d.c10, d.c11, ($12)[(d.row - 1) * {s_buckets} + 1 : d.row * {s_buckets}]
+        FROM unnest({Parameters(11)}) WITH ORDINALITY AS d (c1, c2, c3, c4, c5, c6, c7, c8, c9, c10, c11, row)
+        """;
 
     /// <summary>What a session sums up of its traces.</summary>
     private static readonly string[] s_summed = ["error_count", "prompt_tokens", "completion_tokens", "cost_pico_usd"];
 
-    private static readonly int s_buckets = MinuteDelta.DurationBounds.Length + 1;
 
     /// <summary>One row a trace for the spans in <paramref name="spans"/>: a table with the columns of <c>spans</c>, or a query in parentheses.</summary>
     public static string TraceSums(string spans) => $"""
@@ -167,6 +171,8 @@ internal static class RollupSql
         DELETE FROM sessions s USING touched_sessions d WHERE s.project_id = d.project_id AND s.session_id = d.session_id
             AND NOT EXISTS (SELECT FROM traces t WHERE t.project_id = s.project_id AND t.session_id = s.session_id)
         """;
+
+    private static string Parameters(int count) => string.Join(", ", Enumerable.Range(1, count).Select(static index => $"${index}"));
 
     private static string Take(string table, int rows) =>
         $"DELETE FROM {table} WHERE ctid = ANY(ARRAY(SELECT ctid FROM {table} LIMIT {rows})) RETURNING *";
