@@ -6,13 +6,13 @@ using Spectre.Console;
 namespace MatsObservability.Benchmarks.Ingest;
 
 /// <summary>
-/// <c>ingest [--seconds 20] [--connections 4] [--spans 1000] [--rate 20000] [--stored N] [--postgres NAME=VALUE]… [--json FILE]</c>: durable spans a second over gRPC and
+/// <c>ingest [--seconds 20] [--connections 4] [--spans 2000] [--rate 20000] [--stored N] [--postgres NAME=VALUE]… [--json FILE]</c>: durable spans a second over gRPC and
 /// HTTP beside raw COPY of the same rows in the same run, the acknowledgement's latency at a given rate and at the peak, and what it costs. With
 /// <c>--stored</c> it goes on at full load until that many spans are stored, watching the server's memory, and measures the rate once more.
 /// </summary>
 internal static class IngestBenchmark
 {
-    public const string Purpose = "durable spans a second against raw COPY: [--seconds 20] [--connections 4] [--spans 1000] [--rate 20000] [--stored N] [--postgres NAME=VALUE]… [--json FILE]";
+    public const string Purpose = "durable spans a second against raw COPY: [--seconds 20] [--connections 4] [--spans 2000] [--rate 20000] [--stored N] [--postgres NAME=VALUE]… [--json FILE]";
 
     // Below this the JIT is still compiling the hot path.
     private static readonly TimeSpan s_warmUp = TimeSpan.FromSeconds(8);
@@ -22,7 +22,7 @@ internal static class IngestBenchmark
     {
         var duration = TimeSpan.FromSeconds(Number(args, "--seconds", 20));
         var connections = (int)Number(args, "--connections", 4);
-        var spansPerRequest = (int)Number(args, "--spans", 1000);
+        var spansPerRequest = (int)Number(args, "--spans", 2000);
         var rate = Number(args, "--rate", 20_000);
         await using var system = await SystemUnderTest.StartAsync(new SystemOptions { Postgres = Settings(args) }, cancellationToken);
         var grpc = new LoadRun(system.Phoenix.GrpcUrl, grpc: true, connections, spansPerRequest);

@@ -32,7 +32,6 @@ internal static class RollupSql
     /// <summary>What a session sums up of its traces.</summary>
     private static readonly string[] s_summed = ["error_count", "prompt_tokens", "completion_tokens", "cost_pico_usd"];
 
-
     /// <summary>One row a trace for the spans in <paramref name="spans"/>: a table with the columns of <c>spans</c>, or a query in parentheses.</summary>
     public static string TraceSums(string spans) => $"""
         SELECT s.project_id, s.trace_id, min(s.start_ns), max(s.end_ns),
