@@ -13,10 +13,11 @@ internal static class ApiKeyEndpoints
     /// <summary>Maps the routes.</summary>
     public static void MapApiKeys(this IEndpointRouteBuilder routes)
     {
-        routes.MapGet("/v1/user/api_keys", (HttpContext context, TokenStore tokens, CancellationToken cancellationToken) =>
-            ListAsync(context, tokens, CallerOf(context).UserId, User, cancellationToken)).Needs(Access.Own);
-        routes.MapPost("/v1/user/api_keys", CreateOwnAsync).Needs(Access.Own);
-        routes.MapDelete("/v1/user/api_keys/{id}", DeleteOwnAsync).Needs(Access.Own);
+        var own = routes.MapGroup("/v1/user/api_keys").AddEndpointFilter(OnlyPeopleAsync).Needs(Access.Own);
+        own.MapGet("", (HttpContext context, TokenStore tokens, CancellationToken cancellationToken) =>
+            ListAsync(context, tokens, CallerOf(context).UserId, ApiKeyData.TypeOf(CallerOf(context).UserId), cancellationToken));
+        own.MapPost("", CreateOwnAsync);
+        own.MapDelete("{id}", DeleteOwnAsync);
         routes.MapGet("/v1/users/api_keys", (HttpContext context, TokenStore tokens, CancellationToken cancellationToken) =>
             ListAsync(context, tokens, userId: null, User, cancellationToken)).Needs(Access.Admin);
         routes.MapGet("/v1/system/api_keys", (HttpContext context, TokenStore tokens, CancellationToken cancellationToken) =>
@@ -25,6 +26,12 @@ internal static class ApiKeyEndpoints
         routes.MapDelete("/v1/system/api_keys/{id}", (string id, TokenStore tokens, TokenVerifier verifier, CancellationToken cancellationToken) =>
             DeleteAsync(id, System, UserStore.SystemUserId, tokens, verifier, cancellationToken)).Needs(Access.Admin);
     }
+
+    /// <summary>What belongs to nobody has no keys of its own; an admin's secret still revokes those of others.</summary>
+    private static async ValueTask<object?> OnlyPeopleAsync(EndpointFilterInvocationContext context, EndpointFilterDelegate next) =>
+        CallerOf(context.HttpContext).Role == Role.System
+            ? ApiResults.Text(StatusCodes.Status403Forbidden, "a system key belongs to nobody, who has no keys of their own")
+            : await next(context);
 
     private static Caller CallerOf(HttpContext context) => context.Features.Get<Caller>()!;
 

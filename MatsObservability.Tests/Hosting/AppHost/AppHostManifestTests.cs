@@ -36,10 +36,11 @@ public sealed class AppHostManifestTests
         const string secret = "correct-horse-battery";
         using var folder = new TemporaryFolder();
 
-        var manifest = await PublishAsync(folder, "m.json", $"--Parameters:postgres-password={secret}", $"--Parameters:openai-api-key={secret}");
+        var manifest = await PublishAsync(folder, "m.json", $"--Parameters:postgres-password={secret}", $"--Parameters:openai-api-key={secret}", $"--Parameters:phoenix-api-key={secret}");
 
         Assert.DoesNotContain(secret, manifest, StringComparison.Ordinal);
         Assert.Contains("\"OPENAI_API_KEY\": \"{openai-api-key.value}\"", manifest, StringComparison.Ordinal);
+        Assert.Contains("\"PHOENIX_API_KEY\": \"{phoenix-api-key.value}\"", manifest, StringComparison.Ordinal);
         Assert.DoesNotContain(JsonStrings(JsonNode.Parse(manifest)!), text => Path.IsPathRooted(text) && !text.StartsWith("/var/lib/postgresql", StringComparison.Ordinal));
     }
 

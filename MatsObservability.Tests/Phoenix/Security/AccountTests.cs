@@ -64,6 +64,38 @@ public sealed class AccountTests(SecuredServer server, PostgresFixture postgres)
     }
 
     [Fact]
+    public async Task Key_OfTheSystem_CannotTouchOtherSystemKeys()
+    {
+        var id = (await server.CreateKeyDataAsync(SecuredServer.AdminSecret, "system")).GetProperty("id").GetString()!;
+        var number = System.Text.Encoding.UTF8.GetString(Convert.FromBase64String(id)).Split(':')[1];
+        var disguised = Convert.ToBase64String(System.Text.Encoding.UTF8.GetBytes($"UserApiKey:{number}"));
+
+        foreach (var path in new[] { $"/v1/system/api_keys/{id}", $"/v1/user/api_keys/{disguised}" })
+        {
+            using var answer = await server.SendAsync(HttpMethod.Delete, path, server.Keys["SYSTEM"]);
+            Assert.Equal(HttpStatusCode.Forbidden, answer.StatusCode);
+        }
+
+        using var admin = await server.SendAsync(HttpMethod.Delete, $"/v1/user/api_keys/{disguised}", SecuredServer.AdminSecret);
+        Assert.Equal(HttpStatusCode.NotFound, admin.StatusCode);
+    }
+
+    [Fact]
+    [Trait("Req", "B062")]
+    public async Task Metrics_Protected_NeedACredential()
+    {
+        await using var guarded = await PhoenixServer.StartAsync(postgres, [.. SecuredServer.Settings, ("Phoenix:Auth:ProtectMetrics", "true")]);
+        using var client = new HttpClient { BaseAddress = new Uri(guarded.MetricsUrl) };
+
+        using var stranger = await client.GetAsync("/metrics");
+        using var probe = await client.GetAsync("/healthz");
+        client.DefaultRequestHeaders.Authorization = new("Bearer", SecuredServer.AdminSecret);
+        using var scraper = await client.GetAsync("/metrics");
+
+        Assert.Equal([401, 200, 200], new[] { stranger, probe, scraper }.Select(answer => (int)answer.StatusCode));
+    }
+
+    [Fact]
     public async Task Keys_OfEverybody_ArePagedWithTheirOwners()
     {
         var names = new List<string>();
