@@ -53,22 +53,32 @@ internal sealed class OtlpFiles
         foreach (var (signal, line) in Requests(folder))
         {
             var request = JsonNode.Parse(line)!;
-            foreach (var scope in request.AsObject().Single().Value!.AsArray().SelectMany(static resource => resource!.AsObject().Single(static pair => pair.Key.StartsWith("scope", StringComparison.Ordinal)).Value!.AsArray()))
+            foreach (var scope in Arrays(request).SelectMany(Arrays))
             {
                 foreach (var (name, field, lower) in new[] { ("spans", "startTimeUnixNano", from), ("logRecords", "timeUnixNano", from) })
                 {
-                    (scope![name] as JsonArray)?.RemoveAll(record => long.Parse(record![field]!.ToString(), CultureInfo.InvariantCulture) is var time && (time < lower || time >= to));
+                    (scope[name] as JsonArray)?.RemoveAll(record => Nanos(record, field) is var time && (time < lower || time >= to));
                 }
 
-                foreach (var metric in scope!["metrics"] as JsonArray ?? [])
+                foreach (var metric in scope["metrics"] as JsonArray ?? [])
                 {
-                    (metric!["gauge"]?["dataPoints"] as JsonArray)?.RemoveAll(point => long.Parse(point!["timeUnixNano"]!.ToString(), CultureInfo.InvariantCulture) >= to);
+                    foreach (var kind in s_metricKinds)
+                    {
+                        (metric?[kind]?["dataPoints"] as JsonArray)?.RemoveAll(point => Nanos(point, "timeUnixNano") >= to);
+                    }
                 }
             }
 
             yield return (signal, request.ToJsonString());
         }
     }
+
+    /// <summary>The objects in the arrays of an object: the resources of a request, the scopes of a resource.</summary>
+    private static IEnumerable<JsonObject> Arrays(JsonNode? owner) =>
+        (owner as JsonObject ?? []).Select(static pair => pair.Value).OfType<JsonArray>().SelectMany(static list => list.OfType<JsonObject>());
+
+    private static long Nanos(JsonNode? record, string field) =>
+        long.TryParse(record?[field]?.ToString(), NumberStyles.Integer, CultureInfo.InvariantCulture, out var nanos) ? nanos : 0;
 
     public void Add(string exportRequest)
     {
@@ -77,7 +87,7 @@ internal sealed class OtlpFiles
         {
             foreach (var resource in group.Value.EnumerateArray())
             {
-                var about = Attributes(resource.GetProperty("resource"));
+                var about = resource.TryGetProperty("resource", out var described) ? Attributes(described) : [];
                 var service = about.GetValueOrDefault("service.name") as string ?? "unknown";
                 var instance = about.GetValueOrDefault("k8s.pod.name") as string ?? about.GetValueOrDefault("service.instance.id") as string;
                 Scopes(resource, "scopeSpans", "spans", span => _spans.Add(Span(span, service, instance)));
@@ -91,10 +101,13 @@ internal sealed class OtlpFiles
     {
         _spans.Sort(static (a, b) => a.StartNanos.CompareTo(b.StartNanos));
         _logs.Sort(static (a, b) => a.TimeNanos.CompareTo(b.TimeNanos));
-        var times = _spans.Select(static span => span.StartNanos).Concat(_logs.Select(static log => log.TimeNanos)).DefaultIfEmpty(0).ToList();
-        var (start, end) = _spans.Count + _logs.Count > 0
-            ? (times.Min(), times.Max() + 1)
-            : (_series.Min(static series => series.Points[0].TimeNanos), _series.Max(static series => series.Points[^1].TimeNanos) + 1);
+        var times = _spans.Select(static span => span.StartNanos).Concat(_logs.Select(static log => log.TimeNanos)).ToList();
+        if (times.Count == 0)
+        {
+            times = [.. _series.SelectMany(static series => series.Points).Select(static point => point.TimeNanos).DefaultIfEmpty(0)];
+        }
+
+        var (start, end) = (times.Min(), times.Max() + 1);
         return new(project, start, end, [.. _spans], [.. _logs.Select(static (log, index) => log with { RecordId = index + 1 })], [.. _series], []);
     }
 
@@ -107,9 +120,12 @@ internal sealed class OtlpFiles
 
         foreach (var scope in list.EnumerateArray())
         {
-            foreach (var record in scope.GetProperty(records).EnumerateArray())
+            if (scope.TryGetProperty(records, out var found) && found.ValueKind == JsonValueKind.Array)
             {
-                read(record);
+                foreach (var record in found.EnumerateArray())
+                {
+                    read(record);
+                }
             }
         }
     }
@@ -118,13 +134,13 @@ internal sealed class OtlpFiles
     {
         var status = span.TryGetProperty("status", out var given) ? given : default;
         return new(
-            Text(span, "traceId")!, Text(span, "spanId")!, Text(span, "parentSpanId") is { Length: > 0 } parent ? parent : null, service, instance, Text(span, "name")!,
-            span.TryGetProperty("kind", out var kind) ? kind.GetInt32() : 1,
-            status.ValueKind == JsonValueKind.Object && status.TryGetProperty("code", out var code) ? code.GetInt32() : 0,
+            Text(span, "traceId")!, Text(span, "spanId")!, Text(span, "parentSpanId") is { Length: > 0 } parent ? parent : null, service, instance, Text(span, "name") ?? "",
+            Enumerated(span, "kind", s_spanKinds) ?? 1,
+            status.ValueKind == JsonValueKind.Object ? Enumerated(status, "code", s_statusCodes) ?? 0 : 0,
             status.ValueKind == JsonValueKind.Object ? Text(status, "message") : null,
             Nanos(span, "startTimeUnixNano"), Nanos(span, "endTimeUnixNano"), Attributes(span),
             span.TryGetProperty("events", out var events)
-                ? [.. events.EnumerateArray().Select(static happened => new SpanEventRecord(Text(happened, "name")!, Nanos(happened, "timeUnixNano"), Attributes(happened)))]
+                ? [.. events.EnumerateArray().Select(static happened => new SpanEventRecord(Text(happened, "name") ?? "", Nanos(happened, "timeUnixNano"), Attributes(happened)))]
                 : []);
     }
 
@@ -139,22 +155,49 @@ internal sealed class OtlpFiles
 
     private static IEnumerable<MetricSeries> Series(JsonElement metric, string service, string? instance)
     {
-        var name = Text(metric, "name")!;
-        var (kind, type) = metric.TryGetProperty("gauge", out _) ? ("gauge", 1) : ("sum", 2);
-        return metric.GetProperty(kind).GetProperty("dataPoints").EnumerateArray()
-            .Select(static point => (Attributes: Attributes(point), Point: new MetricPoint(Nanos(point, "timeUnixNano"),
-                point.TryGetProperty("asDouble", out var real) ? real.GetDouble() : double.Parse(point.GetProperty("asInt").ToString(), CultureInfo.InvariantCulture))))
+        var name = Text(metric, "name") ?? "";
+        var type = Array.FindIndex(s_metricKinds, kind => metric.TryGetProperty(kind, out _)) + 1;
+        if (type == 0 || !metric.GetProperty(s_metricKinds[type - 1]).TryGetProperty("dataPoints", out var points))
+        {
+            return [];
+        }
+
+        return points.EnumerateArray()
+            .Select(static point => (Attributes: Attributes(point), Time: Nanos(point, "timeUnixNano"), Value: Value(point, "asDouble") ?? Value(point, "asInt") ?? Mean(point)))
+            .Where(static point => point.Value is { } value && double.IsFinite(value))
             .GroupBy(static point => string.Join(',', point.Attributes.Select(static pair => $"{pair.Key}={pair.Value}")), StringComparer.Ordinal)
             .Select(group => new MetricSeries(
                 HashCode.Combine(name, service, instance, group.Key), name, Text(metric, "unit"), type, service, instance, group.First().Attributes,
-                [.. group.Select(static point => point.Point).OrderBy(static point => point.TimeNanos)]));
+                [.. group.Select(static point => new MetricPoint(point.Time, point.Value!.Value)).OrderBy(static point => point.TimeNanos)]));
     }
+
+    /// <summary>In the order of <see cref="MetricSeries.Type"/>, which counts from 1.</summary>
+    private static readonly string[] s_metricKinds = ["gauge", "sum", "histogram", "exponentialHistogram", "summary"];
+
+    private static readonly string[] s_spanKinds =
+        ["SPAN_KIND_UNSPECIFIED", "SPAN_KIND_INTERNAL", "SPAN_KIND_SERVER", "SPAN_KIND_CLIENT", "SPAN_KIND_PRODUCER", "SPAN_KIND_CONSUMER"];
+
+    private static readonly string[] s_statusCodes = ["STATUS_CODE_UNSET", "STATUS_CODE_OK", "STATUS_CODE_ERROR"];
+
+    /// <summary>An enum's number, which may be written as a name; null when it is not there.</summary>
+    private static int? Enumerated(JsonElement owner, string field, string[] names) =>
+        !owner.TryGetProperty(field, out var value) ? null
+        : value.ValueKind == JsonValueKind.Number ? value.GetInt32()
+        : Array.IndexOf(names, value.ToString()) is >= 0 and var number ? number : null;
+
+    /// <summary>A number, which may be written as text (64-bit integers, NaN); null when it is not there.</summary>
+    private static double? Value(JsonElement point, string field) =>
+        point.TryGetProperty(field, out var value)
+            && double.TryParse(value.ToString(), NumberStyles.Float, CultureInfo.InvariantCulture, out var number) ? number : null;
+
+    private static double? Mean(JsonElement point) => Value(point, "count") is > 0 and var count ? Value(point, "sum") / count : null;
 
     private static string? Text(JsonElement element, string name) =>
         element.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
 
     private static long Nanos(JsonElement element, string name) =>
-        element.TryGetProperty(name, out var value) ? long.Parse(value.ToString(), CultureInfo.InvariantCulture) : 0;
+        element.TryGetProperty(name, out var value)
+            && long.TryParse(value.ToString(), NumberStyles.Integer, CultureInfo.InvariantCulture, out var nanos) ? nanos : 0;
 
     private static Dictionary<string, object> Attributes(JsonElement owner)
     {
@@ -163,7 +206,7 @@ internal sealed class OtlpFiles
         {
             foreach (var pair in list.EnumerateArray())
             {
-                attributes[pair.GetProperty("key").GetString()!] = Value(pair.GetProperty("value"));
+                attributes[Text(pair, "key") ?? ""] = pair.TryGetProperty("value", out var value) ? Value(value) : "";
             }
         }
 

@@ -5,7 +5,8 @@ using Orchestrator.Agent.Evidence;
 namespace MatsObservability.Benchmarks.Rca;
 
 /// <summary>The true cause of a case, as its labels give it.</summary>
-internal sealed record RootCauseLabel(string Service, string Fault, string Evidence);
+/// <param name="Evidence">Null where the system has nothing to point at, such as code faults without logs.</param>
+internal sealed record RootCauseLabel(string Service, string Fault, string? Evidence);
 
 /// <summary>A labelled incident; its files lie in <c>cases/&lt;case&gt;</c>.</summary>
 internal sealed record RcaCase(

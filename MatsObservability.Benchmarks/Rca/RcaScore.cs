@@ -12,15 +12,20 @@ internal sealed record CaseScore(RcaCase Case, IReadOnlyList<RankedCause> Ranked
 
     public bool Within(int k) => Rank > 0 && Rank <= k;
 
-    /// <summary>The first cause names the true service and the right resource, or for code faults cites one of the two statements of the label.</summary>
+    /// <summary>
+    /// The first cause names the true service and the right resource, or for code faults cites one of the two statements of the label; where
+    /// the label names none, as the system has no logs, it says that the code is at fault.
+    /// </summary>
     public bool InnerRight => Ranked.Count > 0 && Ranked[0].Service == Case.RootCause.Service && Case.RootCause.Fault switch
     {
-        "cpu_contention" or "cpu_consumed" => Ranked[0].Kind == "cpu",
-        "network_delay" => Ranked[0].Kind == "network",
+        "cpu" or "cpu_contention" or "cpu_consumed" => Ranked[0].Kind == "cpu",
+        "network" or "network_delay" or "network_loss" => Ranked[0].Kind == "network",
         "memory" or "memory_exhaustion" => Ranked[0].Kind == "memory",
-        _ => Case.RootCause.Evidence.Split('_').Where(static part => part.Contains('#', StringComparison.Ordinal))
-            .Any(statement => Ranked[0].Cited.Any(text => Names(text, statement))),
+        _ => Statements is [] ? Ranked[0].Kind == "code" : Statements.Any(statement => Ranked[0].Cited.Any(text => Names(text, statement))),
     };
+
+    private List<string> Statements =>
+        [.. (Case.RootCause.Evidence ?? "").Split('_').Where(static part => part.Contains('#', StringComparison.Ordinal))];
 
     /// <summary>The statement as a whole: <c>X#3</c> is not named by <c>X#31</c>.</summary>
     private static bool Names(string text, string statement)

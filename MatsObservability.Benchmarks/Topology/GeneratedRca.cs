@@ -55,6 +55,8 @@ internal static class GeneratedRca
         {
             ["generated"] = json,
             ["healthy_nats"] = new JsonArray([.. Healthy(scores).OrderDescending().Select(static nats => (JsonNode)Math.Round(nats, 1))]),
+            ["nearly_claimed"] = new JsonArray([.. scores.Where(static s => s.Case.Fault is null && s.Diagnosis.Findings.Count > 0)
+                .OrderByDescending(static s => s.Diagnosis.Findings[0].Score).Take(8).Select(static s => (JsonNode)$"{s.Case.Name}: {Say(s.Diagnosis.Findings[0])}")]),
             ["true_nats"] = new JsonArray([.. Faulty(scores).Order().Select(static nats => (JsonNode)Math.Round(nats, 1))]),
             ["not_right"] = new JsonArray([.. scores.Where(static s => s.Case.Fault is null ? s.Claims : s.Rank != 1 || !s.KindRight)
                 .Select(static s => new JsonObject
@@ -63,10 +65,13 @@ internal static class GeneratedRca
                     s.Case.Incident.Spans.Count, ["baseline_spans"] = s.Case.Baseline.Spans.Count,
                 ["claimed"] = s.Diagnosis.Causes.Count,
                 ["findings"] = new JsonArray([.. s.Diagnosis.Findings.Take(4)
-                    .Select(static f => (JsonNode)$"{f.Score:0.0} {f.Service} {f.What}: {string.Join("; ", f.Evidence.Select(static e => e.Claim))}")]),
+                    .Select(static f => (JsonNode)Say(f))]),
             })]),
         };
     }
+
+    private static string Say(Finding finding) =>
+        $"{finding.Score:0.0} {finding.Service} {finding.What}: {string.Join("; ", finding.Evidence.Select(static e => e.Claim))}";
 
     private static IEnumerable<double> Healthy(IReadOnlyList<GeneratedScore> scores) =>
         scores.Where(static score => score.Case.Fault is null).Select(static score =>

@@ -128,7 +128,8 @@ internal sealed class GeneratedSystem
         var steps = Leaves(operation.Steps).Count();
         return kind switch
         {
-            FaultKind.CpuContention => new(kind, service, pods, onset, Strength: 3 + (12 * _random.NextDouble())),
+            FaultKind.CpuContention => new(kind, service, pods, onset,
+                Strength: _random.NextDouble() < 0.25 ? 1.2 + (1.8 * _random.NextDouble()) : 3 + (12 * _random.NextDouble())),
             FaultKind.Memory => new(kind, service, pods, onset, Strength: 2 + (6 * _random.NextDouble())),
             FaultKind.NetworkDelay => new(kind, service, pods, onset, Strength: 30 * Math.Exp(3.2 * _random.NextDouble()),
                 Lossy: _random.NextDouble() < 0.25),

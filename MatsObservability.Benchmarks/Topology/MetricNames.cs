@@ -54,5 +54,14 @@ internal static class MetricNames
                 new(Measured.SentBytes, "NetworkTransmitBytes", null),
             new(Measured.CalledP90Ms, "NetworkP90(ms)", null), new(Measured.NodeCpu, "NodeCpuUsageRate(%)", null, 100),
         ],
+        [
+            new(Measured.CpuCores, "cpu", null), new(Measured.MemoryMb, "mem", null, 1_048_576), new(Measured.Requests, "workload", null),
+            new(Measured.ServedP90Ms, "latency-90", null, 0.001), new(Measured.ReceivedBytes, "socket-rx", null),
+        ],
+        [
+            new(Measured.CpuCores, "container_cpu_usage_seconds_total", null, 1, Total: true),
+            new(Measured.MemoryMb, "container_memory_rss", null, 1_048_576),
+            new(Measured.ServedP90Ms, "istio_request_duration_milliseconds_p90", null),
+        ],
     ];
 }

@@ -7,6 +7,10 @@ namespace MatsObservability.Benchmarks.Topology;
 internal sealed class PodMetrics(SystemPlan plan, Conditions conditions, Simulation traffic, Random random)
 {
     private const double BeforeMs = 300_000;
+    private readonly Dictionary<Pod, (double AtMs, double Ms)[]> _served = traffic.Served.ToDictionary(static pod => pod.Key,
+        static pod => pod.Value.Order().ToArray());
+    private readonly Dictionary<Pod, (double AtMs, double Ms)[]> _waited = traffic.Served.ToDictionary(static pod => pod.Key,
+        pod => pod.Value.Concat(traffic.Called[pod.Key]).Order().ToArray());
     private long _ids;
 
     public List<MetricSeries> Series()
@@ -36,7 +40,9 @@ internal sealed class PodMetrics(SystemPlan plan, Conditions conditions, Simulat
         var step = plan.MetricStepSeconds * 1000.0;
         var points = new List<MetricPoint>();
         var total = random.NextDouble() * 1e6;
-        var (drift, wobble) = (Noise(0.03), 0.03 + (0.12 * random.NextDouble()));
+        // What is measured every second is spikier than a minute's mean; memory hardly moves by itself.
+        var calm = measure.What is Measured.MemoryMb or Measured.MemoryOfLimit;
+        var (drift, wobble) = (Noise(0.03), (0.03 + (0.12 * random.NextDouble())) * (calm ? 0.2 : plan.MetricStepSeconds < 15 ? 2.5 : 1));
         for (var to = -BeforeMs; to <= conditions.Seconds * 1000; to += step)
         {
             var value = Math.Min(Value(measure.What, life, to - step, to) * drift * Noise(wobble), Limit(measure.What, life.Service));
@@ -74,8 +80,8 @@ internal sealed class PodMetrics(SystemPlan plan, Conditions conditions, Simulat
             Measured.Requests => Rate(pod, from, to),
             Measured.ReceivedBytes => 300 + (1800 * Rate(pod, from, to)),
             Measured.SentBytes => 200 + (2600 * Rate(pod, from, to)),
-            Measured.ServedP90Ms => P90(traffic.Served[pod], from, to),
-            Measured.CalledP90Ms => P90([.. traffic.Called[pod], .. traffic.Served[pod]], from, to),
+            Measured.ServedP90Ms => P90(_served[pod], from, to),
+            Measured.CalledP90Ms => P90(_waited[pod], from, to),
             _ => NodeLoad(pod, from, to),
         };
     }
@@ -87,14 +93,26 @@ internal sealed class PodMetrics(SystemPlan plan, Conditions conditions, Simulat
     private double Rate(Pod pod, double from, double to)
     {
         var (a, b) = Simulated(from, to);
-        return traffic.Served[pod].Count(run => run.AtMs >= a && run.AtMs < b) * 1000 / (b - a);
+        return Between(_served[pod], a, b).Count * 1000 / (b - a);
     }
 
-    private static double P90(List<(double AtMs, double Ms)> runs, double from, double to)
+    private static double P90((double AtMs, double Ms)[] runs, double from, double to)
     {
         var (a, b) = Simulated(from, to);
-        var times = runs.Where(run => run.AtMs >= a && run.AtMs < b).Select(static run => run.Ms).Order().ToList();
+        var times = Between(runs, a, b).Select(static run => run.Ms).Order().ToList();
         return times.Count == 0 ? 0 : times[(int)(0.9 * (times.Count - 1))];
+    }
+
+    private static ArraySegment<(double AtMs, double Ms)> Between((double AtMs, double Ms)[] runs, double from, double to)
+    {
+        static int First((double AtMs, double Ms)[] runs, double time)
+        {
+            var at = Array.BinarySearch(runs, (time, double.NegativeInfinity));
+            return at < 0 ? ~at : at;
+        }
+
+        var first = First(runs, from);
+        return new(runs, first, Math.Max(0, First(runs, to) - first));
     }
 
     private double Cores(ServicePlan service, Pod pod, double from, double to)

@@ -105,6 +105,9 @@ internal sealed class SystemPlan
     private readonly Random _random;
     private readonly Func<string, string> _habit;
 
+    /// <summary>A small system whose front asks nearly every other service itself, by RPC: a web shop for show.</summary>
+    private readonly bool _shop;
+
     public SystemPlan(int seed)
     {
         _random = new Random(seed);
@@ -114,13 +117,14 @@ internal sealed class SystemPlan
         Bare = _random.NextDouble() < 0.5;
         Nodes = [.. Enumerable.Range(0, _random.Next(2, 6)).Select(static i => $"node-{i}")];
         NetworkMs = Between(0.2, 1.5);
-        BuildServices(_random.Next(8, 41));
+        _shop = Chance(0.35);
+        BuildServices(_shop ? _random.Next(6, 14) : _random.Next(8, 41));
         Connect();
         Finish();
         Weights = [.. Entries.Select(_ => -Math.Log(1 - _random.NextDouble()) + 0.1)];
         MetricHabit = _random.Next(MetricNames.Habits.Count);
-        MetricStepSeconds = new[] { 15, 30, 60, 60 }[_random.Next(4)];
-        RatePerSecond = Math.Exp(Between(Math.Log(1), Math.Log(80)));
+        MetricStepSeconds = new[] { 1, 5, 15, 30, 60, 60, 60 }[_random.Next(7)];
+        RatePerSecond = Math.Exp(Between(Math.Log(0.7), Math.Log(80)));
     }
 
     /// <summary>Spans carry neither kind nor status nor attributes, as some agents export them.</summary>
@@ -159,7 +163,7 @@ internal sealed class SystemPlan
             var memory = Between(60, 900);
             var service = new ServicePlan(_habit(noun))
             {
-                ClientSpans = Chance(clients), MethodSpans = Chance(methods), StoreSpans = Chance(0.75), IsRpc = Chance(0.4), IdleCores =
+                ClientSpans = Chance(clients), MethodSpans = Chance(methods), StoreSpans = Chance(_shop ? 0.4 : 0.75), IsRpc = Chance(_shop ? 0.8 : 0.4), IdleCores =
                     Between(0.005, 0.08),
                 CoresPerRequest = Between(0.002, 0.02), CpuLimit = new[] { 0.3, 0.5, 1, 2 }[_random.Next(4)], MemoryMb = memory,
                     MemoryLimitMb = memory * Between(1.3, 3),
@@ -193,7 +197,8 @@ internal sealed class SystemPlan
         for (var i = 1; i < Services.Count; i++)
         {
             var near = Math.Max(0, i - 6);
-            AddCall(Services[Chance(0.5) ? _random.Next(near, i) : _random.Next(0, Math.Min(i, 4))], Services[i]);
+            var front = _shop && Chance(0.65);
+            AddCall(Services[front ? 0 : Chance(0.5) ? _random.Next(near, i) : _random.Next(0, Math.Min(i, 4))], Services[i]);
         }
 
         for (var extra = (int)(Services.Count * Between(0.2, 0.8)); extra > 0; extra--)

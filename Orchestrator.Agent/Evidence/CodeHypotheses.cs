@@ -13,6 +13,7 @@ internal static class CodeHypotheses
 
     public static IEnumerable<Hypothesis> Build(Signals signals)
     {
+        var logging = signals.Incident.Lines.Select(static line => line.Log.Service).ToHashSet(StringComparer.Ordinal);
         var services = signals.Breaks.Select(static found => found.Service).Concat(signals.Failures.Select(static found => found.Service))
             .Distinct(StringComparer.Ordinal);
         foreach (var service in services)
@@ -20,7 +21,7 @@ internal static class CodeHypotheses
             var places = signals.Breaks.Where(found => found.Service == service)
                 .GroupBy(static found => (found.After, found.Came, found.InLogs))
                 .Select(static group => group.OrderByDescending(static found => found.Score).ToList())
-                .Select(static group => (Breaks: group, Score: group.Sum(static found => found.Score * (found.InLogs ? 1 : CallWeight))))
+                .Select(group => (Breaks: group, Score: group.Sum(found => found.Score * Weight(found, logging))))
                 .OrderByDescending(static place => place.Score)
                 .ToList();
             var failures = signals.Failures.Where(found => found.Service == service).ToList();
@@ -52,22 +53,27 @@ internal static class CodeHypotheses
         foreach (var answers in signals.Breaks.Where(static found => found.Asked is { } asked && asked.Service != found.Service
             && found.Score >= Signals.Explaining).GroupBy(static found => found.Asked!.Service, StringComparer.Ordinal))
         {
-            yield return WrongAnswers(answers.Key, [.. answers.OrderByDescending(static found => found.Score)], signals);
+            yield return WrongAnswers(answers.Key, [.. answers.OrderByDescending(static found => found.Score)], signals, logging);
         }
     }
 
+    private static double Weight(SequenceBreak found, HashSet<string> logging) =>
+        found.InLogs || !logging.Contains(found.Service) ? 1 : CallWeight;
+
     /// <summary>
-    /// The callers' course breaks just after a service answered. A service without calls of its own shows no more than that of a wrong or
-    /// failing answer, so it goes before its callers where spans tell no failures, or where several callers break; else it stands behind
-    /// them.
+    /// The callers' course breaks just after a service answered: its answer was wrong, or the fault is the caller's. The service goes before
+    /// its callers when it answers far faster than usual, when several callers break, or when it shows no more than that of a failing
+    /// answer, as it makes no calls and spans tell no failures. Else, where no logs tell more, it goes first unless other callers take its
+    /// answers as ever or the caller now does what it never did: a fault of the caller's own could have struck at any of its steps.
     /// </summary>
-    private static Hypothesis WrongAnswers(string service, List<SequenceBreak> after, Signals signals)
+    private static Hypothesis WrongAnswers(string service, List<SequenceBreak> after, Signals signals, HashSet<string> logging)
     {
         const double behind = 0.8, before = 1.05;
-        var callers = after.Select(static found => found.Service).Distinct(StringComparer.Ordinal).Count();
+        var callers = after.Select(static found => found.Service).Distinct(StringComparer.Ordinal).ToList();
         var mute = after[0].Asked!.Children.Count == 0 && !signals.TellsFailures;
-        var score = Surprise.Compress(Weigh(after.Select(static found => found.Score * CallWeight))) * (mute || callers > 1 ? before
-            : behind);
+        var likelier = !callers.Exists(logging.Contains) && !after[0].IsNovel && !PleasesOthers(after, signals.Incident);
+        var score = Surprise.Compress(Weigh(after.Select(found => found.Score * Weight(found, logging))))
+            * (mute || callers.Count > 1 || likelier || Hurries(after[0], signals.Baseline) ? before : behind);
         var evidence = new List<Evidence>();
         foreach (var found in after.Take(2))
         {
@@ -80,6 +86,26 @@ internal static class CodeHypotheses
 
         return new(service, "return", new("code", $"{Operation(after[0].Asked!.Operation)}: what its callers do with its answer changed"),
             score, evidence, after.Min(static found => found.Broken.Min(StartOf)));
+    }
+
+    /// <summary>The service answered in less than a third of its usual time: it left out what it usually does.</summary>
+    private static bool Hurries(SequenceBreak found, WindowModel baseline)
+    {
+        const double far = 3;
+        var usual = baseline.Traces.ChildrenFirst.Where(node => node.Operation == found.Asked!.Operation)
+            .Select(static node => node.DurationMs);
+        return far * Robust.Median(found.Broken.Select(static run => run.After.Call!)
+            .Select(static call => (call.Wraps ? call.Children[0] : call).DurationMs)) < Robust.Median(usual);
+    }
+
+    /// <summary>The operation whose answers are in doubt is asked by others as well, whose course is the usual one.</summary>
+    private static bool PleasesOthers(List<SequenceBreak> after, WindowModel incident)
+    {
+        const int enough = 5;
+        var broken = after.Select(static found => found.Operation).ToHashSet(StringComparer.Ordinal);
+        return incident.Traces.ChildrenFirst.Where(node => node.Operation == after[0].Asked!.Operation)
+            .Select(static node => node.Parent is { Wraps: true } call ? call.Parent : node.Parent)
+            .Count(caller => caller is not null && !broken.Contains(caller.Operation)) >= enough;
     }
 
     private static double Weigh(IEnumerable<double> descending)

@@ -24,7 +24,8 @@ internal static class FailureChannel
         foreach (var (place, nodes) in SpanFailures(incident))
         {
             // A call that failed and never reached its server accuses the server it was meant for.
-            var accused = nodes[0].Children.Count == 0 && callees.TryGetValue(place.Operation, out var callee) ? callee : nodes[0].Service;
+            var accused = nodes[0] is { Children.Count: 0 } call && (call.IsClient || !call.KindsTold)
+                && callees.TryGetValue(place.Operation, out var callee) ? callee : nodes[0].Service;
             var own = nodes.Where(node => !node.Everyday && (accused != node.Service || !explained(node))).ToList();
             var history = runsBefore.GetValueOrDefault(place.Operation);
             var past = before.TryGetValue(place, out var same) ? same.Count : 0;
@@ -36,7 +37,7 @@ internal static class FailureChannel
             var failed = own.ToHashSet();
             var runs = runsNow[place.Operation];
             var score = Lasting.Score([.. runs.Select(run => (run.StartNanos, run.Node is { } node && failed.Contains(node)))], past,
-                history, Surprise.Binomial);
+                history, HandlesError(place.Key) ? Surprise.TwoRates : Surprise.Binomial);
             shifts.Add(new(accused, own[0].Span.Name, place.Key, score, own, [], runs.Count, past / Math.Max(1.0, history)));
         }
 
@@ -55,14 +56,27 @@ internal static class FailureChannel
             }
         }
 
-        return span.Attributes.TryGetValue("rpc.grpc.status_code", out var code)
-            && Convert.ToInt64(code, CultureInfo.InvariantCulture) is not 0 and var grpc
-            ? string.Create(CultureInfo.InvariantCulture, $"gRPC {grpc}")
+        return RpcStatus(span) is { } rpc && rpc is not ("0" or "OK") ? $"gRPC {rpc}"
             : HttpStatus(span) is { } status and >= 400 ? string.Create(CultureInfo.InvariantCulture, $"HTTP {status}")
-            : span.Status == 2 ? "error"
+            : span.Status == 2 || s_errorMarks.Any(mark => Text(span, mark.Key) is { } said && said.Equals(mark.Value, StringComparison.OrdinalIgnoreCase))
+                ? "error"
             : HandlesError(span.Name) ? span.Name
             : null;
     }
+
+    /// <summary>True for a span that says how it ended.</summary>
+    public static bool Tells(SpanRecord span) =>
+        span.Status != 0 || HttpStatus(span) is not null || RpcStatus(span) is not null || s_errorMarks.Any(mark => Text(span, mark.Key) is not null);
+
+    /// <summary>How tracers older than span status mark a failed span.</summary>
+    private static readonly KeyValuePair<string, string>[] s_errorMarks = [new("error", "true"), new("otel.status_code", "ERROR")];
+
+    /// <summary>The code of an RPC's answer as its instrumentation writes it, a number or a name.</summary>
+    private static string? RpcStatus(SpanRecord span) =>
+        Text(span, "rpc.grpc.status_code") ?? Text(span, "rpc.response.status_code") ?? Text(span, "grpc.status_code");
+
+    private static string? Text(SpanRecord span, string name) =>
+        span.Attributes.TryGetValue(name, out var value) ? Convert.ToString(value, CultureInfo.InvariantCulture) : null;
 
     /// <summary>True for the span of an error handler: all that instrumentation without span status shows of a failure.</summary>
     public static bool HandlesError(string name)
@@ -73,12 +87,8 @@ internal static class FailureChannel
     }
 
     public static int? HttpStatus(SpanRecord span) =>
-        (span.Attributes.TryGetValue("http.response.status_code", out var value)
-            || span.Attributes.TryGetValue("http.status_code", out value)) &&
-        int.TryParse(Convert.ToString(value, CultureInfo.InvariantCulture), NumberStyles.Integer, CultureInfo.InvariantCulture,
-            out var status)
-            ? status
-            : null;
+        int.TryParse(Text(span, "http.response.status_code") ?? Text(span, "http.status_code"), NumberStyles.Integer,
+            CultureInfo.InvariantCulture, out var status) ? status : null;
 
     private static Dictionary<(string Operation, string Key), List<SpanNode>> SpanFailures(WindowModel model)
     {

@@ -10,8 +10,8 @@ internal static class Lasting
     private const double BurstSeconds = 15;
 
     /// <summary>The most a burst weighs, in nats, and what each further second adds up to <see cref="SureSeconds"/>.</summary>
-    private const double BurstNats = 6;
-    private const double NatsPerSecond = 1.5;
+    private const double BurstNats = 4;
+    private const double NatsPerSecond = 1.6;
     private const double SureSeconds = 30;
 
     /// <summary>
@@ -62,7 +62,9 @@ internal static class Lasting
 
                 var price = Math.Log(1 + a) + Math.Log(tried - b);
                 var seconds = (trials[to - 1].Nanos - trials[from].Nanos) / 1e9;
-                var score = (surprise(count, to - from, before, history) * Evenness(upTo, from, to)) - price;
+                // The runs of the window outside the stretch are as usual too.
+                var score = (surprise(count, to - from, before + hits.Count - count, history + trials.Count - (to - from))
+                    * Evenness(upTo, from, to)) - price;
                 best = Math.Max(best, seconds >= SureSeconds ? score : Math.Min(score, BurstNats
                     + (NatsPerSecond * Math.Max(0, seconds - BurstSeconds))));
             }

@@ -18,7 +18,8 @@ internal sealed record Slowdown(string Service, string? Callee, string Operation
 /// </summary>
 internal static class LatencyChannel
 {
-    private const int LeastHistory = 3;
+    /// <summary>Fewer times than this are no habit.</summary>
+    public const int LeastHistory = 3;
 
     /// <summary>One wild value must not speak for many, in nats.</summary>
     private const double MostPerSpan = 6;
@@ -119,31 +120,41 @@ internal static class LatencyChannel
 
     private static string EdgeKey(SpanNode call) => $"{call.Service}>{call.Children[0].Service}";
 
-    /// <summary>Spans whose slowness is no longer theirs: what lies below them lost at least half as much time.</summary>
+    /// <summary>
+    /// Pieces whose slowness is no longer theirs: what lies below them lost at least half as much time. What the called service itself lost
+    /// does not explain the way to it, as one fault of that service makes both slow.
+    /// </summary>
     private static HashSet<TimePiece> Explained(WindowModel incident, Dictionary<TimePiece, double> excess)
     {
         var below = new Dictionary<SpanNode, double>();
+        var within = new Dictionary<SpanNode, double>();
         var explained = new HashSet<TimePiece>();
         foreach (var node in incident.Traces.ChildrenFirst)
         {
             var under = below.GetValueOrDefault(node);
-            var lost = under;
+            var (lost, inside) = (under, within.GetValueOrDefault(node));
             foreach (var piece in TimePiece.Of(node))
             {
                 var own = excess.GetValueOrDefault(piece);
-                if (own > 0 && under >= own / 2)
+                if (own > 0 && under - (piece.Callee is { } callee ? within.GetValueOrDefault(callee) : 0) >= own / 2)
                 {
                     explained.Add(piece);
                 }
                 else
                 {
                     lost += own;
+                    inside += own;
                 }
             }
 
+            within[node] = inside;
             if (node.Parent is { } parent)
             {
                 below[parent] = below.GetValueOrDefault(parent) + lost;
+                if (parent.Service == node.Service)
+                {
+                    within[parent] = within.GetValueOrDefault(parent) + inside;
+                }
             }
         }
 

@@ -3,17 +3,19 @@ namespace Orchestrator.Agent.Evidence;
 /// <summary>A resource metric of a service that left the range it had before.</summary>
 /// <param name="Resource"><c>cpu</c>, <c>memory</c> or <c>network</c>.</param>
 /// <param name="Score">In nats, before any corroboration.</param>
-/// <param name="Saturated">The resource came near its limit, and was not there before, as far as a utilisation tells.</param>
+/// <param name="Saturated">The resource came near its limit, and was not there before. Where no limit is measured: a processor may have any
+/// amount left, but memory that grows and stays is held by something.</param>
 /// <param name="Lasts">Several points since the rise, nearly all of them above the usual range: no job of a moment.</param>
-internal sealed record MetricShift(string Service, string Resource, MetricSeries Series, MetricPoint Peak, double UsualHigh, double Score,
+internal sealed record MetricShift(string Service, string Resource, MetricSeries Series, MetricSample Peak, double UsualHigh, double Score,
     bool Saturated, bool Lasts)
 {
     public double Rise => Peak.Value / UsualHigh;
 
     /// <summary>
-    /// The resource itself is in trouble, whatever the requests say: it grew by nearly a third and more, and stays there.
+    /// The resource itself is in trouble, whatever the requests say: it grew by nearly a third and more, or memory filled up, and stays
+    /// there.
     /// </summary>
-    public bool Exhausted => Lasts && Rise >= 1.3;
+    public bool Exhausted => Lasts && (Rise >= 1.3 || (Saturated && Resource == "memory"));
 }
 
 /// <summary>
@@ -30,7 +32,7 @@ internal static class MetricChannel
         var history = new Dictionary<(string, string, string), List<double>>();
         foreach (var series in baseline?.Series ?? [])
         {
-            History(history, series).AddRange(Values(series).Select(static point => point.Value));
+            History(history, series).AddRange(MetricSamples.Of(series, incident.StartNanos).Select(static sample => sample.Value));
         }
 
         var shifts = new List<(MetricShift Shift, double Deviation)>();
@@ -41,7 +43,7 @@ internal static class MetricChannel
                 continue;
             }
 
-            var values = Values(series);
+            var values = MetricSamples.Of(series, incident.StartNanos);
             var usual = History(history, series);
             var recent = values.Where(point => point.TimeNanos < incident.StartNanos).Select(static point => point.Value).ToList();
             // What memory a process holds depends on how long it runs: only its own recent past compares.
@@ -75,8 +77,9 @@ internal static class MetricChannel
             .ToDictionary(static group => group.Key, static group => group.Max(static shift => Share(shift.Series, shift.Peak.Value)));
         return shifts.Select(shift => shift.Shift with
             {
-                Saturated = use.TryGetValue((shift.Shift.Service, shift.Shift.Resource), out var share) && share >= Pressing
-                    && share / shift.Shift.Rise < Pressing,
+                Saturated = use.TryGetValue((shift.Shift.Service, shift.Shift.Resource), out var share)
+                    ? Reaches(Pressing, Pressing, share, shift.Shift.Rise) || Reaches(Full, NotFull, share, shift.Shift.Rise)
+                    : shift.Shift.Resource == "memory" && shift.Shift.Rise >= GrownMemory,
                 Score = Math.Min(MostNats, NatsPerDeviation * (shift.Deviation - load[shift.Shift.Series.Name])) *
                     Math.Min(1, Math.Pow(use.GetValueOrDefault((shift.Shift.Service, shift.Shift.Resource), 1) / Pressing, 2)),
             })
@@ -90,6 +93,15 @@ internal static class MetricChannel
     /// </summary>
     private const double Pressing = 0.8;
 
+    /// <summary>From below the second to the first of these shares, a resource that was pressed is used up.</summary>
+    private const double Full = 0.95;
+    private const double NotFull = 0.9;
+
+    /// <summary>Without a limit: memory moves by some hundredths in minutes while nothing is wrong.</summary>
+    private const double GrownMemory = 1.3;
+
+    private static bool Reaches(double limit, double from, double share, double rise) => share >= limit && share / rise < from;
+
     /// <summary>A series in shares of a limit, by its name or unit.</summary>
     private static readonly double Noticeable = Math.Log(1.15);
 
@@ -98,7 +110,7 @@ internal static class MetricChannel
             || series.Name.Contains("percent", StringComparison.OrdinalIgnoreCase) ||
         series.Name.Contains("(%)", StringComparison.Ordinal);
 
-    private static bool Lasts(List<MetricPoint> inside, double high)
+    private static bool Lasts(List<MetricSample> inside, double high)
     {
         const int few = 2;
         const double most = 0.75;
@@ -149,29 +161,5 @@ internal static class MetricChannel
         }
 
         return values;
-    }
-
-    /// <summary>The points of a gauge; for a counter that only grows, its rate per second.</summary>
-    private static IReadOnlyList<MetricPoint> Values(MetricSeries series)
-    {
-        const int sum = 2;
-        if (series.Type != sum || series.Points.Count < 3)
-        {
-            return series.Points;
-        }
-
-        var rates = new List<MetricPoint>(series.Points.Count - 1);
-        for (var i = 1; i < series.Points.Count; i++)
-        {
-            var (before, now) = (series.Points[i - 1], series.Points[i]);
-            if (now.Value < before.Value)
-            {
-                return series.Points;
-            }
-
-            rates.Add(new(now.TimeNanos, (now.Value - before.Value) / Math.Max(1e-9, (now.TimeNanos - before.TimeNanos) / 1e9)));
-        }
-
-        return rates;
     }
 }

@@ -46,10 +46,8 @@ internal static class ResourceHypotheses
             var first = long.MaxValue;
             foreach (var shift in shifts.Where(shift => shift.Resource == kind).Take(2))
             {
-                evidence.Add(new("metric",
-                    $"{shift.Series.Name} rose to {Number(shift.Peak.Value)}; at most {Number(shift.UsualHigh)} before",
-                    service, SeriesId: shift.Series.SeriesId, TimeNanos: shift.Peak.TimeNanos, Metric: shift.Series.Name,
-                        Value: shift.Peak.Value));
+                evidence.Add(new("metric", Claim(shift), service, SeriesId: shift.Series.SeriesId, TimeNanos: shift.Peak.TimeNanos,
+                    Metric: shift.Series.Name, Value: shift.Peak.Point.Value));
                 first = Math.Min(first, shift.Peak.TimeNanos);
             }
 
@@ -119,6 +117,11 @@ internal static class ResourceHypotheses
             return "cpu";
         }
 
+        if (shift is { Resource: "cpu", Exhausted: true } && self > ownShare * (self + network))
+        {
+            return "cpu";
+        }
+
         if (signals.Incident.Window.Series.Any(series => series.Service == service && MetricChannel.Resource(series.Name) == "cpu"))
         {
             return network > ownShare * (self + network) || own.Count >= breadth ? "network" : "code";
@@ -127,6 +130,13 @@ internal static class ResourceHypotheses
         var made = calls.Where(call => call.Service == service).Sum(static call => call.Excess);
         var starved = self > ownShare * (self + network) && (own.Count >= breadth || (made > network - made && own.Count > 0));
         return starved ? "cpu" : network > self || self == 0 ? "network" : own.Count >= breadth ? "cpu" : "code";
+    }
+
+    private static string Claim(MetricShift shift)
+    {
+        var (name, now, here) = (shift.Series.Name, Number(shift.Peak.Value), Number(shift.Peak.Point.Value));
+        return $"{name} rose to {now}{(now == here ? "" : $" by its points here, of which this is {here}")}; "
+            + $"at most {Number(shift.UsualHigh)} before";
     }
 
     private static string Claim(Slowdown slow) => slow.IsCall
@@ -140,35 +150,42 @@ internal static class ResourceHypotheses
     private static string Number(double value) => CodeHypotheses.Number(value);
 
     /// <summary>
-    /// The slow edges are explained by as few services as can be: each time the one, as caller or as callee, whose edges are slow the most
-    /// and the most generally.
+    /// The slow edges are explained by as few services as can be: each time the one whose edges, and own time, are slow the most and the
+    /// most generally. A service slows the way to it, or whatever it sends: the answers to its callers as well as its own calls.
     /// </summary>
     private static Dictionary<string, List<Slowdown>> AssignEdges(Signals signals)
     {
-        var all = signals.Incident.Traces.ChildrenFirst.Where(static node => node.IsCall)
-            .Select(static node => (Caller: node.Service, Callee: node.Children[0].Service)).Distinct().ToList();
-        var open = signals.Slowdowns.Where(static found => found.IsCall && found.Excess > 1).ToList();
+        var all = Edges(signals.Incident).Where(Edges(signals.Baseline).Contains).ToList();
+        var own = signals.Slowdowns.Where(static found => !found.IsCall).ToLookup(static found => found.Service, StringComparer.Ordinal);
+        var open = signals.Slowdowns.Where(static found => found.IsCall).ToList();
         var assigned = new Dictionary<string, List<Slowdown>>(StringComparer.Ordinal);
         while (open.Count > 0)
         {
-            var roles = open.GroupBy(static found => (Service: found.Callee!, AsCallee: true))
-                .Concat(open.GroupBy(static found => (found.Service, AsCallee: false)));
-            var best = roles.MaxBy(role =>
+            var roles = open.SelectMany(static found => new[] { (Service: found.Callee!, Sends: false), (Service: found.Callee!, Sends: true),
+                (found.Service, Sends: true) }).Distinct();
+            var best = roles.Select(role => (role.Service, Slow: open.FindAll(found => Touches(role, (found.Service, found.Callee!))),
+                    Edges: all.Count(edge => Touches(role, edge))))
+                .MaxBy(role => (role.Slow.Sum(static found => found.Excess) + own[role.Service].Sum(static found => found.Excess))
+                    * Math.Min(1, (double)role.Slow.Select(static found => (found.Service, found.Callee)).Distinct().Count() / role.Edges));
+            if (!assigned.TryGetValue(best.Service, out var list))
             {
-                var edges = all.Count(edge => (role.Key.AsCallee ? edge.Callee : edge.Caller) == role.Key.Service);
-                var slow = role.Select(static found => (found.Service, found.Callee)).Distinct().Count();
-                return role.Sum(static found => found.Excess) * slow / edges;
-            })!;
-            var explained = best.ToList();
-            if (!assigned.TryGetValue(best.Key.Service, out var list))
-            {
-                assigned[best.Key.Service] = list = [];
+                assigned[best.Service] = list = [];
             }
 
-            list.AddRange(explained);
-            open.RemoveAll(explained.Contains);
+            list.AddRange(best.Slow);
+            open.RemoveAll(best.Slow.Contains);
         }
 
         return assigned;
     }
+
+    private static bool Touches((string Service, bool Sends) role, (string Caller, string Callee) edge) =>
+        edge.Callee == role.Service || (role.Sends && edge.Caller == role.Service);
+
+    /// <summary>Who waits for whom, where there are enough calls to judge them.</summary>
+    private static HashSet<(string Caller, string Callee)> Edges(WindowModel model) =>
+        model.Traces.ChildrenFirst.SelectMany(TimePiece.Of).Where(static piece => piece.Callee is not null)
+            .GroupBy(static piece => (piece.Node.Service, piece.Callee!.Service))
+            .Where(static edge => edge.Count() >= LatencyChannel.LeastHistory)
+            .Select(static edge => edge.Key).ToHashSet();
 }

@@ -20,6 +20,9 @@ internal sealed record SequenceBreak(
 {
     /// <summary>How much better "something changed here" explains the counts than the baseline's rate does, in nats.</summary>
     public double Score { get; init; }
+
+    /// <summary>What came is a step that the operation never took before.</summary>
+    public bool IsNovel { get; init; }
 }
 
 /// <summary>One run that broke, with the steps around the break.</summary>
@@ -62,6 +65,8 @@ internal static class SequenceChannel
     /// </summary>
     private const double UnheardOf = 5;
     private const int LeastForUnheardOf = 5;
+
+    private const string Again = " again";
 
     public static List<SequenceBreak> Find(WindowModel incident, WindowModel baseline, Func<Run, List<Step>> steps, bool inLogs, Func<Run,
         bool> explained)
@@ -126,14 +131,13 @@ internal static class SequenceChannel
                     ? UnheardOf : 1);
                 var score = weight * (inLogs
                     ? Surprise.Binomial(broken.Count, passage.Runs - (runs.Count - broken.Count), before, past)
-                    : Lasting.Score(Trials(passage, runs, broken), history.Traces(key), history.Traces(null), came.IsError
-                        ? Surprise.Binomial : Surprise.TwoRates));
+                    : Lasting.Score(Trials(passage, runs, broken), history.Traces(key), history.Traces(null), Surprise.TwoRates));
                 if (score >= LeastScore)
                 {
                     breaks.Add(new(broken[0].Run.Service, place.Operation, broken[0].After.Label, came.Label, instead.Value[0].Came.Label,
                         came.IsError, inLogs,
                         broken, passage.Runs, (double)before / history.Runs, Remote(broken[0].After),
-                            Remote(instead.Value[0].Came)) { Score = score });
+                            Remote(instead.Value[0].Came)) { Score = score, IsNovel = detour && !own.Contains((place.Operation, key)) });
                 }
             }
         }
@@ -181,9 +185,11 @@ internal static class SequenceChannel
             {
                 var target = child.Wraps ? child.Children[0] : child;
                 var label = $"{target.Service}: {LogStatement.MaskName(target.Span.Name)}";
-                if (steps[^1].Key != label)
+                // A call made over and over counts as two: once and again.
+                var key = steps[^1].Key == label ? label + Again : label;
+                if (steps[^1].Key != key && steps[^1].Key != label + Again)
                 {
-                    steps.Add(new(label, label, FailureChannel.HandlesError(target.Span.Name), null, child));
+                    steps.Add(new(key, key, FailureChannel.HandlesError(target.Span.Name), null, child));
                 }
             }
         }

@@ -11,8 +11,7 @@ internal sealed record Signals(
 
     /// <summary>Spans of this system say when they fail.</summary>
     public bool TellsFailures { get; } = Incident.Window.Spans.Concat(Baseline.Window.Spans)
-        .Any(static span => span.Status != 0 || FailureChannel.HttpStatus(span) is not null
-        || span.Attributes.ContainsKey("rpc.grpc.status_code"));
+        .Any(FailureChannel.Tells);
 
     /// <summary>Calls that never reached a service with a resource in trouble: its trouble, not the callers'.</summary>
     public required List<SequenceBreak> Unanswered { get; init; }

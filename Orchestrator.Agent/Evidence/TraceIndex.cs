@@ -32,7 +32,17 @@ internal sealed class SpanNode(SpanRecord span)
     /// <summary>The same for a call that may have been made again: all children are one operation of another service.</summary>
     public bool Wraps => Children.Count > 0 && Children[0].Service != Service
         && Children.TrueForAll(child => child.Operation == Children[0].Operation) &&
-        (Span.Kind is Client or Producer || (Span.Kind is not (Server or Consumer) && Parent?.Service == Service));
+        (IsClient || (!KindsTold && Span.Kind is not (Server or Consumer) && Parent?.Service == Service));
+
+    /// <summary>
+    /// Spans of this service say what they are, so one that does not say that it calls is the service's own work. Else any inner span may
+    /// be a call.
+    /// </summary>
+    public bool KindsTold { get; set; }
+
+    public bool IsClient => Span.Kind is Client or Producer;
+
+    public bool TellsKind => IsClient || Span.Kind is Server or Consumer;
 
     /// <summary>
     /// True when this span waits for something that leaves no span of its own, such as a database: a client span without a server span, or
@@ -78,8 +88,11 @@ internal sealed class TraceIndex
         }
 
         ChildrenFirst = Order();
+        var telling = ChildrenFirst.Where(static node => node.TellsKind).Select(static node => node.Service)
+            .ToHashSet(StringComparer.Ordinal);
         foreach (var node in ChildrenFirst)
         {
+            node.KindsTold = telling.Contains(node.Service);
             node.Children.Sort(static (a, b) => a.Span.StartNanos.CompareTo(b.Span.StartNanos));
             node.SelfMs = Self(node);
             var context = node.Parent is { } up && up.Service == node.Service ? up.Span.Name : "";

@@ -61,7 +61,7 @@ public class GeneratedSystemTests(GeneratedSystemTests.Scores scores) : IClassFi
                 else
                 {
                     Assert.Equal("metric", item.Kind);
-                    Assert.Contains(series[item.SeriesId!.Value].Points, point => point.TimeNanos == item.TimeNanos);
+                    Assert.Contains(series[item.SeriesId!.Value].Points, point => point.TimeNanos == item.TimeNanos && point.Value.Equals(item.Value));
                 }
             }
         }
