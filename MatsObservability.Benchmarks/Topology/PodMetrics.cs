@@ -18,7 +18,7 @@ internal sealed class PodMetrics(SystemPlan plan, Conditions conditions, Simulat
         // Which platforms measure what is a trait of the system, not of the window.
         var habit = new Random(plan.MetricHabit + plan.Services.Count);
         var measures = MetricNames.Habits[plan.MetricHabit].Where(measure => measure.What is Measured.CpuCores or Measured.CpuOfLimit
-            || habit.NextDouble() > 0.1).ToList();
+            or Measured.MemoryMb || habit.NextDouble() > 0.1).ToList();
         var series = new List<MetricSeries>();
         foreach (var service in plan.Services)
         {

@@ -53,7 +53,7 @@ internal static class CodeHypotheses
         foreach (var answers in signals.Breaks.Where(static found => found.Asked is { } asked && asked.Service != found.Service
             && found.Score >= Signals.Explaining).GroupBy(static found => found.Asked!.Service, StringComparer.Ordinal))
         {
-            yield return WrongAnswers(answers.Key, [.. answers.OrderByDescending(static found => found.Score)], signals, logging);
+            yield return WrongAnswers([.. answers.OrderByDescending(static found => found.Score)], signals, logging);
         }
     }
 
@@ -61,51 +61,40 @@ internal static class CodeHypotheses
         found.InLogs || !logging.Contains(found.Service) ? 1 : CallWeight;
 
     /// <summary>
-    /// The callers' course breaks just after a service answered: its answer was wrong, or the fault is the caller's. The service goes before
-    /// its callers when it answers far faster than usual, when several callers break, or when it shows no more than that of a failing
-    /// answer, as it makes no calls and spans tell no failures. Else, where no logs tell more, it goes first unless other callers take its
-    /// answers as ever or the caller now does what it never did: a fault of the caller's own could have struck at any of its steps.
+    /// The callers' course breaks just after a service answered: its answer was wrong, or the fault is the caller's. The service, or the
+    /// deepest one below it that does so, goes before its callers when it answers far faster than usual; so does a service of which several
+    /// callers break, or that shows no more than that of a failing answer, as it makes no calls and spans tell no failures. Else, where no
+    /// logs tell more, it goes first unless the caller now makes a call that it never made: a fault of the caller's own could have struck at
+    /// any of its steps.
     /// </summary>
-    private static Hypothesis WrongAnswers(string service, List<SequenceBreak> after, Signals signals, HashSet<string> logging)
+    private static Hypothesis WrongAnswers(List<SequenceBreak> after, Signals signals, HashSet<string> logging)
     {
-        const double behind = 0.8, before = 1.05;
+        const double behind = 0.8, before = 1.1;
         var callers = after.Select(static found => found.Service).Distinct(StringComparer.Ordinal).ToList();
         var mute = after[0].Asked!.Children.Count == 0 && !signals.TellsFailures;
-        var likelier = !callers.Exists(logging.Contains) && !after[0].IsNovel && !PleasesOthers(after, signals.Incident);
+        var likelier = !callers.Exists(logging.Contains) && !after[0].IsNovel;
+        var hurried = HurriedAnswers.Find(after[0], signals.Baseline);
         var score = Surprise.Compress(Weigh(after.Select(found => found.Score * Weight(found, logging))))
-            * (mute || callers.Count > 1 || likelier || Hurries(after[0], signals.Baseline) ? before : behind);
+            * (mute || callers.Count > 1 || likelier || hurried is not null ? before : behind);
+        var service = hurried?.Service ?? after[0].Asked!.Service;
         var evidence = new List<Evidence>();
+        if (hurried is not null)
+        {
+            evidence.Add(OfSpan(hurried, $"{service} answered in less than a third of its usual time"));
+        }
+
         foreach (var found in after.Take(2))
         {
             var (run, step) = (found.Broken[0].Run, found.Broken[0].After.Call!);
-            evidence.Add(OfSpan(step.Wraps ? step.Children[0] : step,
-                $"{service} answered here, and {found.Service} then went to {found.Came} instead of {found.Expected} " +
-                $"(in {found.Broken.Count} of {found.Runs} runs)"));
-            evidence.Add(OfSpan(run.Node!, $"the run of {Operation(found.Operation)} that {service} had answered"));
+            var answer = step.Wraps ? step.Children[0] : step;
+            evidence.Add(OfSpan(answer, $"{answer.Service} answered here, and {found.Service} then went to {found.Came} instead of "
+                + $"{found.Expected} (in {found.Broken.Count} of {found.Runs} runs)"));
+            evidence.Add(OfSpan(run.Node!, $"the run of {Operation(found.Operation)} that {answer.Service} had answered"));
         }
 
-        return new(service, "return", new("code", $"{Operation(after[0].Asked!.Operation)}: what its callers do with its answer changed"),
+        return new(service, "return",
+            new("code", $"{Operation((hurried ?? after[0].Asked!).Operation)}: what its callers do with its answer changed"),
             score, evidence, after.Min(static found => found.Broken.Min(StartOf)));
-    }
-
-    /// <summary>The service answered in less than a third of its usual time: it left out what it usually does.</summary>
-    private static bool Hurries(SequenceBreak found, WindowModel baseline)
-    {
-        const double far = 3;
-        var usual = baseline.Traces.ChildrenFirst.Where(node => node.Operation == found.Asked!.Operation)
-            .Select(static node => node.DurationMs);
-        return far * Robust.Median(found.Broken.Select(static run => run.After.Call!)
-            .Select(static call => (call.Wraps ? call.Children[0] : call).DurationMs)) < Robust.Median(usual);
-    }
-
-    /// <summary>The operation whose answers are in doubt is asked by others as well, whose course is the usual one.</summary>
-    private static bool PleasesOthers(List<SequenceBreak> after, WindowModel incident)
-    {
-        const int enough = 5;
-        var broken = after.Select(static found => found.Operation).ToHashSet(StringComparer.Ordinal);
-        return incident.Traces.ChildrenFirst.Where(node => node.Operation == after[0].Asked!.Operation)
-            .Select(static node => node.Parent is { Wraps: true } call ? call.Parent : node.Parent)
-            .Count(caller => caller is not null && !broken.Contains(caller.Operation)) >= enough;
     }
 
     private static double Weigh(IEnumerable<double> descending)

@@ -9,8 +9,19 @@ internal sealed record Slowdown(string Service, string? Callee, string Operation
 {
     public bool IsCall => Callee is not null;
 
+    /// <summary>Who waited for whom.</summary>
+    public Edge Edge => Edge.Of(Slow[0]);
+
     /// <summary>The time was spent outside the service's own code: on the way to another service, or in a query.</summary>
     public bool Waits => IsCall || Slow[0].Node.IsOutbound;
+}
+
+/// <summary>One service waiting for another, or on its way back from one to the next.</summary>
+/// <param name="Before">The service it comes back from; null where there is none, or the caller's span of the call has it apart.</param>
+/// <param name="HasSpan">The call has a span on the caller's side, so that the time outside the server is no work of the caller's.</param>
+internal readonly record struct Edge(string Caller, string Callee, string? Before, bool HasSpan)
+{
+    public static Edge Of(TimePiece way) => new(way.Node.Service, way.Callee!.Service, way.Before?.Service, way.Node.IsCall);
 }
 
 /// <summary>
@@ -129,6 +140,7 @@ internal static class LatencyChannel
         var below = new Dictionary<SpanNode, double>();
         var within = new Dictionary<SpanNode, double>();
         var explained = new HashSet<TimePiece>();
+        double Within(SpanNode? server) => server is null ? 0 : within.GetValueOrDefault(server);
         foreach (var node in incident.Traces.ChildrenFirst)
         {
             var under = below.GetValueOrDefault(node);
@@ -136,7 +148,7 @@ internal static class LatencyChannel
             foreach (var piece in TimePiece.Of(node))
             {
                 var own = excess.GetValueOrDefault(piece);
-                if (own > 0 && under - (piece.Callee is { } callee ? within.GetValueOrDefault(callee) : 0) >= own / 2)
+                if (own > 0 && under - Within(piece.Callee) - Within(piece.Before) >= own / 2)
                 {
                     explained.Add(piece);
                 }

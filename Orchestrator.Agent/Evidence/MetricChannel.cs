@@ -5,9 +5,10 @@ namespace Orchestrator.Agent.Evidence;
 /// <param name="Score">In nats, before any corroboration.</param>
 /// <param name="Saturated">The resource came near its limit, and was not there before. Where no limit is measured: a processor may have any
 /// amount left, but memory that grows and stays is held by something.</param>
-/// <param name="Lasts">Several points since the rise, nearly all of them above the usual range: no job of a moment.</param>
+/// <param name="Lasts">Several points since the rise, nearly all of them well above the usual range: no job of a moment.</param>
+/// <param name="FellBack">Several points since the rise, and not nearly all of them are: a job of a moment.</param>
 internal sealed record MetricShift(string Service, string Resource, MetricSeries Series, MetricSample Peak, double UsualHigh, double Score,
-    bool Saturated, bool Lasts)
+    bool Saturated, bool Lasts, bool FellBack)
 {
     public double Rise => Peak.Value / UsualHigh;
 
@@ -24,6 +25,7 @@ internal sealed record MetricShift(string Service, string Resource, MetricSeries
 /// </summary>
 internal static class MetricChannel
 {
+    private const double Top = 0.95;
     private const double NatsPerDeviation = 6;
     private const double MostNats = 48;
 
@@ -55,17 +57,19 @@ internal static class MetricChannel
             }
 
             var peak = inside.MaxBy(static point => point.Value);
-            var high = reference[^1];
+            // With many values the very highest says little.
+            var (low, high) = (Robust.Quantile(reference, 1 - Top), Robust.Quantile(reference, Top));
             if (high <= 0 || peak.Value <= 0)
             {
                 continue;
             }
 
-            var spread = Math.Log(high / Math.Max(reference[0], high / 1000));
+            var spread = Math.Log(high / Math.Max(low, high / 1000));
             var noise = Math.Max(resource != "memory" ? 0.15 : recent.Count > 0 ? 0.04 : 0.25, 0.25 * spread) * (reference.Length < 3 ? 2
                 : 1);
             var rise = Math.Log(peak.Value / high);
-            shifts.Add((new(series.Service, resource, series, peak, high, 0, false, Lasts(inside, high)), rise < Noticeable
+            var since = Since(inside, Math.Sqrt(high * peak.Value));
+            shifts.Add((new(series.Service, resource, series, peak, high, 0, false, since.Lasts, since.FellBack), rise < Noticeable
                 ? Math.Min(rise, 0) : rise / noise * Math.Min(1, Math.Pow(rise / LeastRise(resource), 2))));
         }
 
@@ -110,12 +114,14 @@ internal static class MetricChannel
             || series.Name.Contains("percent", StringComparison.OrdinalIgnoreCase) ||
         series.Name.Contains("(%)", StringComparison.Ordinal);
 
-    private static bool Lasts(List<MetricSample> inside, double high)
+    /// <summary>What became of the rise, told by the points from the first one well above the usual range on.</summary>
+    private static (bool Lasts, bool FellBack) Since(List<MetricSample> inside, double risen)
     {
         const int few = 2;
         const double most = 0.75;
-        var since = inside.OrderBy(static point => point.TimeNanos).SkipWhile(point => point.Value <= high).ToList();
-        return since.Count >= few && since.Count(point => point.Value > high) >= most * since.Count;
+        var since = inside.OrderBy(static point => point.TimeNanos).SkipWhile(point => point.Value < risen).ToList();
+        var stays = since.Count(point => point.Value >= risen) >= most * since.Count;
+        return (since.Count >= few && stays, since.Count >= few && !stays);
     }
 
     private static double Share(MetricSeries series, double value) => series.Unit == "%"

@@ -26,7 +26,7 @@ internal static class ResourceHypotheses
             var (self, network) = (own.Sum(static slow => slow.Excess), calls.Sum(static slow => slow.Excess));
             var shifts = signals.Metrics.Where(shift => shift.Service == service).ToList();
             var latency = self + network;
-            var strongest = Strongest(shifts);
+            var strongest = Strongest(latency >= Corroboration ? shifts.FindAll(static shift => !shift.FellBack) : shifts);
             var measured = signals.Incident.Traces.Services.Count > 0;
             var refused = signals.Unanswered.Where(found => found.Missing!.Service == service && found.Score >= Signals.Explaining)
                 .ToList();
@@ -71,7 +71,7 @@ internal static class ResourceHypotheses
                     ? $"{strongest.Series.Name} of {strongest.Series.Instance ?? service}" : $"own time of {service}"),
                 "memory" => ("memory_exhaustion", $"{strongest!.Series.Name} of {strongest.Series.Instance ?? service}"),
                 "network" => ("network_delay", calls.Count == 0 ? $"whatever {service} waits for"
-                    : $"calls {string.Join(", ", calls.Select(Edge).Distinct(StringComparer.Ordinal).Take(4))}"),
+                    : $"calls {string.Join(", ", calls.Select(Way).Distinct(StringComparer.Ordinal).Take(4))}"),
                 _ => ("slow_operation", own.Count > 0 ? own[0].Operation : service),
             };
             yield return new(service, type, new(kind, detail), score, evidence, first);
@@ -140,33 +140,34 @@ internal static class ResourceHypotheses
     }
 
     private static string Claim(Slowdown slow) => slow.IsCall
-        ? $"{slow.Slow.Count} of {slow.Samples} calls {Edge(slow)} ({slow.Operation}) spent long outside the server, {Times(slow)}"
+        ? $"{slow.Slow.Count} of {slow.Samples} calls {Way(slow)} ({slow.Operation}) spent long outside the server, {Times(slow)}"
         : $"{slow.Slow.Count} of {slow.Samples} runs of {slow.Operation} spent long in themselves, {Times(slow)}";
 
-    private static string Edge(Slowdown slow) => $"{slow.Service} -> {slow.Callee}";
+    private static string Way(Slowdown slow) => $"{slow.Service} -> {slow.Callee}";
 
     private static string Times(Slowdown slow) => $"here {Number(slow.Slow[0].Ms)} ms; usual {Number(slow.UsualMs)} ms";
 
     private static string Number(double value) => CodeHypotheses.Number(value);
 
     /// <summary>
-    /// The slow edges are explained by as few services as can be: each time the one whose edges, and own time, are slow the most and the
-    /// most generally. A service slows the way to it, or whatever it sends: the answers to its callers as well as its own calls.
+    /// The slow edges are explained by as few services as can be: each time the one whose edges, own time and metrics are out of the usual
+    /// the most and the most generally.
     /// </summary>
     private static Dictionary<string, List<Slowdown>> AssignEdges(Signals signals)
     {
         var all = Edges(signals.Incident).Where(Edges(signals.Baseline).Contains).ToList();
         var own = signals.Slowdowns.Where(static found => !found.IsCall).ToLookup(static found => found.Service, StringComparer.Ordinal);
+        var metrics = signals.Metrics.Where(static shift => shift is { FellBack: false, Score: >= Signals.TellingShift })
+            .ToLookup(static shift => shift.Service, StringComparer.Ordinal);
         var open = signals.Slowdowns.Where(static found => found.IsCall).ToList();
         var assigned = new Dictionary<string, List<Slowdown>>(StringComparer.Ordinal);
         while (open.Count > 0)
         {
-            var roles = open.SelectMany(static found => new[] { (Service: found.Callee!, Sends: false), (Service: found.Callee!, Sends: true),
-                (found.Service, Sends: true) }).Distinct();
-            var best = roles.Select(role => (role.Service, Slow: open.FindAll(found => Touches(role, (found.Service, found.Callee!))),
-                    Edges: all.Count(edge => Touches(role, edge))))
-                .MaxBy(role => (role.Slow.Sum(static found => found.Excess) + own[role.Service].Sum(static found => found.Excess))
-                    * Math.Min(1, (double)role.Slow.Select(static found => (found.Service, found.Callee)).Distinct().Count() / role.Edges));
+            var best = open.SelectMany(static found => Roles(found.Edge)).Distinct()
+                .Select(role => (role.Service, Slow: open.FindAll(found => role.Slows(found.Edge)), Edges: all.Count(role.Slows)))
+                .MaxBy(role => (role.Slow.Sum(static found => found.Excess) + own[role.Service].Sum(static found => found.Excess)
+                        + metrics[role.Service].Select(static shift => shift.Score).DefaultIfEmpty().Max())
+                    * Math.Min(1, (double)role.Slow.Select(static found => found.Edge).Distinct().Count() / role.Edges));
             if (!assigned.TryGetValue(best.Service, out var list))
             {
                 assigned[best.Service] = list = [];
@@ -179,13 +180,37 @@ internal static class ResourceHypotheses
         return assigned;
     }
 
-    private static bool Touches((string Service, bool Sends) role, (string Caller, string Callee) edge) =>
-        edge.Callee == role.Service || (role.Sends && edge.Caller == role.Service);
+    /// <summary>A way in which a service slows edges.</summary>
+    /// <param name="Answers">It slows the ways to it and back.</param>
+    /// <param name="Asks">It slows its own calls; a slow network does both, as it slows whatever the service sends.</param>
+    private readonly record struct Role(string Service, bool Answers, bool Asks)
+    {
+        public bool Slows(Edge edge) =>
+            (Answers && (edge.Callee == Service || edge.Before == Service)) || (Asks && edge.Caller == Service);
+    }
+
+    /// <summary>
+    /// The roles that can have slowed an edge, the likelier first. That a service slows nothing but its own calls is work of its own, which a
+    /// call's span would have kept apart.
+    /// </summary>
+    private static IEnumerable<Role> Roles(Edge edge)
+    {
+        foreach (var callee in new[] { edge.Callee, edge.Before }.OfType<string>())
+        {
+            yield return new(callee, Answers: true, Asks: false);
+            yield return new(callee, Answers: true, Asks: true);
+        }
+
+        yield return new(edge.Caller, Answers: true, Asks: true);
+        if (!edge.HasSpan)
+        {
+            yield return new(edge.Caller, Answers: false, Asks: true);
+        }
+    }
 
     /// <summary>Who waits for whom, where there are enough calls to judge them.</summary>
-    private static HashSet<(string Caller, string Callee)> Edges(WindowModel model) =>
-        model.Traces.ChildrenFirst.SelectMany(TimePiece.Of).Where(static piece => piece.Callee is not null)
-            .GroupBy(static piece => (piece.Node.Service, piece.Callee!.Service))
+    private static HashSet<Edge> Edges(WindowModel model) =>
+        model.Traces.ChildrenFirst.SelectMany(TimePiece.Of).Where(static piece => piece.Callee is not null).GroupBy(Edge.Of)
             .Where(static edge => edge.Count() >= LatencyChannel.LeastHistory)
             .Select(static edge => edge.Key).ToHashSet();
 }

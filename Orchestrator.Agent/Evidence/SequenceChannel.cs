@@ -21,7 +21,7 @@ internal sealed record SequenceBreak(
     /// <summary>How much better "something changed here" explains the counts than the baseline's rate does, in nats.</summary>
     public double Score { get; init; }
 
-    /// <summary>What came is a step that the operation never took before.</summary>
+    /// <summary>What came is a call that the operation never made before.</summary>
     public bool IsNovel { get; init; }
 }
 
@@ -137,7 +137,8 @@ internal static class SequenceChannel
                     breaks.Add(new(broken[0].Run.Service, place.Operation, broken[0].After.Label, came.Label, instead.Value[0].Came.Label,
                         came.IsError, inLogs,
                         broken, passage.Runs, (double)before / history.Runs, Remote(broken[0].After),
-                            Remote(instead.Value[0].Came)) { Score = score, IsNovel = detour && !own.Contains((place.Operation, key)) });
+                            Remote(instead.Value[0].Came)) { Score = score, IsNovel = detour && !own.Contains((place.Operation, key))
+                            && !key.EndsWith(Again, StringComparison.Ordinal) });
                 }
             }
         }

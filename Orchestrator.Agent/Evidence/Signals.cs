@@ -54,7 +54,7 @@ internal sealed record Signals(
         var blame = new Blame(incident.Traces, troubled, silent);
         var slowdowns = LatencyChannel.Find(incident, baseline); // 4
         var late = slowdowns.Where(static found => found.Excess >= Slow).SelectMany(static found => found.Slow)
-            .Select(static piece => piece.Callee ?? piece.Node);
+            .SelectMany(static piece => new[] { piece.Callee ?? piece.Node, piece.Before }).OfType<SpanNode>();
         var waited = new Blame(incident.Traces, [.. troubled, .. late], silent);
         var left = FindBreaks(incident, baseline, blame, waited);
         var metrics = MetricChannel.Find(window, before); // 5

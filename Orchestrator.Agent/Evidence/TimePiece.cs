@@ -1,14 +1,18 @@
 namespace Orchestrator.Agent.Evidence;
 
 /// <summary>
-/// A part of a span's own time. A call has one: its time outside the server. A run has its own time and, for each call that has no span on
-/// the caller's side, the time between its own spans just before and after the server's: the way there and back.
+/// A part of a span's own time. A call has one: its time outside the server. A run has its own time and, where calls have no span on the
+/// caller's side, the times between its own ends, its other steps and the server's spans: a way there, or a way back.
 /// </summary>
-/// <param name="Callee">The server span at the other end; null for own time.</param>
-internal readonly record struct TimePiece(SpanNode Node, SpanNode? Callee, double Ms)
+/// <param name="Callee">The server span at the end of the way; null for own time.</param>
+/// <param name="Before">The server span that the way leads back from, where it leads on to another one.</param>
+/// <param name="Back">The way leads back from <paramref name="Callee"/>, and to no other.</param>
+internal readonly record struct TimePiece(SpanNode Node, SpanNode? Callee, double Ms, SpanNode? Before = null, bool Back = false)
 {
     /// <summary>What makes two pieces comparable.</summary>
-    public string Key => Callee is null ? Node.Operation : $"{Node.Operation}>{Callee.Operation}";
+    public string Key => Callee is null ? Node.Operation
+        : Node.IsCall ? $"{Node.Operation}>{Callee.Operation}"
+        : Back ? $"{Node.Operation}>{Callee.Operation}>" : $"{Node.Operation}>{Before?.Operation}>{Callee.Operation}";
 
     public static IEnumerable<TimePiece> Of(SpanNode node)
     {
@@ -20,28 +24,33 @@ internal readonly record struct TimePiece(SpanNode Node, SpanNode? Callee, doubl
         return node.Children.Exists(child => child.Service != node.Service) ? Split(node) : [new(node, null, node.SelfMs)];
     }
 
+    /// <summary>Parallel calls share no way of their own: only what lies outside all children so far is one.</summary>
     private static IEnumerable<TimePiece> Split(SpanNode node)
     {
         var own = node.SelfMs;
         var upTo = node.Span.StartNanos;
-        var given = long.MinValue;
-        for (var i = 0; i < node.Children.Count; i++)
+        SpanNode? last = null;
+        foreach (var child in node.Children.Append(null))
         {
-            var child = node.Children[i];
-            var (start, end) = (child.Span.StartNanos, child.Span.EndNanos);
-            if (child.Service != node.Service && end <= node.Span.EndNanos)
+            var next = child is null ? node.Span.EndNanos : Math.Min(child.Span.StartNanos, node.Span.EndNanos);
+            var (from, to) = (Remote(node, last), Remote(node, child));
+            if (next >= upTo && (from ?? to) is not null)
             {
-                var next = i + 1 < node.Children.Count ? Math.Min(node.Children[i + 1].Span.StartNanos, node.Span.EndNanos)
-                    : node.Span.EndNanos;
-                var (before, after) = (Math.Max(0, start - upTo), Math.Max(0, next - Math.Max(end, upTo)));
-                own -= ((given == upTo ? 0 : before) + after) / 1e6;
-                given = end;
-                yield return new(node, child, (before + after) / 1e6);
+                var ms = (next - upTo) / 1e6;
+                own -= ms;
+                yield return to is null ? new(node, from, ms, Back: true) : new(node, to, ms, from);
             }
 
-            upTo = Math.Max(upTo, end);
+            if (child is not null && child.Span.EndNanos >= upTo)
+            {
+                (upTo, last) = (child.Span.EndNanos, child);
+            }
         }
 
         yield return new(node, null, Math.Max(0, own));
     }
+
+    /// <summary>The child if another service answers it while its caller waits.</summary>
+    private static SpanNode? Remote(SpanNode node, SpanNode? child) =>
+        child is not null && child.Service != node.Service && child.Span.EndNanos <= node.Span.EndNanos ? child : null;
 }

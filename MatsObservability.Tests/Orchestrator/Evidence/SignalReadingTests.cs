@@ -87,7 +87,7 @@ public class SignalReadingTests
     public void MetricChannel_ValuesThatAreNoNumbers_AreLeftOut()
     {
         var window = new TelemetryWindow("odd", 300 * Second, 480 * Second, [], [],
-            [Series("cpu", 1, [(60, double.NaN), (120, 0.1), (180, double.PositiveInfinity), (240, 0.1), (300, double.NaN), (360, 0.9), (420, 0.9)]), Series("mem", 1, [])], []);
+            [Series("cpu", 1, [(60, double.NaN), (120, 0.1), (180, double.PositiveInfinity), (240, 0.1), (300, double.NaN), (360, 0.9), (420, 0.9)]), Calm("cpu"), Series("mem", 1, [])], []);
 
         var shift = Assert.Single(MetricChannel.Find(window, null));
 
@@ -98,7 +98,7 @@ public class SignalReadingTests
     public void MetricChannel_MemoryThatGrewAndStays_IsInTroubleUnlessItsLimitIsFar()
     {
         MetricShift Shift(params MetricSeries[] more) => MetricChannel.Find(
-            new("mem", 300 * Second, 480 * Second, [], [], [Series("container_memory_working_set_bytes", 1, [(60, 100), (120, 101), (240, 100), (360, 180), (420, 190)]), .. more], []), null)
+            new("mem", 300 * Second, 480 * Second, [], [], [Series("container_memory_working_set_bytes", 1, [(60, 100), (120, 101), (240, 100), (360, 180), (420, 190)]), Calm("container_memory_working_set_bytes"), .. more], []), null)
             .First(static shift => shift.Series.Name.StartsWith("container", StringComparison.Ordinal));
 
         Assert.True(Shift() is { Saturated: true, Exhausted: true, Score: >= Signals.TellingShift });
@@ -109,6 +109,9 @@ public class SignalReadingTests
         "t", id, parent, service, null, name, kind, 0, null, (long)(fromMs * 1e6), (long)((fromMs + ms) * 1e6), new Dictionary<string, object>(), []);
 
     private static TelemetryWindow Window(IReadOnlyList<SpanRecord> spans) => new("some", 0, 100 * Second, spans, [], [], []);
+
+    /// <summary>Another service, of which nothing is told: what moves in most services is load.</summary>
+    private static MetricSeries Calm(string name) => Series(name, 1, [(60, 0.1), (240, 0.1), (360, 0.1), (420, 0.1)]) with { Service = "front" };
 
     private static MetricSeries Series(string name, int type, IEnumerable<(int Seconds, double Value)> points) => new(
         name.Length, name, null, type, "back", "back-1", new Dictionary<string, object>(), [.. points.Select(static point => new MetricPoint(point.Seconds * Second, point.Value))]);
