@@ -9,6 +9,9 @@ namespace Phoenix.Service.Doctor;
 internal sealed class DoctorChecks(DoctorTarget target, HttpClient http)
 {
     private const string VersionHeader = "x-mats-observability-version";
+    private const string KeyHint = "set PHOENIX_API_KEY";
+    private const string Unauthenticated = "16";
+    private const string PermissionDenied = "7";
     private const double QueueNearlyFull = 0.8;
     private static readonly TimeSpan s_uiLimit = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan s_limit = TimeSpan.FromSeconds(10);
@@ -22,7 +25,7 @@ internal sealed class DoctorChecks(DoctorTarget target, HttpClient http)
         {
             return response is null ? Finding.Fail("ui", "nothing_listening", $"{target.Http} does not answer ({fault}): is the service running, and is this its address (PHOENIX_HOST, PHOENIX_PORT)?")
                 : !response.Headers.Contains(VersionHeader) ? Finding.Fail("ui", "not_phoenix", $"another program answers on {target.Http}: is this the right port (PHOENIX_PORT)?")
-                : response.StatusCode is HttpStatusCode.Unauthorized or HttpStatusCode.Forbidden ? Finding.Fail("ui", "unauthorized", $"{target.Http} answers {(int)response.StatusCode}: set PHOENIX_API_KEY")
+                : response.StatusCode is HttpStatusCode.Unauthorized or HttpStatusCode.Forbidden ? Finding.Fail("ui", "unauthorized", $"{target.Http} answers {(int)response.StatusCode}: {KeyHint}")
                 : response.StatusCode != HttpStatusCode.OK ? Finding.Fail("ui", "ui_status", $"{target.Http} answers {(int)response.StatusCode}: see the log of the service")
                 : clock.Elapsed > s_uiLimit ? Finding.Fail("ui", "ui_slow", $"{target.Http} took {clock.Elapsed.TotalSeconds:0.0} s, the limit is {s_uiLimit.TotalSeconds:0} s: is the machine or the database overloaded?")
                 : Finding.Ok("ui", $"{target.Http} answers 200 after {clock.ElapsedMilliseconds} ms");
@@ -79,7 +82,7 @@ internal sealed class DoctorChecks(DoctorTarget target, HttpClient http)
     private static string? GrpcFault(HttpResponseMessage response)
     {
         var status = Value(response.TrailingHeaders) ?? Value(response.Headers);
-        return status is "0" ? null : $"grpc-status {status ?? "missing"}";
+        return status is "0" ? null : $"grpc-status {status ?? "missing"}{(status is Unauthenticated or PermissionDenied ? $": {KeyHint}" : "")}";
 
         static string? Value(System.Net.Http.Headers.HttpResponseHeaders headers) => headers.TryGetValues("grpc-status", out var values) ? values.First() : null;
     }
@@ -92,9 +95,9 @@ internal sealed class DoctorChecks(DoctorTarget target, HttpClient http)
         using (response)
         {
             return response is null ? Finding.Fail("ports", "port_closed", $"{what} on {door} does not answer ({fault}): check {variable} and what holds the port")
-                : response.StatusCode is HttpStatusCode.Unauthorized or HttpStatusCode.Forbidden ? Finding.Fail("ports", "unauthorized", $"{what} on {door} answers {(int)response.StatusCode}: set PHOENIX_API_KEY")
+                : response.StatusCode is HttpStatusCode.Unauthorized or HttpStatusCode.Forbidden ? Finding.Fail("ports", "unauthorized", $"{what} on {door} answers {(int)response.StatusCode}: {KeyHint}")
                 : response.StatusCode != HttpStatusCode.OK ? Finding.Fail("ports", "port_wrong", $"{what} on {door} answers {(int)response.StatusCode}, not 200: is another program there? ({variable})")
-                : examine(response) is { } wrong ? Finding.Fail("ports", "port_wrong", $"{what} on {door} answers {wrong}")
+                : examine(response) is { } wrong ? Finding.Fail("ports", wrong.EndsWith(KeyHint, StringComparison.Ordinal) ? "unauthorized" : "port_wrong", $"{what} on {door} answers {wrong}")
                 : Finding.Ok("ports", $"{what} on {door} takes what it is for");
         }
     }

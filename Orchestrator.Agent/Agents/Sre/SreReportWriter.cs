@@ -1,3 +1,4 @@
+using System.Collections.Frozen;
 using Orchestrator.Agent.Evidence;
 using Orchestrator.Agent.Jobs;
 
@@ -10,8 +11,14 @@ internal static class SreReportWriter
     private const int MostEvents = 20;
     private const int MostAnomalies = 10;
 
-    /// <summary>What a signal that could not be read leaves of the confidence: the rest may look different with it.</summary>
-    private const double WithoutASignal = 0.7;
+    /// <summary>
+    /// What a signal that could not be read leaves of the confidence: the share of claims that were right without it, measured
+    /// (docs/rca-method.md, rca --robustness); the change events alone have no measurement and count as the logs they are.
+    /// </summary>
+    private static readonly FrozenDictionary<string, double> s_without = new Dictionary<string, double>(StringComparer.Ordinal)
+    {
+        ["spans"] = 0.8, ["logs"] = 0.8, ["metrics"] = 0.9,
+    }.ToFrozenDictionary(StringComparer.Ordinal);
 
     private static readonly string[] s_versionKeys =
         ["git_commit_sha", "vcs.ref.head.revision", "service.version", "image_tag", "container.image.tag", "version", "revision",
@@ -25,7 +32,7 @@ internal static class SreReportWriter
     {
         var diagnosis = triage.Diagnosis;
         var lost = triage.Incident.Lost.Union(triage.Baseline?.Lost ?? []).ToList();
-        var share = Math.Pow(WithoutASignal, lost.Count);
+        var share = lost.Aggregate(1.0, static (left, signal) => left * s_without.GetValueOrDefault(signal, s_without["logs"]));
         if (diagnosis.Verdict == Verdict.NoData && lost.Count > 0)
         {
             return Nothing($"What could be read of the window holds nothing; {string.Join(", ", lost)} could not be read");
