@@ -51,7 +51,7 @@ internal sealed partial class EventSignal(NpgsqlDataSource database, TimeProvide
             }
             catch (Exception e) when (e is NpgsqlException or IOException)
             {
-                Log.ListenerLost(logger, e);
+                Log.ListenerLost(logger, e.Message);
                 await Task.Delay(TimeSpan.FromSeconds(1), time, stoppingToken);
             }
             catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)

@@ -4,14 +4,14 @@ internal sealed partial class JobRunner
 {
     private static partial class Log
     {
-        [LoggerMessage(4030, LogLevel.Warning, "No job can be taken up: the database does not answer; trying again")]
-        public static partial void DatabaseLost(ILogger logger, Exception exception);
+        [LoggerMessage(4030, LogLevel.Warning, "No job can be taken up: the database does not answer; trying again: {Reason}")]
+        public static partial void DatabaseLost(ILogger logger, string reason);
 
         [LoggerMessage(4031, LogLevel.Warning, "The run of job {JobId} broke off; it is taken up again when its lease ends")]
         public static partial void RunLost(ILogger logger, Guid jobId, Exception exception);
 
-        [LoggerMessage(4032, LogLevel.Warning, "The lease of job {JobId} could not be renewed; trying again while it lasts")]
-        public static partial void RenewalFailed(ILogger logger, Guid jobId, Exception exception);
+        [LoggerMessage(4032, LogLevel.Warning, "The lease of job {JobId} could not be renewed; trying again while it lasts: {Reason}")]
+        public static partial void RenewalFailed(ILogger logger, Guid jobId, string reason);
 
         [LoggerMessage(4033, LogLevel.Information, "Job {JobId} ended {Status} after {Seconds:0.0} s of work and {ToolCalls} tool calls")]
         public static partial void Finished(ILogger logger, Guid jobId, string status, double seconds, int toolCalls);

@@ -70,7 +70,7 @@ internal sealed partial class JobRunner(
             catch (NpgsqlException e)
             {
                 slots.Release();
-                Log.DatabaseLost(logger, e);
+                Log.DatabaseLost(logger, e.Message);
                 await Task.Delay(s_poll, time, stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             }
         }
@@ -205,7 +205,7 @@ internal sealed partial class JobRunner(
             }
             catch (NpgsqlException e)
             {
-                Log.RenewalFailed(logger, job.Id, e);
+                Log.RenewalFailed(logger, job.Id, e.Message);
                 if (time.GetElapsedTime(renewed) > lease * 0.75)
                 {
                     await owned.CancelAsync();

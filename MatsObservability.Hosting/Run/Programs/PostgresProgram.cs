@@ -69,6 +69,8 @@ internal sealed class PostgresProgram(RunContext context, PostgresServerResource
 
         public Task<int> Exited { get; } = server.Exited;
 
+        public bool CanFinish => false;
+
         public Task StopAsync(TimeSpan grace) => server.DisposeAsync().AsTask();
 
         public ValueTask DisposeAsync() => server.DisposeAsync();

@@ -41,6 +41,8 @@ internal sealed class ProcessProgram(RunContext context, IResource resource, str
 
         public Task<int> Exited => process.Exited;
 
+        public bool CanFinish => true;
+
         public Task StopAsync(TimeSpan grace) => process.StopAsync(grace);
 
         public ValueTask DisposeAsync() => process.DisposeAsync();

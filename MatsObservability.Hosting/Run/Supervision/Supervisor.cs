@@ -185,7 +185,7 @@ internal sealed partial class Supervisor(RunContext context, IResource resource,
         }
 
         var code = await running.Exited;
-        if (!stopped && code != 0 && gate.RestartsAfterCrash)
+        if (!stopped && (code != 0 || !running.CanFinish) && gate.RestartsAfterCrash)
         {
             Log.Crashed(_logger, code);
             await PublishAsync(snapshot => snapshot with { State = new ResourceStateSnapshot(Restarting, "warn"), ExitCode = code, StopTimeStamp = context.Now, Ready = null });
