@@ -8,11 +8,12 @@ namespace MatsObservability.Benchmarks.Ingest;
 /// <summary>
 /// <c>ingest [--seconds 20] [--connections 4] [--spans 2000] [--rate 20000] [--stored N] [--postgres NAME=VALUE]… [--json FILE]</c>: durable spans a second over gRPC and
 /// HTTP beside raw COPY of the same rows in the same run, the acknowledgement's latency at a given rate and at the peak, and what it costs. With
-/// <c>--stored</c> it goes on at full load until that many spans are stored, watching the server's memory, and measures the rate once more.
+/// <c>--stored</c> it goes on at full load until that many spans are stored, watching the server's memory, and measures the rate once more. With
+/// <c>--writers 1,2,4</c> only the rate over gRPC is measured, once for each of these numbers of writers, on a fresh server each time.
 /// </summary>
 internal static class IngestBenchmark
 {
-    public const string Purpose = "durable spans a second against raw COPY: [--seconds 20] [--connections 4] [--spans 2000] [--rate 20000] [--stored N] [--postgres NAME=VALUE]… [--json FILE]";
+    public const string Purpose = "durable spans a second against raw COPY: [--seconds 20] [--connections 4] [--spans 2000] [--rate 20000] [--stored N] [--postgres NAME=VALUE]… [--writers 1,2,4] [--json FILE]";
 
     // Below this the JIT is still compiling the hot path.
     private static readonly TimeSpan s_warmUp = TimeSpan.FromSeconds(8);
@@ -24,6 +25,12 @@ internal static class IngestBenchmark
         var connections = (int)Number(args, "--connections", 4);
         var spansPerRequest = (int)Number(args, "--spans", 2000);
         var rate = Number(args, "--rate", 20_000);
+        if (Array.IndexOf(args, "--writers") is var at and >= 0)
+        {
+            Report(args, await CompareWritersAsync(args[at + 1].Split(','), args, duration, connections, spansPerRequest, cancellationToken));
+            return 0;
+        }
+
         await using var system = await SystemUnderTest.StartAsync(new SystemOptions { Postgres = Settings(args) }, cancellationToken);
         var grpc = new LoadRun(system.Phoenix.GrpcUrl, grpc: true, connections, spansPerRequest);
         var http = new LoadRun(system.Phoenix.OtlpHttpUrl, grpc: false, connections, spansPerRequest);
@@ -86,6 +93,25 @@ internal static class IngestBenchmark
 
         Report(args, figures);
         return 0;
+    }
+
+    /// <summary>The rate by the number of writers, <c>writers_N_spans_per_s</c>, each on a server of its own.</summary>
+    private static async Task<Dictionary<string, double>> CompareWritersAsync(
+        string[] counts, string[] args, TimeSpan duration, int connections, int spansPerRequest, CancellationToken cancellationToken)
+    {
+        var figures = new Dictionary<string, double>(StringComparer.Ordinal) { ["cores"] = Environment.ProcessorCount };
+        foreach (var writers in counts)
+        {
+            var options = new SystemOptions { Postgres = Settings(args), Phoenix = new Dictionary<string, string?>(StringComparer.Ordinal) { ["PHOENIX_MAX_WORKERS"] = writers } };
+            await using var system = await SystemUnderTest.StartAsync(options, cancellationToken);
+            var load = new LoadRun(system.Phoenix.GrpcUrl, grpc: true, connections, spansPerRequest);
+            await MakeLogFilesAsync(system, cancellationToken);
+            await load.RunAsync(s_warmUp, null, cancellationToken);
+            await system.ExecuteAsync("CHECKPOINT", cancellationToken);
+            figures[$"writers_{writers}_spans_per_s"] = (await load.RunAsync(duration, null, cancellationToken)).SpansPerSecond;
+        }
+
+        return figures;
     }
 
     /// <summary>

@@ -24,7 +24,6 @@ public sealed class AppHostProcessTests : IDisposable
 
     [Fact]
     [Trait("Req", "B017")]
-    [Trait("Req", "B020")]
     public async Task Run_ThenTerminate_AnswersAndLeavesNothingBehind()
     {
         await using var appHost = AppHostProcess.Start(Data);
@@ -46,7 +45,6 @@ public sealed class AppHostProcessTests : IDisposable
     }
 
     [Fact]
-    [Trait("Req", "B022")]
     public async Task Run_KilledHard_ChildrenNoticeAndTheNextRunFindsTheData()
     {
         var processes = new List<int>();
@@ -69,7 +67,6 @@ public sealed class AppHostProcessTests : IDisposable
     }
 
     [Fact]
-    [Trait("Req", "B022")]
     public async Task Run_DotNetRunAboveItIsKilledHard_StopsByItself()
     {
         await using var appHost = AppHostProcess.Start(Data, byDotNetRun: true);
@@ -82,7 +79,6 @@ public sealed class AppHostProcessTests : IDisposable
     }
 
     [Fact]
-    [Trait("Req", "B023")]
     public async Task Run_AsOrdinaryUserWithTheNpmPackage_IsReady()
     {
         // As root this is another account; on any other account it is already the ordinary user.
@@ -109,7 +105,6 @@ public sealed class AppHostProcessTests : IDisposable
     }
 
     [Fact]
-    [Trait("Req", "B024")]
     public async Task Run_ExistingServer_IsUsedAndNoneIsStarted()
     {
         await using var server = await PostgresServer.StartAsync(new PostgresServerOptions { DataDirectory = _folder.File("existing"), Password = "p@ss w" });
@@ -125,7 +120,6 @@ public sealed class AppHostProcessTests : IDisposable
     }
 
     [Fact]
-    [Trait("Req", "B021")]
     public async Task Run_BusyPort_EndsWithOneLineThatNamesTheHolder()
     {
         using var holder = new TcpListener(IPAddress.Loopback, 0);

@@ -57,9 +57,7 @@ internal static class JobResults
     }
 
     /// <summary>A pause: what is needed, and how to go on.</summary>
-    public static JobResult Waiting(
-        InvestigationState state, JobRecord job, string need, IReadOnlyList<PendingStep> steps,
-        string how = "Answer with what is missing (for example a project id), or with \"Yes\" or \"Continue\".")
+    public static JobResult Waiting(InvestigationState state, JobRecord job, string need, IReadOnlyList<PendingStep> steps)
     {
         var text = new StringBuilder(need).AppendLine().AppendLine();
         foreach (var step in steps)
@@ -67,7 +65,7 @@ internal static class JobResults
             text.AppendLine(CultureInfo.InvariantCulture, $"{step.StepId}. {step.Description}: {step.Needs}");
         }
 
-        text.AppendLine().Append(how);
+        text.AppendLine().Append("Answer with what is missing (for example a project id), or with \"Yes\" or \"Continue\".");
         return Common("WAITING_FOR_USER", state, job) with { PendingSteps = steps, Response = text.ToString() };
     }
 

@@ -20,7 +20,7 @@ internal static class PhoenixEnvironment
     {
         var (_, warnings, faults) = Read(builder.Configuration);
         faults.ForEach(fault => builder.Services.AddFault(fault));
-        builder.Services.AddHostedService(services => new WarnAtStart(warnings, services.GetRequiredService<ILogger<WarnAtStart>>()));
+        builder.Services.AddStartWarnings(_ => warnings);
     }
 
     /// <summary>Adds the translated keys to <paramref name="configuration"/>; the variables (without prefix), and what was found wrong with them.</summary>
@@ -120,19 +120,5 @@ internal static class PhoenixEnvironment
         }
 
         return variables;
-    }
-
-    private sealed class WarnAtStart(List<string> warnings, ILogger<WarnAtStart> logger) : IHostedService
-    {
-        private static readonly Action<ILogger, string, Exception?> s_warn =
-            LoggerMessage.Define<string>(LogLevel.Warning, new EventId(100, "Configuration"), "Configuration: {Warning}.");
-
-        public Task StartAsync(CancellationToken cancellationToken)
-        {
-            warnings.ForEach(warning => s_warn(logger, warning, null));
-            return Task.CompletedTask;
-        }
-
-        public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
     }
 }

@@ -95,6 +95,11 @@ internal sealed partial class IngestPipeline(
                     : Unavailable("the records could not be stored in time");
             }
 
+            if (result.Status == WriteStatus.ProjectGone)
+            {
+                return new IngestOutcome(IngestStatus.Unavailable, result.Message, RetryAfter: options.Value.BusyRetryDelay);
+            }
+
             if (result.Status != WriteStatus.Stored)
             {
                 return Unavailable(result.Message!);

@@ -87,6 +87,9 @@ internal sealed class IngestMetrics : IMetricSource
     /// <summary>Spans handed to COPY in committed batches.</summary>
     internal double InsertedSpans => _inserted.Value;
 
+    /// <summary>Writes that failed, whether they are tried again or not.</summary>
+    internal double InsertionFailures => _insertionFailures.Value;
+
     /// <summary>Spans of batches whose write failed for good.</summary>
     internal double FailedSpans => _failedSpans.Value;
 

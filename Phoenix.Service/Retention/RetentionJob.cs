@@ -1,3 +1,4 @@
+using System.Globalization;
 using Microsoft.Extensions.Options;
 using Phoenix.Service.Storage;
 using Phoenix.Service.Storage.Postgres;
@@ -75,7 +76,7 @@ internal sealed partial class RetentionJob(
         }
 
         await RemoveRollupsAsync(leaf, projects, leaf.EndNanos!.Value, cancellationToken);
-        if (!await store.DropAsync(leaf, cancellationToken))
+        if (!await store.DropAsync(leaf, new RetentionAudit(projects[0].Now, string.Empty, "all it held had expired for every project"), cancellationToken))
         {
             Log.Busy(logger, leaf.Table);
             return false;
@@ -97,7 +98,7 @@ internal sealed partial class RetentionJob(
             }
 
             var total = 0L;
-            for (int removed; (removed = await store.RemoveRowsAsync(leaf, project.Id, project.CutoffNanos, _options.StepRows, cancellationToken)) > 0;)
+            for (int removed; (removed = await store.RemoveRowsAsync(leaf, project.Id, project.CutoffNanos, _options.StepRows, project.Audit, cancellationToken)) > 0;)
             {
                 total += removed;
                 metrics.CountRows(leaf.Signal, removed);
@@ -123,7 +124,7 @@ internal sealed partial class RetentionJob(
         foreach (var project in projects)
         {
             var end = Math.Min(endNanos, project.CutoffNanos);
-            while (await store.RemoveRollupsAsync(project.Id, leaf.StartNanos ?? 0, end, project.CutoffNanos, _options.StepRows, cancellationToken) is > 0 and var traces)
+            while (await store.RemoveRollupsAsync(project.Id, leaf.StartNanos ?? 0, end, project.CutoffNanos, _options.StepRows, project.Audit, cancellationToken) is > 0 and var traces)
             {
                 metrics.CountTraces(traces);
             }
@@ -136,6 +137,12 @@ internal sealed partial class RetentionJob(
         public int Id => id;
 
         public string Name => name;
+
+        /// <summary>Start of the run.</summary>
+        public DateTimeOffset Now => now;
+
+        /// <summary>What the audit says of rows of the project alone.</summary>
+        public RetentionAudit Audit { get; } = new(now, name, string.Create(CultureInfo.InvariantCulture, $"kept for {days} days"));
 
         /// <summary>What is older has expired, Unix ns.</summary>
         public long CutoffNanos { get; } = days == 0 ? long.MinValue : Math.Max(0, (now - TimeSpan.FromDays(days) - DateTimeOffset.UnixEpoch).Ticks * 100);

@@ -11,6 +11,9 @@ internal enum WriteStatus
 
     /// <summary>The database has no space or is read-only; a retry helps once somebody mends it.</summary>
     StorageFull,
+
+    /// <summary>A project of the records has been deleted since they were decoded; sent again they make it anew.</summary>
+    ProjectGone,
 }
 
 /// <summary>Outcome of a write. <paramref name="Message"/> is for people: why records were rejected, or why nothing was stored.</summary>

@@ -26,6 +26,16 @@ internal sealed class ProjectDirectory(ProjectTable table)
     /// <summary>Forgets a project that was deleted or renamed; the next record that names it creates it anew.</summary>
     public void Forget(string name) => _ids.TryRemove(name, out _);
 
+    /// <summary>Forgets projects that somebody else has deleted.</summary>
+    public void Forget(IReadOnlySet<int> ids)
+    {
+        foreach (var entry in _ids.Where(entry => ids.Contains(entry.Value)))
+        {
+            // Only this pair: the name may stand for a new project by now.
+            _ids.TryRemove(entry);
+        }
+    }
+
     /// <summary>Reads all projects again, so that what other replicas deleted or renamed is forgotten.</summary>
     public async Task RefreshAsync(CancellationToken cancellationToken) =>
         _ids = new ConcurrentDictionary<string, int>(await table.ReadAllAsync(cancellationToken), StringComparer.Ordinal);

@@ -16,7 +16,7 @@ namespace Phoenix.Service.Storage;
 /// and empty; nothing thrown by a write leaves <see cref="WriteAsync"/>, and every batch taken is completed.
 /// </remarks>
 internal sealed partial class SpanBatchWriter(
-    ChannelReader<PendingBatch> queue, Action completeQueue, BatchStore store, DatabaseState database, IOptions<StorageOptions> options, IngestMetrics metrics, TraceMetrics traces,
+    ChannelReader<PendingBatch> queue, Action completeQueue, BatchStore store, ProjectDirectory projects, DatabaseState database, IOptions<StorageOptions> options, IngestMetrics metrics, TraceMetrics traces,
     IHostApplicationLifetime lifetime, TimeProvider time, ILogger<SpanBatchWriter> logger) : IHostedService, IDisposable
 {
     private readonly StorageOptions _options = options.Value;
@@ -49,54 +49,10 @@ internal sealed partial class SpanBatchWriter(
     {
         await using var session = store.OpenSession();
         var backoff = new WriteBackoff(time);
-        var group = new List<PendingBatch>();
-        while (await queue.WaitToReadAsync())
+        var group = new WriteGroup(queue, _options, metrics, time);
+        while (await group.GatherAsync())
         {
-            Take(group);
-            if (_options.Linger > TimeSpan.Zero && group.Count > 0)
-            {
-                await LingerAsync(group);
-            }
-
-            if (group.Count > 0)
-            {
-                await WriteAsync(session, group, backoff);
-                group.Clear();
-            }
-        }
-    }
-
-    private void Take(List<PendingBatch> group)
-    {
-        var (records, bytes) = (group.Sum(pending => pending.Batch.RecordCount), group.Sum(pending => pending.Batch.ByteCount));
-        while (records < _options.MaxBatchRecords && bytes < _options.MaxBatchBytes && queue.TryRead(out var pending))
-        {
-            metrics.ObserveQueueWait(time.GetElapsedTime(pending.EnqueuedTimestamp));
-            if (pending.IsAbandoned)
-            {
-                pending.Complete(default);
-                continue;
-            }
-
-            records += pending.Batch.RecordCount;
-            bytes += pending.Batch.ByteCount;
-            group.Add(pending);
-        }
-    }
-
-    private async Task LingerAsync(List<PendingBatch> group)
-    {
-        using var deadline = new CancellationTokenSource(_options.Linger, time);
-        try
-        {
-            while (group.Sum(pending => pending.Batch.RecordCount) < _options.MaxBatchRecords && await queue.WaitToReadAsync(deadline.Token))
-            {
-                Take(group);
-            }
-        }
-        catch (OperationCanceledException)
-        {
-            // Waited long enough.
+            await WriteAsync(session, group.Take(), backoff);
         }
     }
 
@@ -115,6 +71,11 @@ internal sealed partial class SpanBatchWriter(
                 database.SetWriting();
                 Acknowledge(group, stored, time.GetElapsedTime(started));
                 return;
+            }
+            catch (ProjectGoneException gone)
+            {
+                await session.ResetAsync(keepConnection: true);
+                group = RefuseGone(group, gone);
             }
             catch (Exception exception)
             {
@@ -176,6 +137,11 @@ internal sealed partial class SpanBatchWriter(
             Log.Rejected(logger, rejected, reason);
             group[0].Complete(new WriteResult(WriteStatus.Stored, duplicates, rejected, $"PostgreSQL refuses the record: {reason}"));
         }
+        catch (ProjectGoneException gone)
+        {
+            await session.ResetAsync(keepConnection: true);
+            RefuseGone(group, gone);
+        }
         catch (Exception failure) when (PostgresErrors.IsDatabase(failure))
         {
             await session.ResetAsync(keepConnection: false);
@@ -188,6 +154,16 @@ internal sealed partial class SpanBatchWriter(
                 Fail(group, new WriteResult(WriteStatus.Unavailable, Message: PostgresErrors.Explain(failure)));
             }
         }
+    }
+
+    /// <summary>Answers the requests whose projects have been deleted, by another replica or just now; the others, to be written again.</summary>
+    private List<PendingBatch> RefuseGone(List<PendingBatch> group, ProjectGoneException gone)
+    {
+        projects.Forget(gone.Projects);
+        Fail(group.FindAll(Belongs), new WriteResult(WriteStatus.ProjectGone, Message: "its project has been deleted meanwhile; sent again, it is made anew"));
+        return group.FindAll(pending => !Belongs(pending));
+
+        bool Belongs(PendingBatch pending) => pending.Batch.Projects.Exists(gone.Projects.Contains);
     }
 
     /// <summary>The database takes no writes: answers the group and all that is queued, and holds further requests off until the next try.</summary>

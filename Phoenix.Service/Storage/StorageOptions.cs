@@ -20,16 +20,19 @@ internal sealed class StorageOptions
     /// <summary>PostgreSQL schema that holds every table of the service; created when missing.</summary>
     public string Schema { get; set; } = "phoenix";
 
-    /// <summary>Writers, each with a connection of its own. Each keeps about one core of PostgreSQL busy.</summary>
-    public int Writers { get; set; } = 2;
+    /// <summary>Writers, each with a connection of its own. Each keeps about one core of PostgreSQL busy; by default as many as cores, from 2 to 4.</summary>
+    public int Writers { get; set; } = Math.Clamp(Environment.ProcessorCount, 2, 4);
 
-    /// <summary>Most records one transaction takes; a larger request is still written whole.</summary>
+    /// <summary>Records that need not wait for company any longer (<see cref="Linger"/>).</summary>
+    public int BatchRecords { get; set; } = 1024;
+
+    /// <summary>Most records one transaction takes; a larger request is written whole, alone.</summary>
     public int MaxBatchRecords { get; set; } = 8192;
 
     /// <summary>Most encoded bytes one transaction takes.</summary>
     public long MaxBatchBytes { get; set; } = 16 * 1024 * 1024;
 
-    /// <summary>How long a writer waits for company before it writes fewer than <see cref="MaxBatchRecords"/>; 0 = not at all.</summary>
+    /// <summary>How long a writer waits for company before it writes fewer than <see cref="BatchRecords"/>; 0 = not at all.</summary>
     public TimeSpan Linger { get; set; } = TimeSpan.Zero;
 
     /// <summary>Longest time one transaction may take before it is cancelled and tried again.</summary>
@@ -47,6 +50,33 @@ internal sealed class StorageOptions
     /// <summary>Longest time the service drains its queue when it stops.</summary>
     public TimeSpan DrainTimeout { get; set; } = TimeSpan.FromSeconds(20);
 
+    /// <summary>The pool of connections has 50, and readers need theirs.</summary>
+    private const int MostWriters = 32;
+
+    /// <summary>One sentence for each value that works and is hardly meant.</summary>
+    public static IEnumerable<string> Advise(StorageOptions options)
+    {
+        if (options.BatchRecords is < 512 or > 1024)
+        {
+            yield return $"{Key(nameof(BatchRecords))} is best from 512 to 1024, got {options.BatchRecords}";
+        }
+
+        if (options.MaxBatchRecords < 2048)
+        {
+            yield return $"{Key(nameof(MaxBatchRecords))} is best 2048 or more, got {options.MaxBatchRecords}: small transactions cost the database more than large ones";
+        }
+
+        if (options.Linger > TimeSpan.FromSeconds(5))
+        {
+            yield return $"{Key(nameof(Linger))} is best at most 5 s, got {options.Linger}: senders wait for their answer that long, and most give up after 10 s";
+        }
+
+        if (options.WriteTimeout < TimeSpan.FromSeconds(5))
+        {
+            yield return $"{Key(nameof(WriteTimeout))} is best 5 s or more, got {options.WriteTimeout}: writes that are only slow are cancelled and done again";
+        }
+    }
+
     /// <summary>One sentence a broken rule.</summary>
     public static IEnumerable<string> Check(StorageOptions options)
     {
@@ -55,9 +85,14 @@ internal sealed class StorageOptions
             yield return $"{Key(nameof(Schema))} must be a lower-case SQL identifier of at most 63 characters, got '{options.Schema}'";
         }
 
-        if (options.Writers is < 1 or > 64)
+        if (options.Writers is < 1 or > MostWriters)
         {
-            yield return $"{Key(nameof(Writers))} must be from 1 to 64, got {options.Writers}";
+            yield return $"{Key(nameof(Writers))} must be from 1 to {MostWriters}, got {options.Writers}";
+        }
+
+        if (options.BatchRecords < 1 || options.BatchRecords > options.MaxBatchRecords)
+        {
+            yield return $"{Key(nameof(BatchRecords))} must be from 1 to {nameof(MaxBatchRecords)} ({options.MaxBatchRecords}), got {options.BatchRecords}";
         }
 
         if (options.MaxBatchRecords is < 1 or > 1_000_000)

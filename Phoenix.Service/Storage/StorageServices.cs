@@ -1,4 +1,5 @@
 using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Options;
 using Npgsql;
 using Phoenix.Service.Configuration;
 using Phoenix.Service.Storage.Postgres;
@@ -15,6 +16,7 @@ internal static class StorageServices
     public static void AddStorage(this WebApplicationBuilder builder)
     {
         builder.Services.AddValidatedOptions<StorageOptions>(StorageOptions.Section, StorageOptions.Check);
+        builder.Services.AddStartWarnings(services => StorageOptions.Advise(services.GetRequiredService<IOptions<StorageOptions>>().Value));
         var key = $"ConnectionStrings:{ConnectionName}";
         try
         {
@@ -33,9 +35,10 @@ internal static class StorageServices
         builder.Services.AddSingleton<ProjectDirectory>();
         builder.Services.AddSingleton<Partitions>();
         builder.Services.AddSingleton(services => new Migrations(
-            services.GetRequiredService<NpgsqlDataSource>(), services.GetRequiredService<Microsoft.Extensions.Options.IOptions<StorageOptions>>().Value.Schema));
+            services.GetRequiredService<NpgsqlDataSource>(), services.GetRequiredService<IOptions<StorageOptions>>().Value.Schema));
         builder.Services.AddSingleton<InternedRows>();
         builder.Services.AddSingleton<BatchStore>();
+        builder.Services.AddSingleton<ServerSettings>();
         builder.Services.AddHostedService<MigrationService>();
         builder.Services.AddHostedService<StorageUpkeep>();
     }

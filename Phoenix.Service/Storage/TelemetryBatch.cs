@@ -34,6 +34,9 @@ public sealed class TelemetryBatch(Signal signal, int expectedBytes = 64 * 1024)
     /// <summary>Rows by partition day; almost always one entry.</summary>
     public List<DayRows> Days { get; } = new(1);
 
+    /// <summary>Every project the rows belong to.</summary>
+    public List<int> Projects { get; } = new(1);
+
     /// <summary>Every resource the rows refer to; the writer stores those not stored yet before the rows.</summary>
     public List<InternedResource> Resources { get; } = [];
 
@@ -86,6 +89,15 @@ public sealed class TelemetryBatch(Signal signal, int expectedBytes = 64 * 1024)
         }
 
         return false;
+    }
+
+    /// <summary>Adds a project the rows belong to, once.</summary>
+    public void Refer(int projectId)
+    {
+        if (!Projects.Contains(projectId))
+        {
+            Projects.Add(projectId);
+        }
     }
 
     /// <summary>Adds a resource the rows refer to, once.</summary>

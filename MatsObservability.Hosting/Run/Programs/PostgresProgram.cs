@@ -9,10 +9,12 @@ namespace MatsObservability.Hosting.Run.Programs;
 /// <summary>Runs a PostgreSQL server resource as a real server on this machine.</summary>
 internal sealed class PostgresProgram(RunContext context, PostgresServerResource resource, IProgress<PostgresDownload> download) : IProgram
 {
-    private static readonly Dictionary<string, string> s_kept = [];
-
-    // Data that are deleted at the end need not survive a power failure.
-    private static readonly Dictionary<string, string> s_temporary = new(StringComparer.Ordinal) { ["fsync"] = "off" };
+    /// <summary>Server settings that the user may give, by their variables.</summary>
+    private static readonly (string Variable, string Setting)[] s_variables =
+    [
+        ("PHOENIX_POSTGRES_SHARED_BUFFERS", "shared_buffers"), ("PHOENIX_POSTGRES_WORK_MEM", "work_mem"), ("PHOENIX_POSTGRES_MAINTENANCE_WORK_MEM", "maintenance_work_mem"),
+        ("PHOENIX_POSTGRES_EFFECTIVE_CACHE_SIZE", "effective_cache_size"), ("PHOENIX_POSTGRES_MAX_CONNECTIONS", "max_connections"),
+    ];
 
     private readonly TaskCompletionSource _firstStart = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
@@ -33,7 +35,7 @@ internal sealed class PostgresProgram(RunContext context, PostgresServerResource
                     Port = resource.PrimaryEndpoint.Port,
                     UserName = user ?? "postgres",
                     Password = password ?? throw new DistributedApplicationException($"The password of '{resource.Name}' has no value."),
-                    Settings = context.Options.IsTemporary ? s_temporary : s_kept,
+                    Settings = Settings(context.Options.IsTemporary, Environment.GetEnvironmentVariable),
                     Log = line => context.Loggers.Append(resource.Name, line, isErrorMessage: false),
                     Download = download,
                 },
@@ -52,6 +54,26 @@ internal sealed class PostgresProgram(RunContext context, PostgresServerResource
             _firstStart.TrySetException(failure);
             throw;
         }
+    }
+
+    /// <summary>What differs from the defaults: data that are deleted at the end need not survive a power failure, and what <paramref name="variable"/> gives.</summary>
+    internal static Dictionary<string, string> Settings(bool isTemporary, Func<string, string?> variable)
+    {
+        var settings = new Dictionary<string, string>(StringComparer.Ordinal);
+        if (isTemporary)
+        {
+            settings["fsync"] = "off";
+        }
+
+        foreach (var (name, setting) in s_variables)
+        {
+            if (variable(name) is { Length: > 0 } value)
+            {
+                settings[setting] = value;
+            }
+        }
+
+        return settings;
     }
 
     /// <summary>A bind mount is the folder itself; a volume, or none, a folder of the run's data named like it.</summary>

@@ -23,6 +23,24 @@ public sealed class AppHostManifestTests
     }
 
     [Fact]
+    [Trait("Req", "B040")]
+    [Trait("Req", "B044")]
+    public async Task Publish_ToManifest_GivesNoHostPortToTwoAndTheOtlpPortsToPhoenix()
+    {
+        using var folder = new TemporaryFolder();
+        var manifest = JsonNode.Parse(await PublishAsync(folder, "m.json"))!["resources"]!.AsObject();
+
+        var ports = manifest.SelectMany(resource => resource.Value!["bindings"]?.AsObject().Select(binding => (Owner: $"{resource.Key}.{binding.Key}", Port: HostPort(binding.Value!))) ?? [])
+            .Where(binding => binding.Port is not null).ToList();
+
+        Assert.Empty(ports.GroupBy(binding => binding.Port).Where(same => same.Count() > 1).Select(same => string.Join(" and ", same.Select(binding => binding.Owner))));
+        Assert.Equal(["phoenix.otlp-grpc=4317", "phoenix.otlp-http=4318"], ports.Where(binding => binding.Port is 4317 or 4318).Select(binding => $"{binding.Owner}={binding.Port}"));
+    }
+
+    /// <summary>The port that a binding takes on the host: its own, or that of the program when it is open to the outside.</summary>
+    private static int? HostPort(JsonNode binding) => (int?)binding["port"] ?? ((bool?)binding["external"] == true ? (int?)binding["targetPort"] : null);
+
+    [Fact]
     public async Task Publish_Twice_GivesIdenticalBytes()
     {
         using var folder = new TemporaryFolder();

@@ -116,7 +116,6 @@ public sealed class ProcessRunTests : IDisposable
     }
 
     [Fact]
-    [Trait("Req", "B020")]
     public async Task Stop_EndsWholeProcessTreesWithinTheLimit()
     {
         var pids = _folder.File("pids");
@@ -182,7 +181,6 @@ public sealed class ProcessRunTests : IDisposable
     }
 
     [Fact]
-    [Trait("Req", "B021")]
     public async Task Start_BusyPort_NamesThePortAndItsHolder()
     {
         using var holder = new TcpListener(System.Net.IPAddress.Loopback, 0);

@@ -2,7 +2,6 @@ using Orchestrator.Agent.Evidence;
 
 namespace MatsObservability.Tests.Orchestrator.Evidence;
 
-[Trait("Req", "B072")]
 public class EvidenceEngineTests
 {
     [Fact]

@@ -4,7 +4,6 @@ using Orchestrator.Agent.Evidence;
 namespace MatsObservability.Tests.Orchestrator.Evidence;
 
 /// <summary>The engine on a few generated systems without logs: every kind of fault, and every kind of healthy window.</summary>
-[Trait("Req", "B072")]
 public class GeneratedSystemTests(GeneratedSystemTests.Scores scores) : IClassFixture<GeneratedSystemTests.Scores>
 {
     /// <summary>Diagnosed once for all tests of the class.</summary>

@@ -4,7 +4,6 @@ using MatsObservability.Benchmarks.Rca;
 namespace MatsObservability.Tests.Orchestrator.Evidence;
 
 /// <summary>The evaluation figures as a test: the labelled incidents lie beside the repository, and are skipped where they do not.</summary>
-[Trait("Req", "B072")]
 public class RcaOfflineTests
 {
     [LabelledIncidentsFact]

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using Microsoft.Extensions.Options;
 using Npgsql;
 using Phoenix.Service.Configuration;
+using Phoenix.Service.Ingest.Decode;
 using Phoenix.Service.Storage;
 
 namespace MatsObservability.Tests.Phoenix.Configuration;
@@ -142,6 +143,27 @@ public sealed class PhoenixEnvironmentTests
         {
             File.Delete(file);
         }
+    }
+
+    [Theory]
+    [Trait("Req", "B020")]
+    [Trait("Req", "B023")]
+    [InlineData(null, null, "default")]
+    [InlineData("from-file", null, "from-file")]
+    [InlineData(null, "given", "given")]
+    [InlineData("from-file", "given", "given")]
+    [InlineData("\"quoted # name\" ", null, "quoted # name")]
+    [InlineData("plain # comment", null, "plain")]
+    public void Build_FileEnvironmentAndDefault_TakeEffectInThisOrder(string? inFile, string? given, string expected)
+    {
+        using var folder = new MatsObservability.Tests.Support.TemporaryFolder();
+        var file = folder.File(".env.phoenix-observability");
+        File.WriteAllText(file, inFile is null ? "# nothing\n" : $"PHOENIX_PROJECT_NAME={inFile}\n");
+
+        var app = global::Phoenix.Service.Program.Build([
+            $"--PHOENIX_ENV_FILE={file}", "--ConnectionStrings:phoenixdb=Host=localhost", .. given is null ? (string[])[] : [$"--PHOENIX_PROJECT_NAME={given}"]]);
+
+        Assert.Equal(expected, ((IOptions<DecodeOptions>)app.Services.GetService(typeof(IOptions<DecodeOptions>))!).Value.DefaultProject);
     }
 
     [Fact]

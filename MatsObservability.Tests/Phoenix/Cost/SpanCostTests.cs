@@ -9,7 +9,6 @@ using Phoenix.Service.Ingest.Decode;
 namespace MatsObservability.Tests.Phoenix.Cost;
 
 /// <summary>Prices, the choice among them, and golden costs (semantic-conventions section 6).</summary>
-[Trait("Req", "B073")]
 public sealed class SpanCostTests : IDisposable
 {
     private const long Now = 1_750_000_000_000_000_000;

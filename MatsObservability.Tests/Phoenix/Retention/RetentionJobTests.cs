@@ -62,6 +62,31 @@ public sealed class RetentionJobTests(PostgresFixture postgres) : IClassFixture<
     }
 
     [Fact]
+    public async Task Run_WhatItRemoved_IsInTheAuditLogOnce()
+    {
+        await using var server = await PhoenixServer.StartAsync(postgres);
+        await SendAsync(server, "short", 9, 3);
+        await SendAsync(server, "usual", 9, 3);
+        var time = new TestTime(TimeProvider.System.GetUtcNow());
+        var job = Job(server, time, new RetentionMetrics(), new RetentionOptions { Days = 5, LateDays = 0, ProjectDays = ["short=1"] });
+
+        await job.RunAsync(CancellationToken.None);
+        time.Advance(TimeSpan.FromHours(1));
+        await job.RunAsync(CancellationToken.None);
+
+        var (dropped, thinned) = (time.GetUtcNow().AddDays(-9).ToString("yyyy_MM_dd", CultureInfo.InvariantCulture), time.GetUtcNow().AddDays(-3).ToString("yyyy_MM_dd", CultureInfo.InvariantCulture));
+        Assert.Equal(
+            $"logs_{dropped} metric_points_{dropped} spans_{dropped}",
+            await server.ScalarAsync<string>("SELECT string_agg(target, ' ' ORDER BY target) FROM audit_log WHERE actor = 'retention' AND action = 'drop_partition' AND project = '' AND rows >= 0"));
+        Assert.Equal(
+            $"logs_{thinned}=1 metric_points_{thinned}=1 spans_{thinned}=1",
+            await server.ScalarAsync<string>("SELECT string_agg(target || '=' || rows, ' ' ORDER BY target) FROM audit_log WHERE action = 'remove_rows' AND project = 'short' AND reason = 'kept for 1 days'"));
+        Assert.Equal("short=2 usual=1", await server.ScalarAsync<string>(
+            "SELECT string_agg(project || '=' || rows, ' ' ORDER BY project) FROM (SELECT project, sum(rows) AS rows FROM audit_log WHERE action = 'remove_traces' GROUP BY project) AS t"));
+        Assert.Equal(1, await server.ScalarAsync<long>("SELECT count(DISTINCT at) FROM audit_log"));
+    }
+
+    [Fact]
     public async Task Run_OldDataThatCameLately_StaysForItsGrace()
     {
         await using var server = await PhoenixServer.StartAsync(postgres);

@@ -151,6 +151,7 @@ internal abstract class RecordRequest(
 
         (Resource, ProjectId, _scopeIndex) = (entry, projectId, 0);
         EnterResource(project);
+        Batch.Refer(projectId);
         Batch.Refer(entry.Row);
 
         var reader = new ProtobufReader(message);

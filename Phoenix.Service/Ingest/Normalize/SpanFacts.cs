@@ -86,7 +86,6 @@ internal ref struct SpanFacts
     public DerivedAttributes? Derived;
 
     private ReadOnlySpan<byte> _model;
-    private ReadOnlySpan<byte> _sessionOfUser;
     private ReadOnlySpan<byte> _requestModel;
     private ReadOnlySpan<byte> _responseModel;
     private ReadOnlySpan<byte> _embeddingModel;
@@ -185,7 +184,6 @@ internal ref struct SpanFacts
     {
         Kind = Kind == SpanKinds.Unknown ? dialect.Kind : Kind;
         Fill(ref SessionId, dialect.SessionId);
-        Fill(ref _sessionOfUser, dialect.SessionOfUser);
         Fill(ref UserId, dialect.UserId);
         Fill(ref _requestModel, dialect.RequestModel);
         Fill(ref _responseModel, dialect.ResponseModel);
@@ -209,7 +207,7 @@ internal ref struct SpanFacts
     {
         if (SessionId.IsEmpty)
         {
-            SessionId = resource.SessionId is { Length: > 0 } named ? named : _sessionOfUser;
+            SessionId = resource.SessionId;
         }
 
         if (UserId.IsEmpty)

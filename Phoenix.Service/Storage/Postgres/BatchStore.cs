@@ -1,3 +1,5 @@
+using System.Globalization;
+using Microsoft.Extensions.Options;
 using Npgsql;
 using Phoenix.Service.Storage.Postgres.Rollups;
 
@@ -12,12 +14,12 @@ internal readonly record struct StoreResult(int Rejected = 0, int Duplicates = 0
 /// <summary>
 /// Stores groups of batches, each in one transaction, durable when the call returns. Optimistic by COPY straight into the leaf partitions; or by
 /// merge, through a staging table, which leaves out rows that are stored already. The roll-ups' deltas, of stored rows only, are part of the
-/// transaction. Throws what Npgsql throws; the caller resets the session.
+/// transaction. Throws what Npgsql throws, or <see cref="ProjectGoneException"/>; the caller resets the session.
 /// </summary>
-internal sealed class BatchStore(NpgsqlDataSource dataSource, Partitions partitions, InternedRows interned, RollupDeltas deltas)
+internal sealed class BatchStore(NpgsqlDataSource dataSource, Partitions partitions, InternedRows interned, RollupDeltas deltas, IOptions<StorageOptions> options)
 {
     /// <summary>A connection of its own for one writer.</summary>
-    public WriterSession OpenSession() => new(dataSource);
+    public WriterSession OpenSession() => new(dataSource, options.Value.WriteTimeout);
 
     /// <summary>Reads again which leaves exist.</summary>
     public Task ForgetPartitionsAsync(CancellationToken cancellationToken) => partitions.ForgetAsync(cancellationToken);
@@ -50,7 +52,7 @@ internal sealed class BatchStore(NpgsqlDataSource dataSource, Partitions partiti
             }
         }
 
-        await session.CommitAsync(merge ? [] : deltas.Append(batches), cancellationToken);
+        await CommitAsync(session, merge ? [] : deltas.Append(batches), batches, cancellationToken);
         return new StoreResult(Duplicates: duplicates, Added: added);
     }
 
@@ -81,7 +83,7 @@ internal sealed class BatchStore(NpgsqlDataSource dataSource, Partitions partiti
                     var chunk = rows.Written[offsets[range.First]..offsets[range.End]];
                     var sums = new List<MinuteDelta>();
                     var known = range.End - range.First - await MergeAsync(connection, batch.Signal, table, [chunk], sums, cancellationToken);
-                    await session.CommitAsync([], cancellationToken);
+                    await CommitAsync(session, [], [batch], cancellationToken);
                     duplicates += known;
                     added.AddRange(sums);
                 }
@@ -102,6 +104,20 @@ internal sealed class BatchStore(NpgsqlDataSource dataSource, Partitions partiti
         }
 
         return new StoreResult(rejected, duplicates, added);
+    }
+
+    /// <summary>Commits after <paramref name="last"/>, unless a project of <paramref name="batches"/> has been deleted.</summary>
+    private static async Task CommitAsync(
+        WriterSession session, IReadOnlyList<NpgsqlBatchCommand> last, IReadOnlyList<TelemetryBatch> batches, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await session.CommitAsync([.. last, ProjectTable.Hold(batches)], cancellationToken);
+        }
+        catch (PostgresException exception) when (exception.SqlState == ProjectTable.GoneState)
+        {
+            throw new ProjectGoneException(exception.MessageText.Split(',').Select(id => int.Parse(id, CultureInfo.InvariantCulture)).ToHashSet());
+        }
     }
 
     /// <summary>Stores the rows that are not stored yet; how many that were. The sums of spans among them go to <paramref name="added"/>.</summary>

@@ -5,7 +5,7 @@ namespace Phoenix.Service.Storage.Postgres;
 
 /// <summary>Waits for the database, migrates it, prepares its partitions and then declares it ready. The service answers probes meanwhile.</summary>
 internal sealed partial class MigrationService(
-    Migrations migrations, Partitions partitions, ProjectDirectory projects, DatabaseState state, FatalFault fatal, TimeProvider time,
+    Migrations migrations, Partitions partitions, ProjectDirectory projects, ServerSettings server, DatabaseState state, FatalFault fatal, TimeProvider time,
     ILogger<MigrationService> logger) : BackgroundService
 {
     /// <inheritdoc/>
@@ -25,6 +25,7 @@ internal sealed partial class MigrationService(
                 await partitions.EnsureAheadAsync(stoppingToken);
                 await projects.RefreshAsync(stoppingToken);
                 state.SetReady();
+                await server.CheckAsync(stoppingToken);
                 return;
             }
             catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)

@@ -26,6 +26,18 @@ internal sealed class ProjectTable(NpgsqlDataSource dataSource)
         return await ReadAsync(select, cancellationToken);
     }
 
+    /// <summary>SQLSTATE of <c>hold_projects</c> when projects are gone; the message then lists their ids.</summary>
+    public const string GoneState = "MT001";
+
+    /// <summary>
+    /// The statement that holds the projects of <paramref name="batches"/> until the transaction ends, or fails with <see cref="GoneState"/> (Schema/0052_hold_projects.sql).
+    /// It comes last, because a deletion first takes the tables of the deltas and then the project.
+    /// </summary>
+    public static NpgsqlBatchCommand Hold(IEnumerable<TelemetryBatch> batches) => new("SELECT hold_projects($1)")
+    {
+        Parameters = { new NpgsqlParameter<int[]> { TypedValue = [.. batches.SelectMany(static batch => batch.Projects).Distinct()] } },
+    };
+
     private static async Task<Dictionary<string, int>> ReadAsync(NpgsqlCommand command, CancellationToken cancellationToken)
     {
         var ids = new Dictionary<string, int>(StringComparer.Ordinal);
@@ -37,4 +49,11 @@ internal sealed class ProjectTable(NpgsqlDataSource dataSource)
 
         return ids;
     }
+}
+
+/// <summary>Rows belong to projects that have been deleted since they were decoded; nothing of their transaction is stored.</summary>
+internal sealed class ProjectGoneException(IReadOnlySet<int> projects) : Exception("The project has been deleted meanwhile.")
+{
+    /// <summary>Their ids.</summary>
+    public IReadOnlySet<int> Projects { get; } = projects;
 }

@@ -7,9 +7,12 @@ namespace Phoenix.Service.Storage.Postgres;
 /// <summary>A partition as retention sees it. Bounds in Unix ns, half-open; the default partition, which holds what has none of its own, has none.</summary>
 internal sealed record RetentionLeaf(Signal Signal, string Table, long? StartNanos, long? EndNanos, DateTimeOffset ChangedAt);
 
+/// <summary>What an entry of <c>audit_log</c> says beside table and count: start of the run, the project (empty = all) and why.</summary>
+internal sealed record RetentionAudit(DateTimeOffset At, string Project, string Reason);
+
 /// <summary>
 /// Removal of expired telemetry. Every step is a short transaction of its own that leaves the tables consistent, so a run can stop anywhere; replicas take
-/// turns by an advisory lock on each step.
+/// turns by an advisory lock on each step. Each step that removed something says so in <c>audit_log</c>, in the same transaction.
 /// </summary>
 internal sealed class RetentionStore(NpgsqlDataSource dataSource, Partitions partitions)
 {
@@ -63,16 +66,20 @@ internal sealed class RetentionStore(NpgsqlDataSource dataSource, Partitions par
     }
 
     /// <summary>Drops a partition. False when somebody reads it for longer than it is worth waiting, or another replica is at work.</summary>
-    public async Task<bool> DropAsync(RetentionLeaf leaf, CancellationToken cancellationToken)
+    public async Task<bool> DropAsync(RetentionLeaf leaf, RetentionAudit audit, CancellationToken cancellationToken)
     {
         try
         {
-            var dropped = await StepAsync(
-                connection => RollupStore.ExecuteAsync(connection, $"""
+            var dropped = await StepAsync(async connection =>
+            {
+                await RollupStore.ExecuteAsync(connection, $"""
                     SELECT pg_advisory_xact_lock(hashtextextended('mats.partitions.' || current_schema(), 0));
-                    SET LOCAL lock_timeout = {(long)s_lockTimeout.TotalMilliseconds};
-                    DROP TABLE IF EXISTS {leaf.Table}
-                    """, cancellationToken), cancellationToken);
+                    SET LOCAL lock_timeout = {(long)s_lockTimeout.TotalMilliseconds}
+                    """, cancellationToken);
+                await AuditAsync(
+                    connection, audit, "drop_partition", leaf.Table, $"(SELECT pg_stat_get_live_tuples(oid) FROM pg_class WHERE oid = to_regclass('{leaf.Table}'))", cancellationToken);
+                await RollupStore.ExecuteAsync(connection, $"DROP TABLE IF EXISTS {leaf.Table}", cancellationToken);
+            }, cancellationToken);
             if (dropped)
             {
                 await partitions.ForgetAsync(cancellationToken);
@@ -87,7 +94,8 @@ internal sealed class RetentionStore(NpgsqlDataSource dataSource, Partitions par
     }
 
     /// <summary>Removes up to <paramref name="rows"/> rows of a project from before <paramref name="cutoffNanos"/>; how many there were.</summary>
-    public async Task<int> RemoveRowsAsync(RetentionLeaf leaf, int projectId, long cutoffNanos, int rows, CancellationToken cancellationToken)
+    public async Task<int> RemoveRowsAsync(
+        RetentionLeaf leaf, int projectId, long cutoffNanos, int rows, RetentionAudit audit, CancellationToken cancellationToken)
     {
         var found = leaf.Signal switch
         {
@@ -102,6 +110,7 @@ internal sealed class RetentionStore(NpgsqlDataSource dataSource, Partitions par
             command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = projectId });
             command.Parameters.Add(new NpgsqlParameter<long> { TypedValue = cutoffNanos });
             removed = await command.ExecuteNonQueryAsync(cancellationToken);
+            await AuditAsync(connection, audit, "remove_rows", leaf.Table, removed.ToString(CultureInfo.InvariantCulture), cancellationToken);
         }, cancellationToken);
         return removed;
     }
@@ -110,7 +119,8 @@ internal sealed class RetentionStore(NpgsqlDataSource dataSource, Partitions par
     /// Removes up to <paramref name="rows"/> traces of a project that started in [start, end) and ended before <paramref name="cutoffNanos"/> from the
     /// roll-ups, and the minutes of the range; sessions become what their remaining traces add up to. How many traces there were.
     /// </summary>
-    public async Task<int> RemoveRollupsAsync(int projectId, long startNanos, long endNanos, long cutoffNanos, int rows, CancellationToken cancellationToken)
+    public async Task<int> RemoveRollupsAsync(
+        int projectId, long startNanos, long endNanos, long cutoffNanos, int rows, RetentionAudit audit, CancellationToken cancellationToken)
     {
         const long MinuteNanos = 60_000_000_000;
         var removed = 0;
@@ -140,8 +150,27 @@ internal sealed class RetentionStore(NpgsqlDataSource dataSource, Partitions par
                 {UncountedCalls.ForgetTouched};
                 DELETE FROM span_minutes WHERE project_id = {projectId.ToString(CultureInfo.InvariantCulture)} AND {minutes}
                 """, cancellationToken);
+            await AuditAsync(connection, audit, "remove_traces", "traces", removed.ToString(CultureInfo.InvariantCulture), cancellationToken);
         }, cancellationToken);
         return removed;
+    }
+
+    /// <summary>Notes <paramref name="rows"/> (SQL) removed from <paramref name="target"/>; the steps of a run over one table and project are one entry. Nothing removed is no entry.</summary>
+    private static async Task AuditAsync(
+        NpgsqlConnection connection, RetentionAudit audit, string action, string target, string rows, CancellationToken cancellationToken)
+    {
+        await using var command = new NpgsqlCommand($"""
+            INSERT INTO audit_log AS a (at, actor, action, target, project, rows, reason)
+            SELECT $1, 'retention', $2, $3, $4, removed, $5 FROM (SELECT {rows} AS removed) AS r WHERE removed > 0 OR removed = 0 AND $2 = 'drop_partition'
+            ON CONFLICT (at, actor, action, target, project) DO UPDATE SET rows = a.rows + excluded.rows
+            """, connection);
+        command.Parameters.Add(new NpgsqlParameter<DateTimeOffset> { TypedValue = audit.At });
+        foreach (var text in (string[])[action, target, audit.Project, audit.Reason])
+        {
+            command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = text });
+        }
+
+        await command.ExecuteNonQueryAsync(cancellationToken);
     }
 
     /// <summary>Runs one step as the owner of retention; false when another replica is.</summary>

@@ -1,9 +1,10 @@
+using System.Globalization;
 using Npgsql;
 
 namespace Phoenix.Service.Storage.Postgres;
 
 /// <summary>The connection of one writer: opened when first needed, kept, replaced after a failure. Not thread-safe.</summary>
-internal sealed class WriterSession(NpgsqlDataSource dataSource) : IAsyncDisposable
+internal sealed class WriterSession(NpgsqlDataSource dataSource, TimeSpan timeout) : IAsyncDisposable
 {
     private NpgsqlConnection? _connection;
     private NpgsqlTransaction? _transaction;
@@ -12,9 +13,16 @@ internal sealed class WriterSession(NpgsqlDataSource dataSource) : IAsyncDisposa
     public async ValueTask<NpgsqlConnection> ConnectAsync(CancellationToken cancellationToken) =>
         _connection ??= await dataSource.OpenConnectionAsync(cancellationToken);
 
-    /// <summary>Starts the transaction of a write.</summary>
-    public async ValueTask BeginAsync(NpgsqlConnection connection, CancellationToken cancellationToken) =>
+    /// <summary>
+    /// Starts the transaction of a write. The server too ends a statement that takes too long: giving up a COPY here only closes the connection, and the
+    /// server would notice that when what it waits for comes, so every new try would leave another one behind.
+    /// </summary>
+    public async ValueTask BeginAsync(NpgsqlConnection connection, CancellationToken cancellationToken)
+    {
         _transaction = await connection.BeginTransactionAsync(cancellationToken);
+        await using var command = new NpgsqlCommand(string.Create(CultureInfo.InvariantCulture, $"SET LOCAL statement_timeout = {(long)timeout.TotalMilliseconds}"), connection);
+        await command.ExecuteNonQueryAsync(cancellationToken);
+    }
 
     /// <summary>Makes the write durable, after its <paramref name="last"/> statements: all in one round trip, because a writer that waits stores nothing.</summary>
     public async Task CommitAsync(IReadOnlyList<NpgsqlBatchCommand> last, CancellationToken cancellationToken)
