@@ -139,6 +139,38 @@ public sealed class WritePathTests(PostgresFixture postgres) : IClassFixture<Pos
         Assert.Equal(before, await server.ScalarAsync<string>("SELECT string_agg(relname, ',' ORDER BY relname) FROM pg_class WHERE relname LIKE 'spans%'"));
     }
 
+    [Fact]
+    [Trait("Req", "B086")]
+    public async Task Partitions_RowsOnTheirBounds_LieInTheirDayAndARangeReadsNoOther()
+    {
+        await using var server = await PhoenixServer.StartAsync(postgres);
+        const ulong Day = 86_400_000_000_000;
+        var midnight = Otlp.NowNanos / Day * Day;
+        foreach (var start in (ulong[])[midnight - 1, midnight])
+        {
+            var request = Otlp.Spans(1);
+            request.ResourceSpans[0].ScopeSpans[0].Spans[0].StartTimeUnixNano = start;
+            await PostAsync(server, request);
+        }
+
+        string Leaf(ulong nanos) => "spans_" + DateTimeOffset.FromUnixTimeSeconds((long)(nanos / 1_000_000_000)).ToString("yyyy_MM_dd", System.Globalization.CultureInfo.InvariantCulture);
+        Assert.Equal(
+            $"{Leaf(midnight - 1)}={midnight - 1} {Leaf(midnight)}={midnight}",
+            await server.ScalarAsync<string>("SELECT string_agg(tableoid::regclass || '=' || start_ns, ' ' ORDER BY start_ns) FROM spans"));
+        await using var connection = await server.OpenAsync();
+        await using var explain = new NpgsqlCommand($"EXPLAIN SELECT count(*) FROM spans WHERE start_ns >= {midnight} AND start_ns < {midnight + Day}", connection);
+        var plan = new List<string>();
+        await using var reader = await explain.ExecuteReaderAsync();
+        while (await reader.ReadAsync())
+        {
+            plan.Add(reader.GetString(0));
+        }
+
+        Assert.Contains(Leaf(midnight), string.Join('\n', plan), StringComparison.Ordinal);
+        Assert.DoesNotContain(Leaf(midnight - 1), string.Join('\n', plan), StringComparison.Ordinal);
+        Assert.DoesNotContain("spans_default", string.Join('\n', plan), StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData("SELECT count(*) FROM spans WHERE llm_model = 'gpt-4o' AND start_ns BETWEEN 5 AND 6", "llm_model")]
     [InlineData("SELECT count(*) FROM spans WHERE status = 2 AND end_ns - start_ns > 1000000", "status")]

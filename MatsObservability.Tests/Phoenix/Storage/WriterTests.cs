@@ -1,5 +1,6 @@
 using System.Threading.Channels;
 using Google.Protobuf;
+using MatsObservability.Tests.Phoenix.Metrics;
 using MatsObservability.Tests.Support;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
@@ -199,6 +200,36 @@ public sealed class WriterTests(PostgresFixture postgres) : IClassFixture<Postgr
         }
 
         Assert.Equal(120, await server.ScalarAsync<long>("SELECT count(*) FROM spans"));
+    }
+
+    [Fact]
+    [Trait("Req", "B077")]
+    public async Task Scrape_WhileTheDatabaseIsStuck_ShowsDepthAndAfterwardsTheLatency()
+    {
+        await using var server = await PhoenixServer.StartAsync(postgres, ("PHOENIX_MAX_WORKERS", "1"));
+        using var metrics = new HttpClient { BaseAddress = new Uri(server.MetricsUrl) };
+        async Task<PrometheusText> ScrapeAsync() => PrometheusText.Parse(await metrics.GetStringAsync("/metrics?collect=phoenix"));
+        await using var blocker = await server.OpenAsync();
+        var waiting = new List<Task<HttpResponseMessage>>();
+        await using (var transaction = await blocker.BeginTransactionAsync())
+        {
+            await using var command = new NpgsqlCommand("LOCK TABLE spans IN ACCESS EXCLUSIVE MODE", blocker);
+            await command.ExecuteNonQueryAsync();
+            waiting.AddRange(Enumerable.Range(0, 3).Select(_ => server.Client.PostAsync(Otlp.Spans(20))));
+
+            await Eventually.TrueAsync(async () => (await ScrapeAsync())["phoenix_span_queue_size"] == 60);
+            Assert.True((await ScrapeAsync())["phoenix_span_queue_bytes"] > 60 * 100);
+        }
+
+        foreach (var answer in await Task.WhenAll(waiting))
+        {
+            answer.EnsureSuccessStatusCode();
+            answer.Dispose();
+        }
+
+        var after = await ScrapeAsync();
+        Assert.Equal((0d, 3d, 3d), (after["phoenix_span_queue_size"], after["phoenix_span_queue_wait_seconds_count"], after["phoenix_ingest_ack_seconds_count", "transport=\"http\""]));
+        Assert.True(after["phoenix_span_queue_capacity"] > 0);
     }
 
     [Fact]
