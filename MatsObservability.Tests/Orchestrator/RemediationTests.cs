@@ -24,20 +24,7 @@ public sealed class RemediationTests : IClassFixture<ShopSystem>, IAsyncLifetime
 
     public async Task InitializeAsync()
     {
-        // The "service" answers 200 exactly while the setting exists.
-        _target = await HttpStub.StartAsync(context =>
-        {
-            context.Response.StatusCode = File.Exists(_folder.File("orders")) ? 200 : 503;
-            return Task.CompletedTask;
-        });
-        await File.WriteAllTextAsync(
-            _folder.File("setting"),
-            "#!/bin/sh\ncase \"$1\" in set) echo x > \"$2\";; unset) rm -f \"$2\";; show) echo \"would write $2\";; esac\n");
-        if (!OperatingSystem.IsWindows())
-        {
-            File.SetUnixFileMode(_folder.File("setting"), UnixFileMode.UserRead | UnixFileMode.UserExecute);
-        }
-
+        _target = await RemediationTarget.StartAsync(_folder);
         _database = await _system.NewDatabaseAsync();
         _server = await StartAsync();
     }

@@ -26,23 +26,7 @@ public sealed class RemoteRemediationTests : IClassFixture<ShopSystem>, IAsyncLi
 
     public async Task InitializeAsync()
     {
-        // The "service" answers 200 exactly while the setting exists.
-        _target = await HttpStub.StartAsync(context =>
-        {
-            context.Response.StatusCode = File.Exists(_folder.File("orders")) ? 200 : 503;
-            return Task.CompletedTask;
-        });
-
-        // "hold" runs until a file lets it go, and notes each of its runs.
-        await File.WriteAllTextAsync(
-            _folder.File("setting"),
-            "#!/bin/sh\ncase \"$1\" in set) echo x > \"$2\";; unset) rm -f \"$2\";; show) echo \"would write $2\";;\n" +
-            "hold) echo run >> \"$2.runs\"; while [ ! -f \"$2.go\" ]; do sleep 0.05; done; echo x > \"$2\";; esac\n");
-        if (!OperatingSystem.IsWindows())
-        {
-            File.SetUnixFileMode(_folder.File("setting"), UnixFileMode.UserRead | UnixFileMode.UserExecute);
-        }
-
+        _target = await RemediationTarget.StartAsync(_folder);
         _workerDatabase = await _system.NewDatabaseAsync();
     }
 

@@ -1,0 +1,37 @@
+using MatsObservability.Tests.Support;
+
+namespace MatsObservability.Tests.Orchestrator;
+
+/// <summary>
+/// A "service" that answers 200 exactly while the file <c>orders</c> exists, and the program <c>setting</c> of the allow-list that makes and removes such
+/// files: <c>set</c>, <c>unset</c>, <c>show</c>, and <c>hold</c>, which runs until a file <c>….go</c> lets it go and notes each of its runs in <c>….runs</c>.
+/// </summary>
+internal static class RemediationTarget
+{
+    private const string Program = """
+        #!/bin/sh
+        case "$1" in
+          set) echo x > "$2";;
+          unset) rm -f "$2";;
+          show) echo "would write $2";;
+          hold) echo run >> "$2.runs"; while [ ! -f "$2.go" ]; do sleep 0.05; done; echo x > "$2";;
+        esac
+
+        """;
+
+    /// <summary>Puts the program into <paramref name="folder"/> and starts the service.</summary>
+    public static async Task<HttpStub> StartAsync(TemporaryFolder folder)
+    {
+        await File.WriteAllTextAsync(folder.File("setting"), Program);
+        if (!OperatingSystem.IsWindows())
+        {
+            File.SetUnixFileMode(folder.File("setting"), UnixFileMode.UserRead | UnixFileMode.UserExecute);
+        }
+
+        return await HttpStub.StartAsync(context =>
+        {
+            context.Response.StatusCode = File.Exists(folder.File("orders")) ? 200 : 503;
+            return Task.CompletedTask;
+        });
+    }
+}
