@@ -10,6 +10,15 @@ internal sealed record RcaReport(IReadOnlyList<CaseScore> Scores, IReadOnlyList<
 
     public int FalseAlarms => Controls.Count(static control => control.Blamed is not null);
 
+    /// <summary>First-ranked causes of incidents, and causes claimed of fault-free windows.</summary>
+    public int Claims => Scores.Count(static score => score.Ranked.Count > 0) + FalseAlarms;
+
+    /// <summary>Share of the claims that name the true service: what a claim is worth.</summary>
+    public double RightOfClaims => Claims == 0 ? 0 : Math.Round((double)Scores.Count(static score => score.Within(1)) / Claims, 4);
+
+    /// <summary>Mean confidence of the first-ranked causes of incidents.</summary>
+    public double MeanConfidence => Math.Round(Scores.Where(static score => score.Ranked.Count > 0).Select(static score => score.Ranked[0].Confidence).DefaultIfEmpty().Average(), 4);
+
     public double P50Seconds => Scores.Count == 0 ? 0 : Math.Round(Scores.Select(static score => score.Seconds).Order().ElementAt(Scores.Count / 2), 3);
 
     private Calibration Confidence

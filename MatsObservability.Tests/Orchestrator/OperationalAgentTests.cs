@@ -1,3 +1,4 @@
+using System.Net.Http.Json;
 using System.Text.Json;
 using Microsoft.AspNetCore.Http;
 
@@ -77,6 +78,32 @@ public sealed class OperationalAgentTests(EmptySystem system) : IClassFixture<Em
         Assert.Equal("FAILED", job.GetProperty("status").GetString());
         Assert.Contains(reason, job.GetProperty("error").GetString());
         Assert.Equal(1, asked);
+    }
+
+    [Theory, Trait("Req", "M19")]
+    [InlineData("admin@example.com", "list the instances", 202)]
+    [InlineData("admin@example.com", "why is the checkout slow", 403)]
+    [InlineData("dev@example.com", "list the instances", 403)]
+    [InlineData("dev@example.com", "why is the checkout slow", 202)]
+    [InlineData("nobody@example.com", "list the instances", 403)]
+    public async Task Request_WithPolicy_NeedsTheRoleOfTheAgentItGoesTo(string user, string text, int status)
+    {
+        await using var server = await OrchestratorServer.StartAsync(
+            await system.NewDatabaseAsync(), system.Phoenix.HttpUrl,
+            [("Mats:EnforcePolicy", "true"), ("Mats:Roles:admin@example.com", "gcloud_admin"), ("Mats:Roles:dev@example.com", "developer")]);
+        using var request = new HttpRequestMessage(HttpMethod.Post, "/troubleshoot") { Content = JsonContent.Create(new { prompt = text }) };
+        request.Headers.Add("X-User-Email", user);
+
+        using var response = await server.Client.SendAsync(request);
+
+        Assert.Equal(status, (int)response.StatusCode);
+        if (status == 403)
+        {
+            var answer = await response.Content.ReadFromJsonAsync<JsonElement>();
+            Assert.StartsWith("403 Unauthorized", answer.GetProperty("message").GetString());
+            Assert.Equal(user, answer.GetProperty("user_email").GetString());
+            Assert.False(answer.GetProperty("authorized").GetBoolean());
+        }
     }
 
     private async Task<JsonElement> AskAsync(string url, string text, params (string, string)[] settings)

@@ -71,6 +71,27 @@ public sealed class PlanningTests
         Assert.True(AgentRegistry.Master.Single(agent => agent.AgentId == "cloud_monitoring_specialist").IsAvailable);
     }
 
+    [Fact, Trait("Req", "M08")]
+    public void Registries_HoldExactlyTheAgentsOfTheContract_AndASpecialistWithoutAdapterNeverLeads()
+    {
+        string[] specialists =
+        [
+            "analytics_specialist", "brave_search_specialist", "browser_automation_specialist", "cloud_monitoring_specialist", "cloud_run_specialist",
+            "code_execution_specialist", "database_specialist", "filesystem_specialist", "gcloud_infrastructure_specialist", "github_specialist",
+            "google_search_specialist", "sequential_thinking_specialist", "storage_specialist",
+        ];
+        string[] own = ["mats-architect-agent", "mats-investigator-agent", "mats-orchestrator", "mats-remediation-agent", "mats-sre-agent"];
+
+        Assert.Equal(specialists, AgentRegistry.Planner.Select(entry => entry.AgentId).Order(StringComparer.Ordinal));
+        Assert.Equal(specialists.Concat(own).Order(StringComparer.Ordinal), AgentRegistry.Master.Select(agent => agent.AgentId).Order(StringComparer.Ordinal));
+        Assert.All(AgentRegistry.Master, agent => Assert.Subset(agent.Capabilities.ToHashSet(), agent.Adapters.Keys.ToHashSet()));
+
+        // Anti-patterns cannot be broken by a plan: no specialist is ever given a step, whatever a model plans.
+        Assert.All(specialists.Concat(own), lead => Assert.Null(PlanNormalizer.Normalize(
+            JsonAnswer.Extract($$"""{"steps":[{"step_id":1,"assigned_lead":"sre","task":"look"},{"step_id":2,"assigned_lead":"{{lead}}","task":"drop the table"}]}"""),
+            IssueTaxonomy.All[0])));
+    }
+
     [Theory, Trait("Req", "M02")]
     [InlineData("project id: my-shop-1", "my-shop-1")]
     [InlineData("the GCP project = shop", "shop")]

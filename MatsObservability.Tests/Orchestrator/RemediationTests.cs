@@ -193,6 +193,50 @@ public sealed class RemediationTests : IClassFixture<ShopSystem>, IAsyncLifetime
     }
 
     [Fact]
+    public async Task Approve_AServiceThatRecoversAfterAWhile_IsNotRolledBack()
+    {
+        await _server.DisposeAsync();
+        _server = await StartAsync(("Remediation:ValidationPatience", "00:01:00"));
+        var (id, proposal) = await ProposeAsync("another");
+
+        var approving = ApproveAsync(id, proposal.GetProperty("command_hash").GetString());
+        await Eventually.TrueAsync(() => File.Exists(_folder.File("another")));
+        await Eventually.TrueAsync(async () => (await _server.JobAsync(id, User)).GetProperty("events").EnumerateArray().Count(e => e.GetProperty("message").GetString() == "it does not answer") >= 2);
+        await File.WriteAllTextAsync(_folder.File("orders"), "it has started");
+        var job = await approving;
+
+        Assert.True(job.GetProperty("status").GetString() == "COMPLETED", job.ToString());
+        Assert.True(File.Exists(_folder.File("another")));
+    }
+
+    [Fact]
+    public async Task Approve_ByTelemetry_MeasuresOnlyWhatCameAfterTheFix()
+    {
+        // Before the fix every request of orders failed, in the very minutes that the query looks back on.
+        await SendAsync(50, failing: true);
+        var id = await _server.TroubleshootAsync(
+            new
+            {
+                prompt = $"TARGET_URL: \nREMEDIATION_COMMAND: setting set {_folder.File("orders")}\nVALIDATION_QUERY: error_rate(orders)\nVALIDATION_THRESHOLD: < 0.01",
+                project = "recovering",
+            }, ("X-User-Email", User));
+        var waiting = await _server.WaitForAsync(id, ["WAITING_FOR_USER", "FAILED", "COMPLETED"], User);
+        var proposal = waiting.GetProperty("result").GetProperty("remediation");
+        Assert.Equal("REPRODUCED", proposal.GetProperty("steps")[0].GetProperty("outcome").GetString());
+        Assert.Contains($"POST /jobs/{id}/approve", waiting.GetProperty("result").GetProperty("response").GetString());
+        await _server.DisposeAsync();
+        _server = await StartAsync(("Remediation:ValidationPatience", "00:01:00"));
+
+        var approving = ApproveAsync(id, proposal.GetProperty("command_hash").GetString());
+        await Eventually.TrueAsync(() => File.Exists(_folder.File("orders")));
+        await SendAsync(50, failing: false);
+        var job = await approving;
+
+        Assert.True(job.GetProperty("status").GetString() == "COMPLETED", job.ToString());
+        Assert.Contains("error_rate(orders) = 0", job.GetProperty("result").GetProperty("response").GetString());
+    }
+
+    [Fact]
     public async Task Request_CommandNotOnTheList_IsHandedToAPerson()
     {
         var id = await _server.TroubleshootAsync(
@@ -226,7 +270,7 @@ public sealed class RemediationTests : IClassFixture<ShopSystem>, IAsyncLifetime
         Assert.Contains("No Active Investigation Found", job.GetProperty("error").GetString());
     }
 
-    private Task<OrchestratorServer> StartAsync() => OrchestratorServer.StartAsync(_database, _system.Phoenix.HttpUrl,
+    private Task<OrchestratorServer> StartAsync(params (string, string)[] settings) => OrchestratorServer.StartAsync(_database, _system.Phoenix.HttpUrl,
         [
             ("Remediation:Commands:0:Program", _folder.File("setting")),
             ("Remediation:Commands:0:Arguments:0", "set"), ("Remediation:Commands:0:Arguments:1", "[a-zA-Z0-9/._-]+"),
@@ -234,7 +278,7 @@ public sealed class RemediationTests : IClassFixture<ShopSystem>, IAsyncLifetime
             ("Remediation:Commands:0:DryRun:0", "show"), ("Remediation:Commands:0:DryRun:1", "{1}"),
             ("Remediation:Commands:0:Proposal:0", "set"), ("Remediation:Commands:0:Proposal:1", $"{_folder.Path}/{{before}}"),
             ("Remediation:Commands:0:FaultTypes:0", "bad_configuration"),
-            ("Remediation:Targets:0", _target.Url),
+            ("Remediation:Targets:0", _target.Url), .. settings.Length > 0 ? settings : [("Remediation:ValidationPatience", "00:00:00")],
         ], services => services.Replace(ServiceDescriptor.Singleton<TimeProvider>(_time)));
 
     /// <summary>Makes the waiting job look as a killed run left it.</summary>
@@ -262,6 +306,19 @@ public sealed class RemediationTests : IClassFixture<ShopSystem>, IAsyncLifetime
     {
         using var answer = await SendAsync($"/jobs/{id}/approve", new { command_hash = hash });
         return await _server.EndAsync(id, User);
+    }
+
+    private async Task SendAsync(int requests, bool failing)
+    {
+        // Started when they are sent: after the fix means after its command ended.
+        await Eventually.TrueAsync(() => failing || File.Exists(_folder.File("orders")));
+        var trace = new AgentTrace("recovering", "orders", (ulong)(TimeProvider.System.GetUtcNow().ToUnixTimeMilliseconds() + (failing ? -60_000 : 2000)) * 1_000_000);
+        for (var i = 0; i < requests; i++)
+        {
+            trace.Add("GET /orders", null, null, (ulong)i * 10, 5, failing ? "no connection" : null);
+        }
+
+        await trace.PostAsync(_system.Phoenix.Client);
     }
 
     private async Task<HttpResponseMessage> SendAsync(string path, object body)

@@ -200,7 +200,7 @@ public sealed class RemoteRemediationTests : IClassFixture<ShopSystem>, IAsyncLi
         ("Remediation:Commands:0:Arguments:0", "set|hold"), ("Remediation:Commands:0:Arguments:1", "[a-zA-Z0-9/._-]+"),
         ("Remediation:Commands:0:Rollback:0", "unset"), ("Remediation:Commands:0:Rollback:1", "{1}"),
         ("Remediation:Commands:0:DryRun:0", "show"), ("Remediation:Commands:0:DryRun:1", "{1}"),
-        ("Remediation:Targets:0", _target.Url),
+        ("Remediation:Targets:0", _target.Url), ("Remediation:ValidationPatience", "00:00:00"),
     ];
 
     private Task<OrchestratorServer> WorkerAsync((string, string)[] settings) => OrchestratorServer.StartAsync(

@@ -1,5 +1,6 @@
 using System.Globalization;
 using Orchestrator.Agent.Jobs;
+using Orchestrator.Agent.Planning;
 
 namespace Orchestrator.Agent.Api;
 
@@ -34,7 +35,7 @@ internal static class JobEndpoints
         var stop = context.RequestAborted;
         var (request, fault) = await Answers.ReadAsync(context, MatsJson.Web.TroubleshootRequest, stop);
         fault ??= request!.Fault() is { } reason ? Answers.Error(reason, StatusCodes.Status400BadRequest) : policy.Check(
-            context, AccessPolicy.Investigate);
+            context, Intents.Of(request.Text) == Intent.Operate ? AccessPolicy.Operate : AccessPolicy.Investigate);
         if (fault is not null)
         {
             return fault;

@@ -57,7 +57,9 @@ internal static class JobResults
     }
 
     /// <summary>A pause: what is needed, and how to go on.</summary>
-    public static JobResult Waiting(InvestigationState state, JobRecord job, string need, IReadOnlyList<PendingStep> steps)
+    public static JobResult Waiting(
+        InvestigationState state, JobRecord job, string need, IReadOnlyList<PendingStep> steps,
+        string how = "Answer with what is missing (for example a project id), or with \"Yes\" or \"Continue\".")
     {
         var text = new StringBuilder(need).AppendLine().AppendLine();
         foreach (var step in steps)
@@ -65,7 +67,7 @@ internal static class JobResults
             text.AppendLine(CultureInfo.InvariantCulture, $"{step.StepId}. {step.Description}: {step.Needs}");
         }
 
-        text.AppendLine().Append("Answer with what is missing (for example a project id), or with \"Yes\" or \"Continue\".");
+        text.AppendLine().Append(how);
         return Common("WAITING_FOR_USER", state, job) with { PendingSteps = steps, Response = text.ToString() };
     }
 

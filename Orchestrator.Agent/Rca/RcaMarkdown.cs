@@ -69,8 +69,9 @@ internal static class RcaMarkdown
                 $"- Root-cause certainty: {(document.RootCauses.Count > 0 ? document.RootCauses[0].Confidence : 0):0.00} (engine, " +
                 $"calibrated)")
             .AppendLine(
-                CultureInfo.InvariantCulture,
-                $"- Fix completeness: {code?.Confidence ?? 0:0.00} (code analysis: {code?.Status ?? "not run"})")
+                code is null or { Status: "SKIPPED" }
+                    ? "- Fix completeness: not judged (code analysis was skipped)"
+                    : string.Create(CultureInfo.InvariantCulture, $"- Fix completeness: {code.Confidence ?? 0:0.00} (code analysis: {code.Status})"))
             .AppendLine(CultureInfo.InvariantCulture, $"- Overall: {score:0.00} ({Confidence.Band(score)})");
         List(Heading(text, 2, "6. Known Limitations"), document.AgentConfidenceScoreAndReasoning.UnknownsAssumptions);
         return text.ToString();

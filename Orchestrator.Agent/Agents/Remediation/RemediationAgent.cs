@@ -71,7 +71,8 @@ internal sealed class RemediationAgent(
             run.State, run.Job,
             $"This command would run:\n\n    {string.Join(' ', state.Command)}\n\nDry run: {state.DryRun}\n\nRollback: " +
             $"{(state.Rollback is null ? "none" : string.Join(' ', state.Rollback))}",
-            [new(1, "Approve the command with command_hash", need)]) with
+            [new(1, "Approve the command with command_hash", need)],
+            $"POST /jobs/{run.Job.Id}/approve with this command_hash runs it, POST /jobs/{run.Job.Id}/reject does not.") with
         {
             Remediation = state, Orchestrator = new(Name),
         };

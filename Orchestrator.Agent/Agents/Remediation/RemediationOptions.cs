@@ -20,8 +20,11 @@ internal sealed class RemediationOptions
     /// <summary>Longest run of one command.</summary>
     public TimeSpan CommandTimeout { get; set; } = TimeSpan.FromMinutes(10);
 
-    /// <summary>How far back the validation query looks.</summary>
+    /// <summary>How far back the validation query looks at most; after a fix never further than to it.</summary>
     public TimeSpan ValidationWindow { get; set; } = TimeSpan.FromMinutes(5);
+
+    /// <summary>How long a service may take to recover before a fix counts as no help and is rolled back.</summary>
+    public TimeSpan ValidationPatience { get; set; } = TimeSpan.FromMinutes(1);
 }
 
 /// <summary>One command of the allow-list: a program and the pattern of each of its arguments.</summary>

@@ -14,8 +14,10 @@ internal sealed record RemediationOutcome(string Status, string Response, Remedi
 /// <summary>
 /// The parts of a remediation that touch systems, in the process they run in: its allow-list alone says what may be probed and run.
 /// </summary>
-internal sealed class RemediationWork(IOptions<RemediationOptions> options, Validation validation, IHttpClientFactory http)
+internal sealed class RemediationWork(IOptions<RemediationOptions> options, Validation validation, IHttpClientFactory http, TimeProvider time)
 {
+    private static readonly TimeSpan s_pause = TimeSpan.FromSeconds(5);
+
     /// <summary>PRE_VERIFY: what would run, whether it is needed at all, and what its dry run says. Changes nothing.</summary>
     public async Task<RemediationOutcome> ProposeAsync(InvestigationRun run, RemediationSpec spec)
     {
@@ -30,11 +32,11 @@ internal sealed class RemediationWork(IOptions<RemediationOptions> options, Vali
             return new("FAILURE", $"The target {target} is not on the allow-list.", State: null);
         }
 
-        var before = await MeasureAsync(run, spec);
+        var before = await MeasureAsync(run, spec, run.Now - options.Value.ValidationWindow);
         var state = new RemediationState(spec, command.Vector, command.Hash, command.Rollback, await DryRunAsync(run, command))
         {
             ExpiresAt = run.Now + options.Value.ApprovalLifetime,
-        }.With("PRE_VERIFY", before.Holds == true ? "HEALTHY" : "REPRODUCED", before.Text, run.Now);
+        }.With("PRE_VERIFY", before.Holds switch { true => "HEALTHY", false => "REPRODUCED", null => "UNKNOWN" }, before.Text, run.Now);
         return before.Holds == true
             ? new("SUCCESS", "The problem is not reproducible: the service is already well. Nothing was changed.", state)
             : new("WAITING_FOR_USER", "The command waits for its approval.", state);
@@ -62,7 +64,7 @@ internal sealed class RemediationWork(IOptions<RemediationOptions> options, Vali
         if (state.OutcomeOf("POST_VERIFY") is null)
         {
             var (holds, text) = state.OutcomeOf("APPLY_FIX") == "SUCCESS"
-                ? await MeasureAsync(run, state.Spec) : (false, "the command failed");
+                ? await MeasureSinceAsync(run, state.Spec, state.Steps.Last(step => step.Phase == "APPLY_FIX").Timestamp) : (false, "the command failed");
             state = state.With("POST_VERIFY", holds == true ? "SUCCESS" : "FAILURE", text, run.Now);
             run.State.Remediation = state;
             await run.SaveAsync();
@@ -103,8 +105,29 @@ internal sealed class RemediationWork(IOptions<RemediationOptions> options, Vali
         return run.State.Remediation;
     }
 
+    /// <summary>
+    /// Measures what came after the fix, never what was broken before it, and looks again while the service recovers: until the threshold
+    /// holds, or the patience ends.
+    /// </summary>
+    private async Task<(bool? Holds, string Text)> MeasureSinceAsync(InvestigationRun run, RemediationSpec spec, DateTimeOffset applied)
+    {
+        var patience = options.Value.ValidationPatience < run.Budget.Remaining / 2 ? options.Value.ValidationPatience : run.Budget.Remaining / 2;
+        var started = time.GetTimestamp();
+        while (true)
+        {
+            var latest = run.Now - options.Value.ValidationWindow;
+            var measured = await MeasureAsync(run, spec, applied > latest ? applied : latest);
+            if (measured.Holds == true || time.GetElapsedTime(started) >= patience)
+            {
+                return measured;
+            }
+
+            await Task.Delay(s_pause, time, run.Stop);
+        }
+    }
+
     /// <summary>Whether the service keeps its threshold now; null when nothing can be measured, which never counts as success.</summary>
-    private async Task<(bool? Holds, string Text)> MeasureAsync(InvestigationRun run, RemediationSpec spec)
+    private async Task<(bool? Holds, string Text)> MeasureAsync(InvestigationRun run, RemediationSpec spec, DateTimeOffset since)
     {
         if (spec.TargetUrl is { Length: > 0 } target)
         {
@@ -121,7 +144,7 @@ internal sealed class RemediationWork(IOptions<RemediationOptions> options, Vali
             return (null, "nothing to measure by: validation query, threshold or project is missing");
         }
 
-        var window = new TimeWindow(run.Now - options.Value.ValidationWindow, run.Now);
+        var window = new TimeWindow(since, run.Now);
         var value = await run.CallToolAsync(
             "validate", "Evaluates the validation query over the last minutes.",
             JsonSerializer.Serialize(new ValidationCall(query, threshold), RemediationJson.Default.ValidationCall), RemediationAgent.Name,
@@ -131,7 +154,7 @@ internal sealed class RemediationWork(IOptions<RemediationOptions> options, Vali
             ? (
                 Validation.Holds(number, threshold),
                 string.Create(CultureInfo.InvariantCulture, $"{query} = {number:0.####}, wanted {threshold}"))
-            : (null, $"{query} has no value in the last {options.Value.ValidationWindow.TotalMinutes:0} minutes");
+            : (null, $"{query} has no value since {since:HH:mm:ss}");
     }
 
     private Task<bool> ProbeAsync(InvestigationRun run, string target) => run.CallToolAsync(

@@ -9,6 +9,9 @@ internal sealed class DialectFacts
 
     public string? SessionId { get; set; }
 
+    /// <summary>The session of a span that names none, but whose user is known by address; counts after everything else.</summary>
+    public string? SessionOfUser { get; set; }
+
     public string? UserId { get; set; }
 
     public string? RequestModel { get; set; }

@@ -13,6 +13,7 @@ internal static class Dialects
     [
         "gen_ai.", "ai.", "langfuse.", "traceloop.", "mcp.", "litellm.", "workflow.", "executor.", "edge_group.", "llm.request.type", "llm.usage.",
         "llm.response.", "llm.token_usage.", "llm.user", "llm.model", "enduser.id", "jsonrpc.",
+        "session_id", "openinference.session.id", "user.email",
     ];
 
     /// <summary>Whether a key belongs to a dialect; asked once a key.</summary>
@@ -77,9 +78,11 @@ internal static class IdentityMapping
     public static void Map(DialectSpan span)
     {
         span.Facts.SessionId = span.View.FirstText(
-            "gen_ai.conversation.id", "langfuse.session.id", "ai.telemetry.metadata.sessionId", "traceloop.association.properties.session_id");
+            "session_id", "openinference.session.id", "gen_ai.conversation.id", "langfuse.session.id", "ai.telemetry.metadata.sessionId",
+            "traceloop.association.properties.session_id");
         span.Facts.UserId = span.View.FirstText(
             "enduser.id", "langfuse.user.id", "ai.telemetry.metadata.userId", "traceloop.association.properties.user_id", "llm.user");
+        span.Facts.SessionOfUser = span.View.FirstText("user.email") is { } email ? $"user:{email}" : null;
         span.Derived.Add("session.id", span.Facts.SessionId);
         span.Derived.Add("user.id", span.Facts.UserId);
     }

@@ -86,6 +86,7 @@ internal ref struct SpanFacts
     public DerivedAttributes? Derived;
 
     private ReadOnlySpan<byte> _model;
+    private ReadOnlySpan<byte> _sessionOfUser;
     private ReadOnlySpan<byte> _requestModel;
     private ReadOnlySpan<byte> _responseModel;
     private ReadOnlySpan<byte> _embeddingModel;
@@ -184,6 +185,7 @@ internal ref struct SpanFacts
     {
         Kind = Kind == SpanKinds.Unknown ? dialect.Kind : Kind;
         Fill(ref SessionId, dialect.SessionId);
+        Fill(ref _sessionOfUser, dialect.SessionOfUser);
         Fill(ref UserId, dialect.UserId);
         Fill(ref _requestModel, dialect.RequestModel);
         Fill(ref _responseModel, dialect.ResponseModel);
@@ -207,7 +209,7 @@ internal ref struct SpanFacts
     {
         if (SessionId.IsEmpty)
         {
-            SessionId = resource.SessionId;
+            SessionId = resource.SessionId is { Length: > 0 } named ? named : _sessionOfUser;
         }
 
         if (UserId.IsEmpty)

@@ -139,8 +139,10 @@ public sealed class ConventionTests : IDisposable
         Assert.Null(row.Derived("llm.model_name"));
     }
 
-    [Theory]
-    [InlineData("session.id", "gen_ai.conversation.id")]
+    [Theory, Trait("Req", "M21")]
+    [InlineData("session.id", "session_id")]
+    [InlineData("session_id", "openinference.session.id")]
+    [InlineData("openinference.session.id", "gen_ai.conversation.id")]
     [InlineData("gen_ai.conversation.id", "langfuse.session.id")]
     [InlineData("langfuse.session.id", "ai.telemetry.metadata.sessionId")]
     [InlineData("ai.telemetry.metadata.sessionId", "traceloop.association.properties.session_id")]
@@ -148,6 +150,24 @@ public sealed class ConventionTests : IDisposable
     {
         Assert.Equal("first", _decoding.Row((loser, "second"), (winner, " first ")).SessionId);
         Assert.Equal("second", _decoding.Row((loser, "second"), (winner, "  ")).SessionId);
+    }
+
+    [Fact, Trait("Req", "M21")]
+    public void Session_OfSpansWithAnAddressOnly_IsTheUsers_RootAndChildAlike()
+    {
+        var root = Decoding.Span(("user.email", "ann@example.com"));
+        var child = Decoding.Span(("user.email", "ann@example.com"), ("traceloop.association.properties.session_id", "named"));
+        child.ParentSpanId = root.SpanId;
+        var grandchild = Decoding.Span(("user.email", " bob@example.com "));
+        grandchild.ParentSpanId = child.SpanId;
+
+        Assert.Equal(
+            ["user:ann@example.com", "named", "user:bob@example.com"], _decoding.Rows(Decoding.Request(root, child, grandchild)).Select(row => row.SessionId));
+        Assert.Null(_decoding.Row(("user.email", " ")).SessionId);
+
+        var request = Decoding.Request(Decoding.Span(("user.email", "ann@example.com")));
+        request.ResourceSpans[0].Resource.Attributes.Add(Decoding.Attribute("session.id", "of the resource"));
+        Assert.Equal("of the resource", Assert.Single(_decoding.Rows(request)).SessionId);
     }
 
     [Theory]

@@ -13,6 +13,18 @@ public sealed class PolicyTests
     private const string Token = "eyJhbGciOiJIUzI1NiJ9.payload.signature";
     private const string ApiKey = "sk-proj-abcdefghijklmnopqrstuvwxyz0123456789";
 
+    [Fact]
+    [Trait("Req", "B072")]
+    public void Sampling_ByDefault_KeepsEverySpan()
+    {
+        using var decoding = new Decoding();
+
+        Assert.Equal(1, new NormalizeOptions().SampleRate);
+        Assert.Empty(new NormalizeOptions().ProjectSampleRates);
+        Assert.False(new global::Phoenix.Service.Retention.TailSamplingOptions().Enabled);
+        Assert.Equal(500, decoding.Rows(Decoding.Request([.. Enumerable.Range(0, 500).Select(_ => Decoding.Span())])).Count);
+    }
+
     [Theory]
     [Trait("Req", "B131")]
     [InlineData("llm.api_key")]
