@@ -13,7 +13,7 @@ internal sealed class HttpMetrics : IMetricSource, IDisposable
 
     private readonly MeterListener _listener = new();
     private readonly LabelCap _routes = new(MostSeries);
-    private readonly IServiceProvider _services;
+    private readonly IMeterFactory _meters;
     private readonly SeriesSet<(string Route, string Method, int Code), Counter> _requests = new(
         static key => PrometheusWriter.Labels(("route", key.Route), ("method", key.Method), ("code", key.Code.ToString(CultureInfo.InvariantCulture))),
         static () => new Counter());
@@ -21,9 +21,9 @@ internal sealed class HttpMetrics : IMetricSource, IDisposable
     private readonly SeriesSet<(string Route, string Method), Histogram> _durations = new(
         static key => PrometheusWriter.Labels(("route", key.Route), ("method", key.Method)), static () => new Histogram(s_bounds));
 
-    public HttpMetrics(IServiceProvider services)
+    public HttpMetrics(IMeterFactory meters)
     {
-        _services = services;
+        _meters = meters;
         _listener.InstrumentPublished = Publish;
         _listener.SetMeasurementEventCallback<double>(Measure);
     }
@@ -53,7 +53,7 @@ internal sealed class HttpMetrics : IMetricSource, IDisposable
     // Several hosts may share a process (tests): a meter's scope is the factory of the host that made it.
     private void Publish(Instrument instrument, MeterListener listener)
     {
-        if (instrument.Meter.Name == Meter && instrument.Name == Instrument && ReferenceEquals(instrument.Meter.Scope, _services.GetService<IMeterFactory>()))
+        if (instrument.Meter.Name == Meter && instrument.Name == Instrument && ReferenceEquals(instrument.Meter.Scope, _meters))
         {
             listener.EnableMeasurementEvents(instrument);
         }
