@@ -6,17 +6,21 @@ using Spectre.Console;
 namespace MatsObservability.Benchmarks.Ingest;
 
 /// <summary>
-/// <c>ingest [--seconds 20] [--connections 4] [--spans 2000] [--rate 20000] [--stored N] [--postgres NAME=VALUE]… [--json FILE]</c>: durable spans a second over gRPC and
+/// <c>ingest [--seconds 20] [--connections 4] [--spans 2000] [--rate 20000] [--stored N] [--minutes N] [--postgres NAME=VALUE]… [--writers 1,2,4] [--json FILE]</c>: durable spans a second over gRPC and
 /// HTTP beside raw COPY of the same rows in the same run, the acknowledgement's latency at a given rate and at the peak, and what it costs. With
 /// <c>--stored</c> it goes on at full load until that many spans are stored, watching the server's memory, and measures the rate once more. With
 /// <c>--writers 1,2,4</c> only the rate over gRPC is measured, once for each of these numbers of writers, on a fresh server each time.
+/// With <c>--minutes</c> there is only full load over gRPC for that long, and what the server's memory does meanwhile.
 /// </summary>
 internal static class IngestBenchmark
 {
-    public const string Purpose = "durable spans a second against raw COPY: [--seconds 20] [--connections 4] [--spans 2000] [--rate 20000] [--stored N] [--postgres NAME=VALUE]… [--writers 1,2,4] [--json FILE]";
+    public const string Purpose = "durable spans a second against raw COPY: [--seconds 20] [--connections 4] [--spans 2000] [--rate 20000] [--stored N] [--minutes N] [--postgres NAME=VALUE]… [--writers 1,2,4] [--json FILE]";
 
     // Below this the JIT is still compiling the hot path.
     private static readonly TimeSpan s_warmUp = TimeSpan.FromSeconds(8);
+
+    /// <summary>Spans that a long run may leave on the disk.</summary>
+    private const long MostKeptSpans = 15_000_000;
 
     /// <summary>Runs the command.</summary>
     public static async Task<int> RunAsync(string[] args, CancellationToken cancellationToken)
@@ -28,6 +32,12 @@ internal static class IngestBenchmark
         if (Array.IndexOf(args, "--writers") is var at and >= 0)
         {
             Report(args, await CompareWritersAsync(args[at + 1].Split(','), args, duration, connections, spansPerRequest, cancellationToken));
+            return 0;
+        }
+
+        if (Number(args, "--minutes", 0) is var minutes and > 0)
+        {
+            Report(args, await WatchMemoryAsync(TimeSpan.FromMinutes(minutes), args, connections, spansPerRequest, cancellationToken));
             return 0;
         }
 
@@ -53,10 +63,7 @@ internal static class IngestBenchmark
         var full = await FillAsync(system, grpc, acknowledged, (long)Number(args, "--stored", 0), duration, cancellationToken);
         acknowledged += full.Spans;
         var stored = await system.ScalarAsync<long>("SELECT count(*) FROM spans", cancellationToken);
-        if (stored != acknowledged)
-        {
-            throw new InvalidOperationException($"{acknowledged} spans were acknowledged, {stored} are stored.");
-        }
+        Compare(acknowledged, stored);
 
         var bytes = await system.ScalarAsync<decimal>("SELECT sum(pg_total_relation_size(inhrelid)) FROM pg_inherits WHERE inhparent = 'spans'::regclass", cancellationToken);
         var figures = new Dictionary<string, double>(StringComparer.Ordinal)
@@ -76,7 +83,7 @@ internal static class IngestBenchmark
             ["server_cpu_us_per_span"] = grpcResult.ServerMicrosecondsPerSpan,
             ["http_server_cpu_us_per_span"] = httpResult.ServerMicrosecondsPerSpan,
             ["postgres_cpu_us_per_span"] = grpcResult.PostgresMicrosecondsPerSpan,
-            ["server_peak_rss_mb"] = system.Phoenix.PeakResidentBytes / 1048576.0,
+            ["server_peak_rss_mb"] = Megabytes(system.Phoenix.PeakResidentBytes),
             ["wire_bytes_per_span"] = (double)grpc.RequestBytes / spansPerRequest,
             ["stored_bytes_per_span"] = (double)(bytes / stored),
             ["spans_stored"] = stored,
@@ -86,8 +93,8 @@ internal static class IngestBenchmark
         {
             figures["stored_grpc_spans_per_s"] = full.SpansPerSecond;
             figures["stored_ratio"] = full.SpansPerSecond / grpcResult.Load.SpansPerSecond;
-            figures["server_rss_first_mb"] = full.FirstResidentBytes / 1048576.0;
-            figures["server_rss_last_mb"] = full.LastResidentBytes / 1048576.0;
+            figures["server_rss_first_mb"] = Megabytes(full.FirstResidentBytes);
+            figures["server_rss_last_mb"] = Megabytes(full.LastResidentBytes);
             figures["full_load_seconds"] = full.Elapsed.TotalSeconds;
         }
 
@@ -113,6 +120,51 @@ internal static class IngestBenchmark
 
         return figures;
     }
+
+    /// <summary>Full load for so long, after a first minute in which memory settles. Spans are counted and removed on the way, because no disk would hold them.</summary>
+    private static async Task<Dictionary<string, double>> WatchMemoryAsync(
+        TimeSpan length, string[] args, int connections, int spansPerRequest, CancellationToken cancellationToken)
+    {
+        await using var system = await SystemUnderTest.StartAsync(new SystemOptions { Postgres = Settings(args) }, cancellationToken);
+        var load = new LoadRun(system.Phoenix.GrpcUrl, grpc: true, connections, spansPerRequest);
+        var (acknowledged, removed, elapsed) = ((await load.RunAsync(TimeSpan.FromMinutes(1), null, cancellationToken)).Spans, 0L, TimeSpan.Zero);
+        var (before, memory) = (acknowledged, new List<double> { Megabytes(system.Phoenix.ResidentBytes) });
+        while (elapsed < length)
+        {
+            var phase = await load.RunAsync(TimeSpan.FromSeconds(Math.Min(s_warmUp.TotalSeconds, (length - elapsed).TotalSeconds)), null, cancellationToken);
+            (acknowledged, elapsed) = (acknowledged + phase.Spans, elapsed + phase.Elapsed);
+            memory.Add(Megabytes(system.Phoenix.ResidentBytes));
+            if (acknowledged - removed > MostKeptSpans || elapsed >= length)
+            {
+                removed += await system.ScalarAsync<long>("SELECT count(*) FROM spans", cancellationToken);
+                await system.ExecuteAsync("TRUNCATE spans, traces, sessions", cancellationToken);
+            }
+        }
+
+        Compare(acknowledged, removed);
+        return new(StringComparer.Ordinal)
+        {
+            ["cores"] = Environment.ProcessorCount,
+            ["full_load_seconds"] = elapsed.TotalSeconds,
+            ["otlp_grpc_spans_per_s"] = (acknowledged - before) / elapsed.TotalSeconds,
+            ["spans_stored"] = acknowledged,
+            ["server_rss_first_mb"] = memory[0],
+            ["server_rss_lowest_mb"] = memory.Min(),
+            ["server_rss_highest_mb"] = memory.Max(),
+            ["server_rss_last_mb"] = memory[^1],
+            ["server_peak_rss_mb"] = Megabytes(system.Phoenix.PeakResidentBytes),
+        };
+    }
+
+    private static void Compare(long acknowledged, long stored)
+    {
+        if (stored != acknowledged)
+        {
+            throw new InvalidOperationException($"{acknowledged} spans were acknowledged, {stored} are stored.");
+        }
+    }
+
+    private static double Megabytes(long bytes) => bytes / 1048576.0;
 
     /// <summary>
     /// Makes PostgreSQL write as much log as it keeps, and recycle it. A server that is minutes old still makes every file of its write-ahead log, which costs

@@ -6,13 +6,10 @@ namespace Phoenix.Service.Storage.Postgres;
 
 /// <summary>
 /// Brings the service's schema up to date: every embedded <c>Schema/NNNN_name.sql</c> not yet recorded, in order, each in a transaction of its
-/// own with its record. Forward only and idempotent; an advisory lock makes replicas take turns. A script whose first line is
-/// <c>-- no transaction</c> runs statement by statement outside one (CREATE INDEX CONCURRENTLY) and must bear being run again.
+/// own with its record. Forward only and idempotent; an advisory lock makes replicas take turns.
 /// </summary>
 internal sealed class Migrations(NpgsqlDataSource dataSource, string schema)
 {
-    private const string NoTransaction = "-- no transaction";
-
     /// <summary>The embedded scripts by version.</summary>
     public static IReadOnlyList<Script> Scripts { get; } = Load();
 
@@ -50,22 +47,10 @@ internal sealed class Migrations(NpgsqlDataSource dataSource, string schema)
 
     private static async Task ApplyAsync(NpgsqlConnection connection, Script script, CancellationToken cancellationToken)
     {
-        var record = $"INSERT INTO schema_versions (version, name) VALUES ({script.Version}, '{script.Name}')";
-        if (!script.Sql.StartsWith(NoTransaction, StringComparison.Ordinal))
-        {
-            await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
-            await ExecuteAsync(connection, script.Sql, cancellationToken);
-            await ExecuteAsync(connection, record, cancellationToken);
-            await transaction.CommitAsync(cancellationToken);
-            return;
-        }
-
-        foreach (var statement in script.Sql.Split(";\n", StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries))
-        {
-            await ExecuteAsync(connection, statement, cancellationToken);
-        }
-
-        await ExecuteAsync(connection, record, cancellationToken);
+        await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
+        await ExecuteAsync(connection, script.Sql, cancellationToken);
+        await ExecuteAsync(connection, $"INSERT INTO schema_versions (version, name) VALUES ({script.Version}, '{script.Name}')", cancellationToken);
+        await transaction.CommitAsync(cancellationToken);
     }
 
     private static async Task<HashSet<int>> AppliedAsync(NpgsqlConnection connection, CancellationToken cancellationToken)
