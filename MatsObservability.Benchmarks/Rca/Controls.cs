@@ -7,13 +7,17 @@ internal sealed record Stretch(string Name, long Start, long End);
 /// <param name="BaselinePart">The stretch of the baseline's day; null = the whole day.</param>
 internal sealed record Control(string Name, string Day, Stretch Part, string BaselineDay, Stretch? BaselinePart);
 
-/// <summary>Every baseline and its halves and thirds against each other day, and against the parts of itself that do not overlap.</summary>
+/// <summary>Every baseline and its halves and thirds against the next other days, and against the parts of itself that do not overlap.</summary>
 internal static class Controls
 {
+    /// <summary>Other days a day is held against: with all of them, the time would grow with the square of the days.</summary>
+    private const int OtherDays = 2;
+
     public static IEnumerable<Control> Of(RcaCases cases)
     {
-        foreach (var day in cases.Baselines)
+        foreach (var (place, day) in cases.Baselines.Index())
         {
+            var others = Enumerable.Range(1, Math.Min(OtherDays, cases.Baselines.Count - 1)).Select(step => cases.Baselines[(place + step) % cases.Baselines.Count]).ToList();
             var starts = cases.ReadBaseline(day).Spans.Select(static span => span.StartNanos).Order().ToList();
             long At(double share) => starts[(int)(share * (starts.Count - 1))];
             var end = starts[^1] + 1;
@@ -24,7 +28,7 @@ internal static class Controls
             ];
             foreach (var part in parts)
             {
-                foreach (var other in cases.Baselines.Where(other => other != day))
+                foreach (var other in others)
                 {
                     yield return new($"{day} {part.Name} against {other}", day, part, other, null);
                 }

@@ -22,20 +22,26 @@ internal sealed class LiveRca(RcaCases cases, LiveClient system)
         var scores = new List<CaseScore>();
         foreach (var given in cases.All) // 3
         {
-            await client.UploadAsync($"rca-{given.Id}", OtlpFiles.Requests(cases.CaseFolder(given)), cancellationToken);
-            var answer = await run.AskAsync($"rca-{given.Id}", given.WindowStart, given.WindowEnd, BaselineProject(given.Baseline), cancellationToken);
+            var answer = await run.AskCaseAsync(given, cancellationToken);
             scores.Add(new(given, answer.Ranked, answer.Seconds));
         }
 
         var controls = new List<(string, string?)>();
         foreach (var control in Controls.Of(cases)) // 4
         {
-            var answer = await run.AskControlAsync(control, cancellationToken);
-            controls.Add((control.Name, answer.Ranked.Count == 0 ? null : $"{answer.Ranked[0].Service} {answer.Ranked[0].FaultType} {answer.Ranked[0].Detail}"));
+            controls.Add((control.Name, Blamed(await run.AskControlAsync(control, cancellationToken))));
+        }
+
+        foreach (var given in cases.FaultFree)
+        {
+            controls.Add((given.Id, Blamed(await run.AskCaseAsync(given, cancellationToken))));
         }
 
         return new(scores, controls, run._cited == 0 ? 1 : Math.Round((double)run._resolved / run._cited, 4));
     }
+
+    private static string? Blamed(LiveAnswer answer) =>
+        answer.Ranked.Count == 0 ? null : $"{answer.Ranked[0].Service} {answer.Ranked[0].FaultType} {answer.Ranked[0].Detail}";
 
     private static string BaselineProject(string day) => $"rca-baseline-{day}";
 
@@ -45,6 +51,12 @@ internal sealed class LiveRca(RcaCases cases, LiveClient system)
         _cited += answer.Cited;
         _resolved += answer.Resolved;
         return answer;
+    }
+
+    private async Task<LiveAnswer> AskCaseAsync(RcaCase given, CancellationToken cancellationToken)
+    {
+        await system.UploadAsync($"rca-{given.Id}", OtlpFiles.Requests(cases.CaseFolder(given)), cancellationToken);
+        return await AskAsync($"rca-{given.Id}", given.WindowStart, given.WindowEnd, BaselineProject(given.Baseline), cancellationToken);
     }
 
     /// <summary>A part of a day against another day asks in the day's project; against another part of itself, that part gets a project of its own.</summary>

@@ -36,9 +36,19 @@ internal sealed class OfflineRca(RcaCases cases)
                 baseline = RcaCases.Cut(baseline, part.Start, part.End);
             }
 
-            var (seen, against) = handicap?.Invoke(control.BaselineDay, incident, baseline) ?? (incident, baseline);
+            yield return (control.Name, Blamed(control.BaselineDay, incident, baseline));
+        }
+
+        foreach (var given in cases.FaultFree)
+        {
+            yield return (given.Id, Blamed(given.Baseline, cases.ReadCase(given), _baselines[given.Baseline]));
+        }
+
+        string? Blamed(string day, TelemetryWindow incident, TelemetryWindow baseline)
+        {
+            var (seen, against) = handicap?.Invoke(day, incident, baseline) ?? (incident, baseline);
             var diagnosis = EvidenceEngine.Diagnose(seen, against);
-            yield return (control.Name, diagnosis.Causes.Count == 0 ? null : $"{diagnosis.Causes[0].Service} {diagnosis.Causes[0].FaultType} {diagnosis.Causes[0].Location.Detail}");
+            return diagnosis.Causes.Count == 0 ? null : $"{diagnosis.Causes[0].Service} {diagnosis.Causes[0].FaultType} {diagnosis.Causes[0].Location.Detail}";
         }
     }
 

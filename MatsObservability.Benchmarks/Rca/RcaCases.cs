@@ -8,13 +8,19 @@ namespace MatsObservability.Benchmarks.Rca;
 /// <param name="Evidence">Null where the system has nothing to point at, such as code faults without logs.</param>
 internal sealed record RootCauseLabel(string Service, string Fault, string? Evidence);
 
-/// <summary>A labelled incident; its files lie in <c>cases/&lt;case&gt;</c>.</summary>
+/// <summary>A labelled window; its files lie in <c>cases/&lt;case&gt;</c>.</summary>
+/// <param name="Label">Null where nothing is wrong in the window.</param>
 internal sealed record RcaCase(
     [property: JsonPropertyName("case")] string Id,
     [property: JsonPropertyName("window_start")] DateTimeOffset WindowStart,
     [property: JsonPropertyName("window_end")] DateTimeOffset WindowEnd,
     [property: JsonPropertyName("baseline")] string Baseline,
-    [property: JsonPropertyName("root_cause")] RootCauseLabel RootCause);
+    [property: JsonPropertyName("root_cause")] RootCauseLabel? Label)
+{
+    /// <summary>The true cause of an incident.</summary>
+    [JsonIgnore]
+    public RootCauseLabel RootCause => Label ?? throw new InvalidOperationException($"Case {Id} is fault-free.");
+}
 
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower)]
 [JsonSerializable(typeof(List<RcaCase>))]
@@ -26,13 +32,18 @@ internal sealed class RcaCases
     private RcaCases(string folder, List<RcaCase> cases)
     {
         Folder = folder;
-        All = cases;
+        All = cases.FindAll(static given => given.Label is not null);
+        FaultFree = cases.FindAll(static given => given.Label is null);
         Baselines = [.. Directory.EnumerateDirectories(Path.Combine(folder, "baseline")).Select(static path => Path.GetFileName(path)!).Order(StringComparer.Ordinal)];
     }
 
     public string Folder { get; }
 
+    /// <summary>The incidents.</summary>
     public IReadOnlyList<RcaCase> All { get; }
+
+    /// <summary>The windows labelled as fault-free: controls, beside those made of the baselines.</summary>
+    public IReadOnlyList<RcaCase> FaultFree { get; }
 
     public IReadOnlyList<string> Baselines { get; }
 
