@@ -6,15 +6,16 @@ using Spectre.Console;
 namespace MatsObservability.Benchmarks.Ingest;
 
 /// <summary>
-/// <c>ingest [--seconds 20] [--connections 4] [--spans 2000] [--rate 20000] [--stored N] [--minutes N] [--postgres NAME=VALUE]… [--writers 1,2,4] [--json FILE]</c>: durable spans a second over gRPC and
+/// <c>ingest [--seconds 20] [--connections 4] [--spans 2000] [--rate 20000] [--stored N] [--minutes N] [--postgres NAME=VALUE]… [--writers 1,2,4] [--batches 512,2048,2048/5s] [--json FILE]</c>: durable spans a second over gRPC and
 /// HTTP beside raw COPY of the same rows in the same run, the acknowledgement's latency at a given rate and at the peak, and what it costs. With
 /// <c>--stored</c> it goes on at full load until that many spans are stored, watching the server's memory, and measures the rate once more. With
-/// <c>--writers 1,2,4</c> only the rate over gRPC is measured, once for each of these numbers of writers, on a fresh server each time.
+/// <c>--writers 1,2,4</c> only the rate over gRPC is measured, once for each of these numbers of writers, on a fresh server each time; with
+/// <c>--batches 512,2048/5s</c> likewise for each largest transaction, in records, and linger, and then the acknowledgement's latency at the given rate.
 /// With <c>--minutes</c> there is only full load over gRPC for that long, and what the server's memory does meanwhile.
 /// </summary>
 internal static class IngestBenchmark
 {
-    public const string Purpose = "durable spans a second against raw COPY: [--seconds 20] [--connections 4] [--spans 2000] [--rate 20000] [--stored N] [--minutes N] [--postgres NAME=VALUE]… [--writers 1,2,4] [--json FILE]";
+    public const string Purpose = "durable spans a second against raw COPY: [--seconds 20] [--connections 4] [--spans 2000] [--rate 20000] [--stored N] [--minutes N] [--postgres NAME=VALUE]… [--writers 1,2,4] [--batches 512,2048,2048/5s] [--json FILE]";
 
     // Below this the JIT is still compiling the hot path.
     private static readonly TimeSpan s_warmUp = TimeSpan.FromSeconds(8);
@@ -31,7 +32,14 @@ internal static class IngestBenchmark
         var rate = Number(args, "--rate", 20_000);
         if (Array.IndexOf(args, "--writers") is var at and >= 0)
         {
-            Report(args, await CompareWritersAsync(args[at + 1].Split(','), args, duration, connections, spansPerRequest, cancellationToken));
+            var variants = args[at + 1].Split(',').Select(static writers => ($"writers_{writers}", Phoenix(("PHOENIX_MAX_WORKERS", writers))));
+            Report(args, await CompareAsync(variants, args, duration, connections, spansPerRequest, rate: null, cancellationToken));
+            return 0;
+        }
+
+        if (Array.IndexOf(args, "--batches") is var batches and >= 0)
+        {
+            Report(args, await CompareAsync(args[batches + 1].Split(',').Select(Batch), args, duration, connections, spansPerRequest, rate, cancellationToken));
             return 0;
         }
 
@@ -102,24 +110,43 @@ internal static class IngestBenchmark
         return 0;
     }
 
-    /// <summary>The rate by the number of writers, <c>writers_N_spans_per_s</c>, each on a server of its own.</summary>
-    private static async Task<Dictionary<string, double>> CompareWritersAsync(
-        string[] counts, string[] args, TimeSpan duration, int connections, int spansPerRequest, CancellationToken cancellationToken)
+    /// <summary>
+    /// <c>NAME_spans_per_s</c> of each variant at full load, on a server of its own, and with a <paramref name="rate"/> <c>NAME_p50_ack_ms</c> and
+    /// <c>NAME_p99_ack_ms</c> at that many spans a second.
+    /// </summary>
+    private static async Task<Dictionary<string, double>> CompareAsync(
+        IEnumerable<(string Name, Dictionary<string, string?> Phoenix)> variants, string[] args, TimeSpan duration, int connections, int spansPerRequest, double? rate,
+        CancellationToken cancellationToken)
     {
         var figures = new Dictionary<string, double>(StringComparer.Ordinal) { ["cores"] = Environment.ProcessorCount };
-        foreach (var writers in counts)
+        foreach (var (name, phoenix) in variants)
         {
-            var options = new SystemOptions { Postgres = Settings(args), Phoenix = new Dictionary<string, string?>(StringComparer.Ordinal) { ["PHOENIX_MAX_WORKERS"] = writers } };
-            await using var system = await SystemUnderTest.StartAsync(options, cancellationToken);
+            await using var system = await SystemUnderTest.StartAsync(new SystemOptions { Postgres = Settings(args), Phoenix = phoenix }, cancellationToken);
             var load = new LoadRun(system.Phoenix.GrpcUrl, grpc: true, connections, spansPerRequest);
             await MakeLogFilesAsync(system, cancellationToken);
             await load.RunAsync(s_warmUp, null, cancellationToken);
             await system.ExecuteAsync("CHECKPOINT", cancellationToken);
-            figures[$"writers_{writers}_spans_per_s"] = (await load.RunAsync(duration, null, cancellationToken)).SpansPerSecond;
+            figures[$"{name}_spans_per_s"] = (await load.RunAsync(duration, null, cancellationToken)).SpansPerSecond;
+            if (rate is not null)
+            {
+                var paced = await load.RunAsync(duration, rate, cancellationToken);
+                (figures[$"{name}_p50_ack_ms"], figures[$"{name}_p99_ack_ms"]) = (paced.P50Milliseconds, paced.P99Milliseconds);
+            }
         }
 
         return figures;
     }
+
+    /// <summary>A variant of <c>--batches</c>: the most records of a transaction and, behind a slash, how long a writer waits for company.</summary>
+    private static (string Name, Dictionary<string, string?> Phoenix) Batch(string text)
+    {
+        var (most, linger) = text.Split('/') is [var records, var wait] ? (records, wait) : (text, "0");
+        var enough = Math.Min(int.Parse(most, CultureInfo.InvariantCulture), 1024).ToString(CultureInfo.InvariantCulture);
+        return ($"batch_{text}", Phoenix(("Phoenix__Storage__MaxBatchRecords", most), ("Phoenix__Storage__BatchRecords", enough), ("Phoenix__Storage__Linger", linger)));
+    }
+
+    private static Dictionary<string, string?> Phoenix(params (string Name, string Value)[] variables) =>
+        variables.ToDictionary(static variable => variable.Name, static variable => (string?)variable.Value, StringComparer.Ordinal);
 
     /// <summary>Full load for so long, after a first minute in which memory settles. Spans are counted and removed on the way, because no disk would hold them.</summary>
     private static async Task<Dictionary<string, double>> WatchMemoryAsync(

@@ -13,6 +13,7 @@ public sealed partial class DependencyTests
         { "Phoenix.Service/Ingest/Normalize", @"Npgsql|Phoenix\.Service\.(Query|Ui|Storage\.Postgres)" },
         { "Phoenix.Service/Ingest/Receive", @"Npgsql|Phoenix\.Service\.(Query|Ui|Storage\.Postgres)" },
         { "Phoenix.Service/Ingest/Enqueue", @"Npgsql|Phoenix\.Service\.(Query|Ui|Storage\.Postgres)" },
+        { "Phoenix.Service/Ingest/Forward", @"Npgsql|Phoenix\.Service\.(Query|Ui|Storage\.Postgres)" },
         { "Phoenix.Service/Cost", @"Npgsql|Phoenix\.Service\.(Query|Ui|Storage\.Postgres|Ingest\.Receive)" },
         { "Phoenix.Service/Storage/Postgres", @"Phoenix\.Service\.(Query|Ui|Ingest\.Receive)" },
         { "Phoenix.Service/Ui", @"Npgsql|Phoenix\.Service\.(Ingest)" },

@@ -1,3 +1,4 @@
+using System.Globalization;
 using Npgsql;
 
 namespace Phoenix.Service.Configuration;
@@ -5,9 +6,9 @@ namespace Phoenix.Service.Configuration;
 /// <summary>The connection string as the service uses it: what the operator gave, and our defaults where he said nothing.</summary>
 internal static class ConnectionSettings
 {
-    /// <summary>Adds schema, application name, time-outs and keep-alive to <paramref name="connectionString"/>.</summary>
+    /// <summary>Adds schema, application name, time-outs, keep-alive and the size of the pool to <paramref name="connectionString"/>.</summary>
     /// <exception cref="StartUpException">It is missing or unreadable; the message never holds its text, which may hold a password.</exception>
-    public static string Complete(string? connectionString, string? schema)
+    public static string Complete(string? connectionString, string? schema, int writers)
     {
         if (string.IsNullOrWhiteSpace(connectionString))
         {
@@ -33,7 +34,7 @@ internal static class ConnectionSettings
         Default(builder, "Application Name", "phoenix");
         Default(builder, "Timeout", "5");
         Default(builder, "Keepalive", "30");
-        Default(builder, "Maximum Pool Size", "50");
+        Default(builder, "Maximum Pool Size", MachineSize.Here.Connections(writers).ToString(CultureInfo.InvariantCulture));
         return builder.ConnectionString;
     }
 

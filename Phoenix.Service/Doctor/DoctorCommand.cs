@@ -128,7 +128,7 @@ internal static class DoctorCommand
 
         try
         {
-            return new DatabaseCheck(ConnectionSettings.Complete(target.DatabaseGiven, target.DatabaseSchema));
+            return new DatabaseCheck(ConnectionSettings.Complete(target.DatabaseGiven, target.DatabaseSchema, MachineSize.Here.Writers));
         }
         catch (StartUpException fault)
         {

@@ -14,7 +14,7 @@ internal sealed class IngestOptions
     public int MaxQueueRecords { get; set; } = 50_000;
 
     /// <summary>Bytes that requests may hold in memory from their first byte to their commit; a single request is always let in.</summary>
-    public long MaxQueueBytes { get; set; } = 128 * 1024 * 1024;
+    public long MaxQueueBytes { get; set; } = MachineSize.Here.QueueBytes;
 
     /// <summary>Memory of the process above which requests are refused (80 % soft, 90 % with a collection); 0 = three quarters of what the machine or container has.</summary>
     public long MemoryLimitBytes { get; set; }

@@ -66,6 +66,9 @@ internal sealed class IngestRequest
     /// <summary>Project of the whole request (header x-project-name); null = as the resources say.</summary>
     public string? ProjectName { get; init; }
 
+    /// <summary>The services it came through (header Via, RFC 9110); null = none that said so.</summary>
+    public string? Via { get; init; }
+
     /// <summary>The sender's own deadline from now; null = none.</summary>
     public TimeSpan? Timeout { get; init; }
 }

@@ -2,6 +2,7 @@ using System.Buffers.Binary;
 using Microsoft.Extensions.Options;
 using Phoenix.Service.Ingest.Decode;
 using Phoenix.Service.Ingest.Enqueue;
+using Phoenix.Service.Ingest.Forward;
 using Phoenix.Service.Ingest.Receive;
 using Phoenix.Service.Metrics;
 using Phoenix.Service.Storage;
@@ -18,11 +19,12 @@ namespace Phoenix.Service.Ingest;
 /// 5. Decode and normalise: bytes become COPY rows; projects seen for the first time are created.
 /// 6. Enqueue: a writer takes it from here.
 /// 7. Wait: the answer is given after the commit, or when the deadline passes.
+/// 8. Forward, where that is on: what is stored is handed to <see cref="Forwarder"/>, which sends it on after the answer.
 /// No exception crosses <see cref="RunAsync"/> but those of bugs.
 /// </remarks>
 internal sealed partial class IngestPipeline(
     IngestQueue queue, Decoders decoders, ProjectDirectory projects, DatabaseState database, IngestMetrics metrics, IOptions<IngestOptions> options,
-    TimeProvider time, ILogger<IngestPipeline> logger)
+    TimeProvider time, ILogger<IngestPipeline> logger, Forwarder? forwarder = null)
 {
     private const int GrpcPrefixBytes = 5;
 
@@ -34,6 +36,7 @@ internal sealed partial class IngestPipeline(
     {
         var started = time.GetTimestamp();
         IngestQueue.Reservation? reservation = null;
+        ForwardRequest? forward = null;
         try
         {
             // 1. Admission.
@@ -54,11 +57,13 @@ internal sealed partial class IngestPipeline(
             }
 
             // 2. Receive. 3. Inflate. 4. Transcode. 5. Decode.
-            var (batch, fault) = await TakeInAsync(request, reservation, aborted);
-            if (batch is null)
+            var intake = await TakeInAsync(request, reservation, aborted);
+            if (intake.Batch is not { } batch)
             {
-                return fault;
+                return intake.Fault;
             }
+
+            forward = intake.Forward;
 
             if (request.Signal == Signal.Spans)
             {
@@ -76,7 +81,7 @@ internal sealed partial class IngestPipeline(
                 return new IngestOutcome(IngestStatus.Accepted, message, rejected);
             }
 
-            reservation.Settle(batch.ByteCount, records);
+            reservation.Settle(batch.ByteCount + (forward?.Bytes ?? 0), records);
             var pending = new PendingBatch(batch, reservation, time.GetTimestamp());
             if (!queue.TryEnqueue(pending))
             {
@@ -105,6 +110,13 @@ internal sealed partial class IngestPipeline(
                 return Unavailable(result.Message!);
             }
 
+            // 8. Forward.
+            if (forward is not null)
+            {
+                forwarder!.Enqueue(forward);
+                forward = null;
+            }
+
             Count(request, started, records - result.Duplicates - result.Rejected, result.Duplicates, rejected + result.Rejected);
             return new IngestOutcome(IngestStatus.Accepted, message ?? result.Message, rejected + result.Rejected);
         }
@@ -128,10 +140,11 @@ internal sealed partial class IngestPipeline(
         finally
         {
             reservation?.Dispose();
+            forward?.Dispose();
         }
     }
 
-    private async ValueTask<(TelemetryBatch? Batch, IngestOutcome Fault)> TakeInAsync(IngestRequest request, IngestQueue.Reservation reservation, CancellationToken aborted)
+    private async ValueTask<Intake> TakeInAsync(IngestRequest request, IngestQueue.Reservation reservation, CancellationToken aborted)
     {
         var limit = options.Value.MaxRequestBytes;
         using var body = new RequestBody(reservation, request.IsGrpcFrame ? limit + GrpcPrefixBytes : limit);
@@ -141,7 +154,7 @@ internal sealed partial class IngestPipeline(
         {
             if (body.Memory.Length < GrpcPrefixBytes || BinaryPrimitives.ReadUInt32BigEndian(body.Span[1..]) != body.Memory.Length - GrpcPrefixBytes || body.Span[0] > 1)
             {
-                return (null, new IngestOutcome(IngestStatus.Malformed, "the body must be one gRPC message: five bytes of prefix and as many bytes as it says"));
+                return new IngestOutcome(IngestStatus.Malformed, "the body must be one gRPC message: five bytes of prefix and as many bytes as it says");
             }
 
             encoding = body.Span[0] == 1 ? encoding : null;
@@ -155,19 +168,19 @@ internal sealed partial class IngestPipeline(
 
         if (fault != BodyFault.None)
         {
-            return (null, fault switch
+            return fault switch
             {
                 BodyFault.TooLarge => new IngestOutcome(IngestStatus.TooLarge, $"the body is larger than {limit} bytes (Phoenix:Ingest:MaxRequestBytes)"),
                 BodyFault.Busy => Busy(request, reservation.Refusal),
                 BodyFault.UnknownEncoding => new IngestOutcome(IngestStatus.Unsupported, $"content encoding '{encoding}' is not supported; use gzip, deflate, br or none"),
                 _ => new IngestOutcome(IngestStatus.Malformed, $"the {encoding} stream is corrupt or cut short"),
-            });
+            };
         }
 
         return await DecodeAsync(request, body, reservation, aborted);
     }
 
-    private async ValueTask<(TelemetryBatch? Batch, IngestOutcome Fault)> DecodeAsync(
+    private async ValueTask<Intake> DecodeAsync(
         IngestRequest request, RequestBody body, IngestQueue.Reservation reservation, CancellationToken aborted)
     {
         using var transcoded = request.IsJson ? new ProtobufWriter() : null;
@@ -175,12 +188,12 @@ internal sealed partial class IngestPipeline(
         {
             if (!reservation.TryGrow(body.Memory.Length))
             {
-                return (null, Busy(request, reservation.Refusal));
+                return Busy(request, reservation.Refusal);
             }
 
             if (OtlpJson.Transcode(request.Signal, body.Span, transcoded) is { } error)
             {
-                return (null, new IngestOutcome(IngestStatus.Malformed, error));
+                return new IngestOutcome(IngestStatus.Malformed, error);
             }
         }
 
@@ -194,9 +207,9 @@ internal sealed partial class IngestPipeline(
 
         return decoded switch
         {
-            { Batch: { } batch } => (batch, default),
-            { Error: { } malformed } => (null, new IngestOutcome(IngestStatus.Malformed, malformed)),
-            _ => (null, Unavailable("its project is being deleted")),
+            { Batch: { } batch } => new Intake(batch, forwarder?.Hold(request, bytes.Span, batch), default),
+            { Error: { } malformed } => new IngestOutcome(IngestStatus.Malformed, malformed),
+            _ => Unavailable("its project is being deleted"),
         };
     }
 
@@ -242,6 +255,12 @@ internal sealed partial class IngestPipeline(
     }
 
     private IngestOutcome Unavailable(string message) => new(IngestStatus.Unavailable, message, RetryAfter: options.Value.UnavailableRetryDelay);
+
+    /// <summary>What became of a body: its records and, where they are to be forwarded, the body itself; or why there are none.</summary>
+    private readonly record struct Intake(TelemetryBatch? Batch, ForwardRequest? Forward, IngestOutcome Fault)
+    {
+        public static implicit operator Intake(IngestOutcome fault) => new(null, null, fault);
+    }
 
     private static partial class Log
     {

@@ -1,6 +1,7 @@
 using Phoenix.Service.Configuration;
 using Phoenix.Service.Ingest.Decode;
 using Phoenix.Service.Ingest.Enqueue;
+using Phoenix.Service.Ingest.Forward;
 using Phoenix.Service.Ingest.Receive;
 using Phoenix.Service.Listening;
 using Phoenix.Service.Security;
@@ -22,6 +23,7 @@ internal static class IngestServices
         services.AddSingleton<MemoryLimiter>();
         services.AddHostedService(provider => provider.GetRequiredService<MemoryLimiter>());
         services.AddSingleton<IngestQueue>();
+        builder.AddForward();
         services.AddSingleton<IngestPipeline>();
         services.AddHostedService(provider =>
         {

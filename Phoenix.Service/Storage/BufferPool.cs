@@ -1,4 +1,5 @@
 using System.Numerics;
+using Phoenix.Service.Configuration;
 
 namespace Phoenix.Service.Storage;
 
@@ -9,7 +10,7 @@ namespace Phoenix.Service.Storage;
 internal static class BufferPool
 {
     /// <summary>Most bytes kept while nobody uses them.</summary>
-    public const long MostKeptBytes = 64 * 1024 * 1024;
+    public static long MostKeptBytes { get; } = MachineSize.Here.KeptBufferBytes;
 
     private const int SmallestBits = 12;
     private const int LargestBits = 25;

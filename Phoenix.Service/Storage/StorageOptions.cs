@@ -20,8 +20,8 @@ internal sealed class StorageOptions
     /// <summary>PostgreSQL schema that holds every table of the service; created when missing.</summary>
     public string Schema { get; set; } = "phoenix";
 
-    /// <summary>Writers, each with a connection of its own. Each keeps about one core of PostgreSQL busy; by default as many as cores, from 2 to 4.</summary>
-    public int Writers { get; set; } = Math.Clamp(Environment.ProcessorCount, 2, 4);
+    /// <summary>Writers, each with a connection of its own. Each keeps about one core of PostgreSQL busy; by default as many as cores, from 2 to 8.</summary>
+    public int Writers { get; set; } = MachineSize.Here.Writers;
 
     /// <summary>Records that need not wait for company any longer (<see cref="Linger"/>).</summary>
     public int BatchRecords { get; set; } = 1024;
@@ -50,7 +50,7 @@ internal sealed class StorageOptions
     /// <summary>Longest time the service drains its queue when it stops.</summary>
     public TimeSpan DrainTimeout { get; set; } = TimeSpan.FromSeconds(20);
 
-    /// <summary>The pool of connections has 50, and readers need theirs.</summary>
+    /// <summary>As many connections as PostgreSQL will hardly give to one service.</summary>
     private const int MostWriters = 32;
 
     /// <summary>One sentence for each value that works and is hardly meant.</summary>

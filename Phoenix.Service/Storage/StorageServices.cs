@@ -18,9 +18,10 @@ internal static class StorageServices
         builder.Services.AddValidatedOptions<StorageOptions>(StorageOptions.Section, StorageOptions.Check);
         builder.Services.AddStartWarnings(services => StorageOptions.Advise(services.GetRequiredService<IOptions<StorageOptions>>().Value));
         var key = $"ConnectionStrings:{ConnectionName}";
+        var options = ValidatedOptions.Peek<StorageOptions>(builder.Configuration, StorageOptions.Section);
         try
         {
-            builder.Configuration[key] = ConnectionSettings.Complete(builder.Configuration[key], builder.Configuration[$"{StorageOptions.Section}:{nameof(StorageOptions.Schema)}"]);
+            builder.Configuration[key] = ConnectionSettings.Complete(builder.Configuration[key], options.Schema, options.Writers);
         }
         catch (StartUpException exception)
         {

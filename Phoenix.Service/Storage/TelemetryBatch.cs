@@ -67,6 +67,12 @@ public sealed class TelemetryBatch(Signal signal, int expectedBytes = 64 * 1024)
     /// <summary>Spans left out because their path is filtered; they are no fault of the sender.</summary>
     public int FilteredCount { get; set; }
 
+    /// <summary>Records that were not encoded, whatever the reason.</summary>
+    public int LeftOutCount => RejectedCount + SampledOutCount + FilteredCount;
+
+    /// <summary>Where in the request the spans and log records begin that were left out, ascending; null when none was.</summary>
+    public List<int>? LeftOut { get; private set; }
+
     /// <summary>Encoded bytes over all days: what admission and the memory limit count.</summary>
     public long ByteCount { get; set; }
 
@@ -90,6 +96,9 @@ public sealed class TelemetryBatch(Signal signal, int expectedBytes = 64 * 1024)
 
         return false;
     }
+
+    /// <summary>Notes that the record at <paramref name="offset"/> of the request was left out.</summary>
+    public void LeaveOut(int offset) => (LeftOut ??= []).Add(offset);
 
     /// <summary>Adds a project the rows belong to, once.</summary>
     public void Refer(int projectId)

@@ -1,5 +1,6 @@
 using System.Threading.Channels;
 using Google.Protobuf;
+using MatsObservability.Benchmarks.Load;
 using MatsObservability.Tests.Phoenix.Metrics;
 using MatsObservability.Tests.Support;
 using Microsoft.Extensions.DependencyInjection;
@@ -54,6 +55,22 @@ public sealed class WriterTests(PostgresFixture postgres) : IClassFixture<Postgr
         Assert.StartsWith($"Phoenix:Storage:{option}", warning, StringComparison.Ordinal);
         using var answer = await server.Client.PostAsync(Otlp.Spans(1));
         answer.EnsureSuccessStatusCode();
+    }
+
+    [Fact]
+    [Trait("Req", "B041")]
+    [Trait("Req", "B075")]
+    [Trait("Req", "B076")]
+    public async Task Start_BatchAndTimeOutsideOfWhatIsGood_AreInTheLogOfTheProcess()
+    {
+        await using var process = new PhoenixProcess(new Dictionary<string, string?>
+        {
+            ["ConnectionStrings__phoenixdb"] = await postgres.CreateDatabaseAsync(), ["Phoenix__Storage__BatchRecords"] = "2000", ["Phoenix__Storage__Linger"] = "6s",
+        });
+        await process.StartAsync(CancellationToken.None);
+
+        Assert.Contains("Configuration: Phoenix:Storage:BatchRecords is best from 512 to 1024, got 2000.", process.Output, StringComparison.Ordinal);
+        Assert.Contains("Configuration: Phoenix:Storage:Linger is best at most 5 s, got 00:00:06", process.Output, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -231,11 +248,6 @@ public sealed class WriterTests(PostgresFixture postgres) : IClassFixture<Postgr
         Assert.Equal((0d, 3d, 3d), (after["phoenix_span_queue_size"], after["phoenix_span_queue_wait_seconds_count"], after["phoenix_ingest_ack_seconds_count", "transport=\"http\""]));
         Assert.True(after["phoenix_span_queue_capacity"] > 0);
     }
-
-    [Fact]
-    [Trait("Req", "B025")]
-    [Trait("Req", "B078")]
-    public void Options_Writers_AreTheCoresFromTwoToFour() => Assert.Equal(Math.Clamp(Environment.ProcessorCount, 2, 4), new StorageOptions().Writers);
 
     /// <summary>A writer of the test's own, with its clock and queue, beside a running service whose tables it writes.</summary>
     private sealed class Writer : IAsyncDisposable

@@ -60,6 +60,20 @@ internal sealed class JsonMessage
         return null;
     }
 
+    /// <summary>The field of this number; null for an unknown one.</summary>
+    public JsonField? Find(int number)
+    {
+        foreach (var (_, _, field) in _fields)
+        {
+            if (field.Number == number)
+            {
+                return field;
+            }
+        }
+
+        return null;
+    }
+
     private static string Camel(string snakeName) =>
         string.Concat(snakeName.Split('_').Select((part, i) => i == 0 ? part : char.ToUpperInvariant(part[0]) + part[1..]));
 }
@@ -86,7 +100,9 @@ internal static class OtlpJsonSchema
     ];
 
     private static readonly JsonMessage s_any = new();
-    private static readonly JsonMessage s_keyValue = CommonMessages();
+
+    /// <summary>KeyValue.</summary>
+    public static JsonMessage KeyValue { get; } = CommonMessages();
 
     /// <summary>ExportTraceServiceRequest.</summary>
     public static JsonMessage Traces { get; } = Request("resource_spans", "scope_spans", "spans", Span());
@@ -131,12 +147,12 @@ internal static class OtlpJsonSchema
     private static JsonMessage Request(string resources, string scopes, string records, JsonMessage record)
     {
         var resource = new JsonMessage()
-            .Add("attributes", Many(CommonFields.ResourceAttributes, s_keyValue))
+            .Add("attributes", Many(CommonFields.ResourceAttributes, KeyValue))
             .Add("dropped_attributes_count", Of(CommonFields.ResourceDroppedAttributesCount, JsonFieldType.Varint));
         var scope = new JsonMessage()
             .Add("name", Of(CommonFields.ScopeName, JsonFieldType.String))
             .Add("version", Of(CommonFields.ScopeVersion, JsonFieldType.String))
-            .Add("attributes", Many(CommonFields.ScopeAttributes, s_keyValue))
+            .Add("attributes", Many(CommonFields.ScopeAttributes, KeyValue))
             .Add("dropped_attributes_count", Of(CommonFields.ScopeDroppedAttributesCount, JsonFieldType.Varint));
         var scopeRecords = new JsonMessage()
             .Add("scope", One(ExportFields.ScopeScope, scope))
@@ -154,13 +170,13 @@ internal static class OtlpJsonSchema
         var spanEvent = new JsonMessage()
             .Add("time_unix_nano", Of(TraceFields.EventTime, JsonFieldType.Fixed64))
             .Add("name", Of(TraceFields.EventName, JsonFieldType.String))
-            .Add("attributes", Many(TraceFields.EventAttributes, s_keyValue))
+            .Add("attributes", Many(TraceFields.EventAttributes, KeyValue))
             .Add("dropped_attributes_count", Of(TraceFields.EventDroppedAttributesCount, JsonFieldType.Varint));
         var link = new JsonMessage()
             .Add("trace_id", Of(TraceFields.LinkTraceId, JsonFieldType.Id))
             .Add("span_id", Of(TraceFields.LinkSpanId, JsonFieldType.Id))
             .Add("trace_state", Of(TraceFields.LinkTraceState, JsonFieldType.String))
-            .Add("attributes", Many(TraceFields.LinkAttributes, s_keyValue))
+            .Add("attributes", Many(TraceFields.LinkAttributes, KeyValue))
             .Add("dropped_attributes_count", Of(TraceFields.LinkDroppedAttributesCount, JsonFieldType.Varint))
             .Add("flags", Of(TraceFields.LinkFlags, JsonFieldType.Fixed32));
         var status = new JsonMessage()
@@ -175,7 +191,7 @@ internal static class OtlpJsonSchema
             .Add("kind", Enum(TraceFields.SpanKind, s_spanKinds))
             .Add("start_time_unix_nano", Of(TraceFields.SpanStartTime, JsonFieldType.Fixed64))
             .Add("end_time_unix_nano", Of(TraceFields.SpanEndTime, JsonFieldType.Fixed64))
-            .Add("attributes", Many(TraceFields.SpanAttributes, s_keyValue))
+            .Add("attributes", Many(TraceFields.SpanAttributes, KeyValue))
             .Add("dropped_attributes_count", Of(TraceFields.SpanDroppedAttributesCount, JsonFieldType.Varint))
             .Add("events", Many(TraceFields.SpanEvents, spanEvent))
             .Add("dropped_events_count", Of(TraceFields.SpanDroppedEventsCount, JsonFieldType.Varint))
@@ -190,7 +206,7 @@ internal static class OtlpJsonSchema
         .Add("severity_number", Enum(LogFields.RecordSeverityNumber, s_severities))
         .Add("severity_text", Of(LogFields.RecordSeverityText, JsonFieldType.String))
         .Add("body", One(LogFields.RecordBody, s_any))
-        .Add("attributes", Many(LogFields.RecordAttributes, s_keyValue))
+        .Add("attributes", Many(LogFields.RecordAttributes, KeyValue))
         .Add("dropped_attributes_count", Of(LogFields.RecordDroppedAttributesCount, JsonFieldType.Varint))
         .Add("flags", Of(LogFields.RecordFlags, JsonFieldType.Fixed32))
         .Add("trace_id", Of(LogFields.RecordTraceId, JsonFieldType.Id))
@@ -201,14 +217,14 @@ internal static class OtlpJsonSchema
     private static JsonMessage Metric()
     {
         var exemplar = new JsonMessage()
-            .Add("filtered_attributes", Many(MetricFields.ExemplarFilteredAttributes, s_keyValue))
+            .Add("filtered_attributes", Many(MetricFields.ExemplarFilteredAttributes, KeyValue))
             .Add("time_unix_nano", Of(MetricFields.ExemplarTime, JsonFieldType.Fixed64))
             .Add("as_double", Of(MetricFields.ExemplarDouble, JsonFieldType.Double))
             .Add("as_int", Of(MetricFields.ExemplarInt, JsonFieldType.Fixed64))
             .Add("span_id", Of(MetricFields.ExemplarSpanId, JsonFieldType.Id))
             .Add("trace_id", Of(MetricFields.ExemplarTraceId, JsonFieldType.Id));
         var number = new JsonMessage()
-            .Add("attributes", Many(MetricFields.NumberAttributes, s_keyValue))
+            .Add("attributes", Many(MetricFields.NumberAttributes, KeyValue))
             .Add("start_time_unix_nano", Of(MetricFields.NumberStartTime, JsonFieldType.Fixed64))
             .Add("time_unix_nano", Of(MetricFields.NumberTime, JsonFieldType.Fixed64))
             .Add("as_double", Of(MetricFields.NumberDouble, JsonFieldType.Double))
@@ -216,7 +232,7 @@ internal static class OtlpJsonSchema
             .Add("exemplars", Many(MetricFields.NumberExemplars, exemplar))
             .Add("flags", Of(MetricFields.NumberFlags, JsonFieldType.Varint));
         var histogram = new JsonMessage()
-            .Add("attributes", Many(MetricFields.HistogramAttributes, s_keyValue))
+            .Add("attributes", Many(MetricFields.HistogramAttributes, KeyValue))
             .Add("start_time_unix_nano", Of(MetricFields.HistogramStartTime, JsonFieldType.Fixed64))
             .Add("time_unix_nano", Of(MetricFields.HistogramTime, JsonFieldType.Fixed64))
             .Add("count", Of(MetricFields.HistogramCount, JsonFieldType.Fixed64))
@@ -232,7 +248,7 @@ internal static class OtlpJsonSchema
             .Add("name", Of(MetricFields.MetricName, JsonFieldType.String))
             .Add("description", Of(MetricFields.MetricDescription, JsonFieldType.String))
             .Add("unit", Of(MetricFields.MetricUnit, JsonFieldType.String))
-            .Add("metadata", Many(MetricFields.MetricMetadata, s_keyValue))
+            .Add("metadata", Many(MetricFields.MetricMetadata, KeyValue))
             .Add("gauge", One(MetricFields.MetricGauge, new JsonMessage().Add("data_points", Many(MetricFields.DataPoints, number))))
             .Add("sum", One(MetricFields.MetricSum, new JsonMessage()
                 .Add("data_points", Many(MetricFields.DataPoints, number))
@@ -253,7 +269,7 @@ internal static class OtlpJsonSchema
             .Add("offset", Of(MetricFields.BucketsOffset, JsonFieldType.ZigZag))
             .Add("bucket_counts", new JsonField(MetricFields.BucketsCounts, JsonFieldType.Varint, Repeated: true));
         return new JsonMessage()
-            .Add("attributes", Many(MetricFields.ExponentialAttributes, s_keyValue))
+            .Add("attributes", Many(MetricFields.ExponentialAttributes, KeyValue))
             .Add("start_time_unix_nano", Of(MetricFields.ExponentialStartTime, JsonFieldType.Fixed64))
             .Add("time_unix_nano", Of(MetricFields.ExponentialTime, JsonFieldType.Fixed64))
             .Add("count", Of(MetricFields.ExponentialCount, JsonFieldType.Fixed64))
@@ -275,7 +291,7 @@ internal static class OtlpJsonSchema
             .Add("quantile", Of(MetricFields.QuantileQuantile, JsonFieldType.Double))
             .Add("value", Of(MetricFields.QuantileValue, JsonFieldType.Double));
         return new JsonMessage()
-            .Add("attributes", Many(MetricFields.SummaryAttributes, s_keyValue))
+            .Add("attributes", Many(MetricFields.SummaryAttributes, KeyValue))
             .Add("start_time_unix_nano", Of(MetricFields.SummaryStartTime, JsonFieldType.Fixed64))
             .Add("time_unix_nano", Of(MetricFields.SummaryTime, JsonFieldType.Fixed64))
             .Add("count", Of(MetricFields.SummaryCount, JsonFieldType.Fixed64))

@@ -83,6 +83,13 @@ internal sealed class ProtobufWriter : IDisposable
         Length += value.Length;
     }
 
+    /// <summary>Whole fields that are encoded already.</summary>
+    public void WriteRaw(ReadOnlySpan<byte> fields)
+    {
+        fields.CopyTo(Reserve(fields.Length));
+        Length += fields.Length;
+    }
+
     /// <summary>Starts a nested message (or a packed list, or bytes of unknown length); pass the result to <see cref="End"/>.</summary>
     public int Begin(int field)
     {

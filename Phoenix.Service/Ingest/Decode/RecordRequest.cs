@@ -197,9 +197,16 @@ internal abstract class RecordRequest(
             }
 
             reader.TryReadBytes(out var record);
+            var leftOut = Batch.LeftOutCount;
             if (!TryDecodeRecord(record))
             {
                 return Malformed(Where(), body.OffsetOf(record));
+            }
+
+            // Of a metric only some points may be left out.
+            if (Batch.LeftOutCount != leftOut && Batch.Signal != Signal.MetricPoints && !record.IsEmpty)
+            {
+                Batch.LeaveOut(body.OffsetOf(record));
             }
 
             _recordIndex++;

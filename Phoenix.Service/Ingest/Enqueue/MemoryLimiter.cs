@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Options;
+using Phoenix.Service.Configuration;
 using Phoenix.Service.Storage;
 
 namespace Phoenix.Service.Ingest.Enqueue;
@@ -22,7 +23,7 @@ internal sealed partial class MemoryLimiter(IOptions<IngestOptions> options, Tim
     public bool Refuses(long reserved) => _isOverLimit || Interlocked.Read(ref _unreserved) + reserved > HardLimitBytes;
 
     /// <summary>The limit in force, in bytes.</summary>
-    public long LimitBytes { get; } = options.Value.MemoryLimitBytes > 0 ? options.Value.MemoryLimitBytes : GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / 4 * 3;
+    public long LimitBytes { get; } = options.Value.MemoryLimitBytes > 0 ? options.Value.MemoryLimitBytes : MachineSize.Here.MemoryLimitBytes;
 
     private long SoftLimitBytes => LimitBytes / 10 * 8;
 

@@ -40,6 +40,7 @@ internal static class GrpcReceiver
             ContentLength = context.Request.ContentLength,
             Encoding = context.Request.Headers.GrpcEncoding.ToString().ToLowerInvariant(),
             IsGrpcFrame = true,
+            Via = context.Request.Headers.Via,
             ProjectName = context.Request.Headers["x-project-name"] is { Count: > 0 } name && !string.IsNullOrWhiteSpace(name) ? name.ToString() : null,
             Timeout = ParseTimeout(context.Request.Headers.GrpcTimeout),
         }, context.RequestAborted);

@@ -33,6 +33,7 @@ internal static class HttpReceiver
             ContentLength = context.Request.ContentLength,
             Encoding = context.Request.Headers.ContentEncoding.ToString().Trim().ToLowerInvariant(),
             IsJson = isJson,
+            Via = context.Request.Headers.Via,
             ProjectName = context.Request.Headers["x-project-name"] is { Count: > 0 } name && !string.IsNullOrWhiteSpace(name) ? name.ToString() : null,
         }, context.RequestAborted);
 
