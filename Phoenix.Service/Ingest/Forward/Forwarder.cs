@@ -158,9 +158,9 @@ internal sealed partial class Forwarder : IHostedService, IDisposable
                     return;
                 }
 
-                var pause = backoff.Failed();
-                pause = answer.RetryAfter > pause ? answer.RetryAfter.Value : pause;
-                if (isLast || _time.GetElapsedTime(started) + pause > _options.RetryLimit)
+                // The last attempt comes when the time is up, so that an outage just as long is survived.
+                var left = _options.RetryLimit - _time.GetElapsedTime(started);
+                if (isLast || left <= TimeSpan.Zero || answer.RetryAfter > left)
                 {
                     Drop(request.Signal, request.Records, isLast ? DropReason.Stopped : DropReason.Expired, answer.Reason!);
                     return;
@@ -172,7 +172,9 @@ internal sealed partial class Forwarder : IHostedService, IDisposable
                 }
 
                 _metrics.CountRetry(request.Signal);
-                await PauseAsync(pause);
+                var pause = backoff.Failed();
+                pause = answer.RetryAfter > pause ? answer.RetryAfter.Value : pause;
+                await PauseAsync(pause < left ? pause : left);
             }
         }
         catch (OperationCanceledException)

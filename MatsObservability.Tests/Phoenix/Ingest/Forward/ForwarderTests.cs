@@ -37,10 +37,14 @@ public sealed class ForwarderTests
             waited += TimeSpan.FromSeconds(pause * 1.01);
         }
 
-        // The next pause, of 22 s at least, would pass the limit.
+        // The last attempt is made when the time is up.
+        await unit.PausesAsync(++repeats);
+        unit.Time.Advance(TimeSpan.FromSeconds(299.9) - waited);
+        Assert.Equal((1, repeats, 0d), (unit.Time.TimerCount, unit.Sink.Requests.Length, unit.Metrics.DroppedRecords(DropReason.Expired)));
+        unit.Time.Advance(TimeSpan.FromSeconds(0.2));
+
         await Eventually.TrueAsync(() => unit.Metrics.DroppedRecords(DropReason.Expired) == 7);
-        Assert.InRange(waited, TimeSpan.FromSeconds(270), TimeSpan.FromSeconds(300));
-        Assert.Equal((12, 11d, 0d), (unit.Sink.Requests.Length, unit.Metrics.Retries, unit.Metrics.SentRecords));
+        Assert.Equal((13, 12d, 0d), (unit.Sink.Requests.Length, unit.Metrics.Retries, unit.Metrics.SentRecords));
         Assert.Contains(unit.Log, static line => line.Contains("7 records were not forwarded", StringComparison.Ordinal) && line.Contains("503", StringComparison.Ordinal));
     }
 
