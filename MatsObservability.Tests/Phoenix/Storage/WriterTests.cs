@@ -184,6 +184,37 @@ public sealed class WriterTests(PostgresFixture postgres) : IClassFixture<Postgr
         Assert.Equal(10, await server.ScalarAsync<long>("SELECT count(*) FROM spans"));
     }
 
+    [Fact]
+    [Trait("Req", "B047")]
+    public async Task Session_Connection_IsOpenedWithTheTimeoutThatReadersDoNotHave()
+    {
+        await using var server = await PhoenixServer.StartAsync(postgres, ("PHOENIX_WORKER_TIMEOUT", "7s"));
+        await using var session = server.Services.GetRequiredService<BatchStore>().OpenSession();
+
+        var connection = await session.ConnectAsync(CancellationToken.None);
+        await session.BeginAsync(connection, CancellationToken.None);
+
+        Assert.Equal("7s", await TimeoutAsync(connection));
+        await using var reading = await server.Services.GetRequiredService<NpgsqlDataSource>().OpenConnectionAsync();
+        Assert.Equal("0", await TimeoutAsync(reading));
+
+        static async Task<string?> TimeoutAsync(NpgsqlConnection connection)
+        {
+            await using var command = new NpgsqlCommand("SHOW statement_timeout", connection);
+            return (string?)await command.ExecuteScalarAsync();
+        }
+    }
+
+    [Fact]
+    [Trait("Req", "B047")]
+    public void WithTimeout_OptionsOfTheOperator_AreKept()
+    {
+        var text = WriterSession.WithTimeout("Host=h;Password=p;Options=-c jit=off", TimeSpan.FromSeconds(1.5));
+
+        var builder = new NpgsqlConnectionStringBuilder(text);
+        Assert.Equal(("-c jit=off -c statement_timeout=1500", "p"), (builder.Options, builder.Password));
+    }
+
     [Theory]
     [Trait("Req", "B025")]
     [Trait("Req", "B078")]

@@ -1,5 +1,4 @@
 using System.Globalization;
-using Microsoft.Extensions.Options;
 using Npgsql;
 using Phoenix.Service.Storage.Postgres.Rollups;
 
@@ -16,10 +15,11 @@ internal readonly record struct StoreResult(int Rejected = 0, int Duplicates = 0
 /// merge, through a staging table, which leaves out rows that are stored already. The roll-ups' deltas, of stored rows only, are part of the
 /// transaction. Throws what Npgsql throws, or <see cref="ProjectGoneException"/>; the caller resets the session.
 /// </summary>
-internal sealed class BatchStore(NpgsqlDataSource dataSource, Partitions partitions, InternedRows interned, RollupDeltas deltas, IOptions<StorageOptions> options)
+internal sealed class BatchStore(
+    [FromKeyedServices(WriterSession.DataSourceKey)] NpgsqlDataSource dataSource, Partitions partitions, InternedRows interned, RollupDeltas deltas)
 {
     /// <summary>A connection of its own for one writer.</summary>
-    public WriterSession OpenSession() => new(dataSource, options.Value.WriteTimeout);
+    public WriterSession OpenSession() => new(dataSource);
 
     /// <summary>Reads again which leaves exist.</summary>
     public Task ForgetPartitionsAsync(CancellationToken cancellationToken) => partitions.ForgetAsync(cancellationToken);

@@ -4,8 +4,11 @@ using Npgsql;
 namespace Phoenix.Service.Storage.Postgres;
 
 /// <summary>The connection of one writer: opened when first needed, kept, replaced after a failure. Not thread-safe.</summary>
-internal sealed class WriterSession(NpgsqlDataSource dataSource, TimeSpan timeout) : IAsyncDisposable
+internal sealed class WriterSession(NpgsqlDataSource dataSource) : IAsyncDisposable
 {
+    /// <summary>Service key of the writers' own data source.</summary>
+    public const string DataSourceKey = "writers";
+
     private NpgsqlConnection? _connection;
     private NpgsqlTransaction? _transaction;
 
@@ -14,15 +17,20 @@ internal sealed class WriterSession(NpgsqlDataSource dataSource, TimeSpan timeou
         _connection ??= await dataSource.OpenConnectionAsync(cancellationToken);
 
     /// <summary>
-    /// Starts the transaction of a write. The server too ends a statement that takes too long: giving up a COPY here only closes the connection, and the
-    /// server would notice that when what it waits for comes, so every new try would leave another one behind.
+    /// <paramref name="connectionString"/> with a statement timeout, set when a connection is opened so that no transaction pays for it. The server too must end a
+    /// statement that takes too long: giving up a COPY here only closes the connection, and the server would notice that when what it waits for comes, so
+    /// every new try would leave another one behind.
     /// </summary>
-    public async ValueTask BeginAsync(NpgsqlConnection connection, CancellationToken cancellationToken)
+    public static string WithTimeout(string connectionString, TimeSpan timeout)
     {
-        _transaction = await connection.BeginTransactionAsync(cancellationToken);
-        await using var command = new NpgsqlCommand(string.Create(CultureInfo.InvariantCulture, $"SET LOCAL statement_timeout = {(long)timeout.TotalMilliseconds}"), connection);
-        await command.ExecuteNonQueryAsync(cancellationToken);
+        var builder = new NpgsqlConnectionStringBuilder(connectionString);
+        builder.Options = string.Create(CultureInfo.InvariantCulture, $"{builder.Options} -c statement_timeout={(long)timeout.TotalMilliseconds}").TrimStart();
+        return builder.ConnectionString;
     }
+
+    /// <summary>Starts the transaction of a write; it travels with the first statement.</summary>
+    public async ValueTask BeginAsync(NpgsqlConnection connection, CancellationToken cancellationToken) =>
+        _transaction = await connection.BeginTransactionAsync(cancellationToken);
 
     /// <summary>Makes the write durable, after its <paramref name="last"/> statements: all in one round trip, because a writer that waits stores nothing.</summary>
     public async Task CommitAsync(IReadOnlyList<NpgsqlBatchCommand> last, CancellationToken cancellationToken)
