@@ -8,6 +8,7 @@ using Phoenix.Service.Query.Series;
 using Phoenix.Service.Query.Sessions;
 using Phoenix.Service.Query.Spans;
 using Phoenix.Service.Query.Traces;
+using Phoenix.Service.Query.Vectors;
 using Phoenix.Service.Security;
 using Phoenix.Service.Storage.Postgres.Readers;
 using Phoenix.Service.Storage.Postgres.Rollups;
@@ -50,5 +51,6 @@ internal static class QueryEndpoints
         group.MapLogs();
         group.MapSeries();
         group.MapExport();
+        group.MapVectors();
     }
 }

@@ -113,7 +113,7 @@ internal sealed partial class RetentionJob(
         }
     }
 
-    /// <summary>Removes the roll-ups of what started in the partition; of the default one: before <paramref name="endNanos"/>, where no partition is kept.</summary>
+    /// <summary>Removes the roll-ups and vectors of what started in the partition; of the default one: before <paramref name="endNanos"/>, where no partition is kept.</summary>
     private async Task RemoveRollupsAsync(RetentionLeaf leaf, List<Keeping> projects, long endNanos, CancellationToken cancellationToken)
     {
         if (leaf.Signal != Signal.Spans)
@@ -127,6 +127,10 @@ internal sealed partial class RetentionJob(
             while (await store.RemoveRollupsAsync(project.Id, leaf.StartNanos ?? 0, end, project.CutoffNanos, _options.StepRows, project.Audit, cancellationToken) is > 0 and var traces)
             {
                 metrics.CountTraces(traces);
+            }
+
+            while (await store.RemoveVectorsAsync(project.Id, leaf.StartNanos ?? 0, end, _options.StepRows, project.Audit, cancellationToken) > 0)
+            {
             }
         }
     }

@@ -1,4 +1,5 @@
 using Phoenix.Service.Configuration;
+using Phoenix.Service.Storage.Postgres.Indexes;
 
 namespace Phoenix.Service.Storage;
 
@@ -47,11 +48,17 @@ internal sealed class StorageOptions
     /// <summary>How old data may be, in days, to get a partition of their own; older and far-future data share the default partition.</summary>
     public int PartitionsBackDays { get; set; } = 90;
 
+    /// <summary>Keys of span attributes that are indexed for search. Each costs the ingest and the disk; a search for any other key reads the spans.</summary>
+    public string[] IndexedAttributes { get; set; } = [];
+
     /// <summary>Longest time the service drains its queue when it stops.</summary>
     public TimeSpan DrainTimeout { get; set; } = TimeSpan.FromSeconds(20);
 
     /// <summary>As many connections as PostgreSQL will hardly give to one service.</summary>
     private const int MostWriters = 32;
+
+    /// <summary>Each is one more index to write with every span.</summary>
+    private const int MostIndexedAttributes = 16;
 
     /// <summary>One sentence for each value that works and is hardly meant.</summary>
     public static IEnumerable<string> Advise(StorageOptions options)
@@ -123,6 +130,16 @@ internal sealed class StorageOptions
         if (options.PartitionsBackDays is < 1 or > 3660)
         {
             yield return $"{Key(nameof(PartitionsBackDays))} must be from 1 to 3660, got {options.PartitionsBackDays}";
+        }
+
+        if (options.IndexedAttributes.Length > MostIndexedAttributes)
+        {
+            yield return $"{Key(nameof(IndexedAttributes))} must name at most {MostIndexedAttributes} keys, got {options.IndexedAttributes.Length}";
+        }
+
+        foreach (var key in options.IndexedAttributes.Where(key => !AttributeIndexes.CanIndex(key)))
+        {
+            yield return $"{Key(nameof(IndexedAttributes))} must hold keys of up to 200 letters, digits, '.', '_', '-' and ':', got '{key}'";
         }
 
         if (options.DrainTimeout < TimeSpan.Zero || options.DrainTimeout > TimeSpan.FromMinutes(5))

@@ -3,6 +3,8 @@ using Microsoft.Extensions.Options;
 using Npgsql;
 using Phoenix.Service.Configuration;
 using Phoenix.Service.Storage.Postgres;
+using Phoenix.Service.Storage.Postgres.Indexes;
+using Phoenix.Service.Storage.Postgres.Vectors;
 
 namespace Phoenix.Service.Storage;
 
@@ -37,6 +39,10 @@ internal static class StorageServices
         builder.Services.AddSingleton<DatabaseState>();
         builder.Services.AddSingleton<ProjectTable>();
         builder.Services.AddSingleton<ProjectDirectory>();
+        builder.Services.AddValidatedOptions<VectorOptions>(VectorOptions.Section, VectorOptions.Check);
+        builder.Services.AddSingleton<SpanVectors>();
+        builder.Services.AddHostedService<VectorWorker>();
+        builder.Services.AddSingleton<AttributeIndexes>();
         builder.Services.AddSingleton<Partitions>();
         builder.Services.AddSingleton(services => new Migrations(
             services.GetRequiredService<NpgsqlDataSource>(), services.GetRequiredService<IOptions<StorageOptions>>().Value.Schema));
@@ -45,5 +51,7 @@ internal static class StorageServices
         builder.Services.AddSingleton<ServerSettings>();
         builder.Services.AddHostedService<MigrationService>();
         builder.Services.AddHostedService<StorageUpkeep>();
+        builder.Services.AddSingleton<IndexBuilder>();
+        builder.Services.AddHostedService(services => services.GetRequiredService<IndexBuilder>());
     }
 }

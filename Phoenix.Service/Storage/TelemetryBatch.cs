@@ -224,6 +224,9 @@ public sealed class TraceDelta
     /// <summary>A bit for each parent, by its id, that is such a span or is not in this request.</summary>
     public long OpenMask { get; set; }
 
+    /// <summary>Whether a span of it is an embedding call, and may hold vectors.</summary>
+    public bool HasEmbeddings { get; set; }
+
     /// <summary>Bytes of its spans as they came, before anything was cut.</summary>
     public long OtlpBytes { get; set; }
 }

@@ -62,6 +62,23 @@ public sealed class RetentionJobTests(PostgresFixture postgres) : IClassFixture<
     }
 
     [Fact]
+    [Trait("Req", "B087")]
+    public async Task Run_VectorsOfExpiredSpans_GoWithThem()
+    {
+        await using var server = await PhoenixServer.StartAsync(postgres);
+        await SendAsync(server, "default", 9, 2);
+        await SendAsync(server, "short", 2);
+        await server.ScalarAsync<int>("INSERT INTO span_vectors (project_id, start_ns, trace_id, span_id, position) SELECT project_id, start_ns, trace_id, span_id, 0 FROM spans; SELECT 1");
+        var job = Job(server, new TestTime(TimeProvider.System.GetUtcNow()), new RetentionMetrics(), new RetentionOptions { Days = 5, LateDays = 0, ProjectDays = ["short=1"] });
+
+        await job.RunAsync(CancellationToken.None);
+
+        Assert.Equal(1, await server.ScalarAsync<long>("SELECT count(*) FROM span_vectors JOIN spans USING (project_id, start_ns, trace_id, span_id)"));
+        Assert.Equal(1, await server.ScalarAsync<long>("SELECT count(*) FROM span_vectors"));
+        Assert.Equal(2, await server.ScalarAsync<long>("SELECT sum(rows)::bigint FROM audit_log WHERE target = 'span_vectors'"));
+    }
+
+    [Fact]
     public async Task Run_WhatItRemoved_IsInTheAuditLogOnce()
     {
         await using var server = await PhoenixServer.StartAsync(postgres);

@@ -101,6 +101,7 @@ internal sealed class DeltaCollector(UserLabels users)
         trace.EndNanos = Math.Max(trace.EndNanos, span.EndNanos);
         trace.CostPicoUsd += span.CostPicoUsd;
         trace.OtlpBytes += span.OtlpBytes;
+        trace.HasEmbeddings |= span.SpanKind == SpanKinds.Embedding;
         _calls.Add(_lastTrace, span.SpanId, span.ParentId, span.SpanKind == SpanKinds.Llm && (span.PromptTokens | span.CompletionTokens) != 0);
         if (span.Status == 2)
         {

@@ -1,11 +1,12 @@
 using Npgsql;
 using Phoenix.Service.Configuration;
+using Phoenix.Service.Storage.Postgres.Vectors;
 
 namespace Phoenix.Service.Storage.Postgres;
 
 /// <summary>Waits for the database, migrates it, prepares its partitions and then declares it ready. The service answers probes meanwhile.</summary>
 internal sealed partial class MigrationService(
-    Migrations migrations, Partitions partitions, ProjectDirectory projects, ServerSettings server, DatabaseState state, FatalFault fatal, TimeProvider time,
+    Migrations migrations, SpanVectors vectors, Partitions partitions, ProjectDirectory projects, ServerSettings server, DatabaseState state, FatalFault fatal, TimeProvider time,
     ILogger<MigrationService> logger) : BackgroundService
 {
     /// <inheritdoc/>
@@ -22,6 +23,7 @@ internal sealed partial class MigrationService(
                     Log.Applied(logger, name);
                 }
 
+                await vectors.PrepareAsync(stoppingToken);
                 await partitions.EnsureAheadAsync(stoppingToken);
                 await projects.RefreshAsync(stoppingToken);
                 state.SetReady();

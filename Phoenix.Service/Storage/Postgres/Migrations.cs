@@ -41,7 +41,11 @@ internal sealed class Migrations(NpgsqlDataSource dataSource, string schema)
         }
         finally
         {
-            await ExecuteAsync(connection, "SELECT pg_advisory_unlock_all()", CancellationToken.None);
+            // A broken connection has lost its locks, and its own fault must be the one that is told.
+            if (connection.FullState == System.Data.ConnectionState.Open)
+            {
+                await ExecuteAsync(connection, "SELECT pg_advisory_unlock_all()", CancellationToken.None);
+            }
         }
     }
 

@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Text.RegularExpressions;
 using Microsoft.Extensions.Options;
 using Npgsql;
+using Phoenix.Service.Storage.Postgres.Indexes;
 
 namespace Phoenix.Service.Storage.Postgres;
 
@@ -10,7 +11,8 @@ namespace Phoenix.Service.Storage.Postgres;
 /// Which leaf table holds a day, and the making of leaves: ahead of time, and on demand for late data. Days outside a window around now share
 /// the default partition, so that hostile timestamps cannot make thousands of tables. Replicas take turns by advisory lock. Thread-safe.
 /// </summary>
-internal sealed partial class Partitions(NpgsqlDataSource dataSource, IOptions<StorageOptions> options, TimeProvider time, ILogger<Partitions> logger) : IDisposable
+internal sealed partial class Partitions(
+    NpgsqlDataSource dataSource, AttributeIndexes attributes, IOptions<StorageOptions> options, TimeProvider time, ILogger<Partitions> logger) : IDisposable
 {
     /// <summary>
     /// Storage of a leaf. Rows are only appended and go by dropping the leaf, so vacuuming after inserts would rewrite what was just written while the
@@ -129,11 +131,13 @@ internal sealed partial class Partitions(NpgsqlDataSource dataSource, IOptions<S
         var leaf = $"{parent}_{Date(first).ToString(first == last ? "yyyy_MM_dd" : "yyyy_MM", CultureInfo.InvariantCulture)}";
         var column = signal == Signal.Spans ? "start_ns" : "time_ns";
         var (from, to) = (first * DayNanos, (last + 1L) * DayNanos);
+        var indexes = signal == Signal.Spans ? attributes.Keys.Select(key => AttributeIndexes.On(leaf, key)) : [];
         await ExecuteAsync(connection, $"""
             LOCK TABLE {parent}_default IN ACCESS EXCLUSIVE MODE;
             CREATE TABLE {leaf} (LIKE {parent} INCLUDING ALL) WITH ({LeafStorage});
             {Statistics(leaf, signal)};
             WITH moved AS (DELETE FROM {parent}_default WHERE {column} >= {from} AND {column} < {to} RETURNING *) INSERT INTO {leaf} SELECT * FROM moved;
+            {string.Concat(indexes.Select(index => $"{index.CreateSql(concurrently: false)}; {index.Then};"))}
             ALTER TABLE {parent} ATTACH PARTITION {leaf} FOR VALUES FROM ({from}) TO ({to})
             """, cancellationToken);
         Log.Made(logger, leaf);

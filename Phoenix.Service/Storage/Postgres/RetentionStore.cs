@@ -115,6 +115,25 @@ internal sealed class RetentionStore(NpgsqlDataSource dataSource, Partitions par
         return removed;
     }
 
+    /// <summary>Removes up to <paramref name="rows"/> vectors of a project's spans with start in [start, end); how many there were.</summary>
+    public async Task<int> RemoveVectorsAsync(int projectId, long startNanos, long endNanos, int rows, RetentionAudit audit, CancellationToken cancellationToken)
+    {
+        var removed = 0;
+        await StepAsync(async connection =>
+        {
+            await using var command = new NpgsqlCommand($"""
+                DELETE FROM span_vectors WHERE ctid = ANY(ARRAY(
+                    SELECT ctid FROM span_vectors WHERE project_id = $1 AND start_ns >= $2 AND start_ns < $3 LIMIT {rows}))
+                """, connection) { CommandTimeout = 0 };
+            command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = projectId });
+            command.Parameters.Add(new NpgsqlParameter<long> { TypedValue = startNanos });
+            command.Parameters.Add(new NpgsqlParameter<long> { TypedValue = endNanos });
+            removed = await command.ExecuteNonQueryAsync(cancellationToken);
+            await AuditAsync(connection, audit, "remove_rows", "span_vectors", removed.ToString(CultureInfo.InvariantCulture), cancellationToken);
+        }, cancellationToken);
+        return removed;
+    }
+
     /// <summary>
     /// Removes up to <paramref name="rows"/> traces of a project that started in [start, end) and ended before <paramref name="cutoffNanos"/> from the
     /// roll-ups, and the minutes of the range; sessions become what their remaining traces add up to. How many traces there were.

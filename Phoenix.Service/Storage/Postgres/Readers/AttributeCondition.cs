@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json;
 
 namespace Phoenix.Service.Storage.Postgres.Readers;
@@ -29,6 +30,19 @@ internal sealed class AttributeCondition
 
     /// <summary>As <see cref="RequiredKeyText"/>, for the value.</summary>
     public string? RequiredValueText => _text is { Length: > 0 } && IsPlain(_text) ? _text : null;
+
+    /// <summary>
+    /// The texts by which an index on the path finds every row with the value (<see cref="Indexes.AttributeIndexes"/>); null when they are not all known, as of a fraction.
+    /// </summary>
+    public string[]? IndexTexts => this switch
+    {
+        { _text: { } text } => text is "NaN" or "Infinity" or "-Infinity" || text.Any(static c => c == '\0' || char.IsSurrogate(c)) ? null : [text],
+        { _boolean: { } flag } => [flag ? "true" : "false"],
+        // From 1e15 on a float is stored with an exponent.
+        { _integer: 0 } => ["0", "0.0", "-0.0"],
+        { _integer: > -1_000_000_000_000_000 and < 1_000_000_000_000_000 and var integer } => [string.Create(CultureInfo.InvariantCulture, $"{integer}"), string.Create(CultureInfo.InvariantCulture, $"{integer}.0")],
+        _ => null,
+    };
 
     /// <summary>Path equals a string.</summary>
     public static AttributeCondition Equal(string path, string value) => new(path, value, null, null, null);

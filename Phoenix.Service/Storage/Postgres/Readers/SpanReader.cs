@@ -1,4 +1,5 @@
 using Npgsql;
+using Phoenix.Service.Storage.Postgres.Indexes;
 
 namespace Phoenix.Service.Storage.Postgres.Readers;
 
@@ -9,7 +10,8 @@ internal readonly record struct SpanPage(List<SpanRow> Spans, SpanKey? Next);
 /// Reads <c>spans</c>. Everything walks the unique index (project, start, trace, span) or a trace's own range of it; nothing sorts a whole project.
 /// Whole rows come with the messages that their log records carry.
 /// </summary>
-internal sealed class SpanReader(NpgsqlDataSource dataSource, ReadLimits limits, TraceRanges ranges, LoggedMessages messages, TimeProvider time)
+internal sealed class SpanReader(
+    NpgsqlDataSource dataSource, ReadLimits limits, TraceRanges ranges, LoggedMessages messages, AttributeIndexes attributes, TimeProvider time)
 {
     /// <summary>Rows a selective filter looks through in one statement.</summary>
     private const int ScanStep = 50_000;
@@ -120,7 +122,8 @@ internal sealed class SpanReader(NpgsqlDataSource dataSource, ReadLimits limits,
 
     /// <summary>
     /// One page of a project's spans that pass the filter, newest first, after <paramref name="after"/>. With a selective filter the index is walked in
-    /// steps until the page is full or the scan budget is spent; then the page is short and its cursor goes on where the walk stopped.
+    /// steps until the page is full or the scan budget is spent; then the page is short and its cursor goes on where the walk stopped. A condition on an
+    /// indexed attribute leads straight to its rows instead.
     /// </summary>
     public async Task<SpanPage> ListAsync(int projectId, SpanFilter filter, SpanKey? after, int limit, CancellationToken cancellationToken)
     {
@@ -136,7 +139,7 @@ internal sealed class SpanReader(NpgsqlDataSource dataSource, ReadLimits limits,
 
         var started = time.GetTimestamp();
         var spans = new List<SpanRow>();
-        var stepwise = traces is null && filter.IsSelective;
+        var stepwise = traces is null && filter.IsSelective && IndexedOf(filter) is null;
         while (true)
         {
             SpanKey? floor = stepwise ? await FindFloorAsync(projectId, filter, after, cancellationToken) : null;
@@ -194,7 +197,11 @@ internal sealed class SpanReader(NpgsqlDataSource dataSource, ReadLimits limits,
         return await reader.ReadAsync(cancellationToken) ? new SpanKey(reader.GetInt64(0), reader.GetGuid(1), reader.GetInt64(2)) : null;
     }
 
-    private NpgsqlCommand ListCommand(
+    private AttributeCondition? IndexedOf(SpanFilter filter) =>
+        filter.Attributes.FirstOrDefault(condition => condition.IndexTexts is not null && attributes.IsReady(condition.Path));
+
+    /// <summary>The statement that reads one page's candidates.</summary>
+    internal NpgsqlCommand ListCommand(
         int projectId, SpanFilter filter, IReadOnlyList<TraceRange>? traces, SpanKey? after, SpanKey? floor, int limit)
     {
         var command = dataSource.CreateRead(limits, string.Empty);
@@ -211,7 +218,16 @@ internal sealed class SpanReader(NpgsqlDataSource dataSource, ReadLimits limits,
         }
 
         text += SpanConditions.Text(command, filter);
-        command.CommandText = $"{text} ORDER BY start_ns DESC, trace_id DESC, span_id DESC LIMIT {command.Bind(limit)}";
+        var order = $"ORDER BY start_ns DESC, trace_id DESC, span_id DESC LIMIT {command.Bind(limit)}";
+        if (traces is null && IndexedOf(filter) is { } indexed)
+        {
+            // One branch a text, because only of one text the index gives the rows in order of time.
+            var branches = AttributeIndexes.Conditions(indexed.Path, indexed.IndexTexts!.Select(command.Bind));
+            command.CommandText = $"{string.Join(" UNION ALL ", branches.Select(branch => $"({text}{branch} {order})"))} {order}";
+            return command;
+        }
+
+        command.CommandText = $"{text} {order}";
         return command;
     }
 

@@ -1,13 +1,14 @@
 using System.Threading.Channels;
 using Npgsql;
+using Phoenix.Service.Storage.Postgres.Vectors;
 
 namespace Phoenix.Service.Storage.Postgres.Rollups;
 
 /// <summary>
-/// Appends what a transaction's rows add to the roll-ups, in the same transaction: rows and deltas become visible together or not at all.
+/// Appends what a transaction's rows add to the roll-ups, in the same transaction: rows and deltas become visible together or not at all. Notes of vectors go with them.
 /// A stored span must be counted by exactly one call. Thread-safe.
 /// </summary>
-internal sealed class RollupDeltas(TimeProvider time)
+internal sealed class RollupDeltas(SpanVectors vectors, TimeProvider time)
 {
     private readonly Channel<bool> _appended = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
 
@@ -26,8 +27,17 @@ internal sealed class RollupDeltas(TimeProvider time)
 
         var slot = DeltaSlots.Active(time.GetUtcNow());
         _appended.Writer.TryWrite(true);
-        return [Insert($"INSERT INTO trace_deltas_{slot} ({RollupSql.TraceColumns}) {RollupSql.TraceRows}", Columns(traces)),
-            Insert($"INSERT INTO minute_deltas_{slot} ({RollupSql.MinuteColumns}) {RollupSql.MinuteRows}", Columns(minutes))];
+        List<NpgsqlBatchCommand> commands =
+        [
+            Insert($"INSERT INTO trace_deltas_{slot} ({RollupSql.TraceColumns}) {RollupSql.TraceRows}", Columns(traces)),
+            Insert($"INSERT INTO minute_deltas_{slot} ({RollupSql.MinuteColumns}) {RollupSql.MinuteRows}", Columns(minutes)),
+        ];
+        if (vectors.Note(traces) is { } note)
+        {
+            commands.Add(note);
+        }
+
+        return commands;
     }
 
     /// <summary>
@@ -40,6 +50,7 @@ internal sealed class RollupDeltas(TimeProvider time)
         await using var command = new NpgsqlCommand($"""
             INSERT INTO trace_deltas_{slot} ({RollupSql.TraceColumns}) {RollupSql.TraceSums(stagingTable)};
             INSERT INTO minute_deltas_{slot} ({RollupSql.MinuteColumns}) {RollupSql.MinuteSums(stagingTable, 1)}
+            {vectors.NoteSql(stagingTable)}
             """, connection);
         await command.ExecuteNonQueryAsync(cancellationToken);
         _appended.Writer.TryWrite(true);
