@@ -2,6 +2,12 @@ using System.Net;
 using Google.Protobuf;
 using MatsObservability.Tests.Phoenix.Query;
 using MatsObservability.Tests.Support;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging.Abstractions;
+using Npgsql;
+using Phoenix.Service.Storage;
+using Phoenix.Service.Storage.Postgres;
+using Phoenix.Service.Storage.Postgres.Rollups;
 
 namespace MatsObservability.Tests.Phoenix.Storage;
 
@@ -78,6 +84,43 @@ public sealed class DeletedProjectTests(PostgresFixture postgres) : IClassFixtur
 
         Assert.Equal(0, await one.ScalarAsync<long>(Orphans));
         Assert.Equal(kept, await one.ScalarAsync<long>("SELECT count(*) FROM spans s JOIN projects p ON p.id = s.project_id WHERE p.name = 'stays'"));
+    }
+
+    [Fact]
+    public async Task Delete_KilledBetweenItsSteps_IsFinishedByTheUpkeep()
+    {
+        await using var server = await PhoenixServer.StartAsync(postgres);
+        foreach (var signal in (string[])["spans", "logs", "metrics"])
+        {
+            (await server.Client.PostAsync(Request(signal))).EnsureSuccessStatusCode();
+        }
+
+        (await server.Client.PostAsync(Otlp.Spans(2, "stays"))).EnsureSuccessStatusCode();
+        await using (var blocker = await server.OpenAsync())
+        {
+            await using var hold = new NpgsqlCommand("BEGIN; SELECT count(*) FROM (SELECT FROM logs FOR UPDATE) AS held", blocker);
+            await hold.ExecuteScalarAsync();
+            var deleting = server.Client.DeleteAsync("/v1/projects/shared");
+            const string Blocked = "FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE 'DELETE FROM logs%'";
+            await Eventually.TrueAsync(() => server.ScalarAsync<bool>($"SELECT EXISTS (SELECT {Blocked})"));
+            await server.ScalarAsync<bool>($"SELECT bool_and(pg_terminate_backend(pid)) {Blocked}");
+            using var answer = await deleting;
+            Assert.Equal(HttpStatusCode.ServiceUnavailable, answer.StatusCode);
+        }
+
+        Assert.Equal(6, await server.ScalarAsync<long>(Orphans));
+        var (time, services) = (new TestTime(TimeProvider.System.GetUtcNow()), server.Services);
+        using var upkeep = new StorageUpkeep(
+            services.GetRequiredService<Partitions>(), services.GetRequiredService<ProjectDirectory>(), services.GetRequiredService<TelemetryRemover>(),
+            services.GetRequiredService<DatabaseState>(), time, NullLogger<StorageUpkeep>.Instance);
+        await upkeep.StartAsync(CancellationToken.None);
+        await Eventually.TrueAsync(() => time.TimerCount > 0);
+        time.Advance(TimeSpan.FromSeconds(15));
+
+        await Eventually.TrueAsync(async () => await server.ScalarAsync<long>("SELECT count(*) FROM removed_projects") == 0);
+        Assert.Equal(0, await server.ScalarAsync<long>(Orphans));
+        Assert.Equal(2, await server.ScalarAsync<long>("SELECT count(*) FROM spans"));
+        await upkeep.StopAsync(CancellationToken.None);
     }
 
     private static IMessage Request(string signal)

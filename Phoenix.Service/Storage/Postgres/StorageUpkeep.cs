@@ -1,7 +1,12 @@
+using Phoenix.Service.Storage.Postgres.Rollups;
+
 namespace Phoenix.Service.Storage.Postgres;
 
-/// <summary>Keeps what the writer knows current: projects that other replicas changed, and partitions ahead of the clock.</summary>
-internal sealed partial class StorageUpkeep(Partitions partitions, ProjectDirectory projects, DatabaseState state, TimeProvider time, ILogger<StorageUpkeep> logger) : BackgroundService
+/// <summary>
+/// Keeps what the writer knows current: projects that other replicas changed, and partitions ahead of the clock. Ends what a removal of a project that was killed left.
+/// </summary>
+internal sealed partial class StorageUpkeep(
+    Partitions partitions, ProjectDirectory projects, TelemetryRemover remover, DatabaseState state, TimeProvider time, ILogger<StorageUpkeep> logger) : BackgroundService
 {
     private static readonly TimeSpan s_interval = TimeSpan.FromSeconds(15);
     private const int RoundsBetweenPartitions = 40;
@@ -29,6 +34,7 @@ internal sealed partial class StorageUpkeep(Partitions partitions, ProjectDirect
         try
         {
             await projects.RefreshAsync(cancellationToken);
+            await remover.FinishAsync(cancellationToken);
             if (withPartitions)
             {
                 await partitions.EnsureAheadAsync(cancellationToken);

@@ -11,6 +11,7 @@ namespace Phoenix.Service.Storage.Postgres.Rollups;
 internal sealed class TelemetryRemover(NpgsqlDataSource dataSource, TraceRanges ranges, TraceMetrics metrics)
 {
     private const int ProjectStep = 20_000;
+    private const string RemovalKey = "hashtextextended('mats.removals.' || current_schema(), 0)";
 
     /// <summary>Removes one span; its children become orphans. False when there is none.</summary>
     public async Task<bool> RemoveSpanAsync(int projectId, Guid traceId, long spanId, CancellationToken cancellationToken) =>
@@ -26,7 +27,8 @@ internal sealed class TelemetryRemover(NpgsqlDataSource dataSource, TraceRanges 
 
     /// <summary>
     /// Removes a project with all it holds. The project and its roll-ups vanish first, in one transaction; its rows follow in steps, so that no long
-    /// transaction holds others up; in between, when its name is free again, <paramref name="gone"/> is called. False when there is no such project.
+    /// transaction holds others up; in between, when its name is free again, <paramref name="gone"/> is called. Steps that a fault leaves out are done by
+    /// <see cref="FinishAsync"/>. False when there is no such project.
     /// </summary>
     public async Task<bool> RemoveProjectAsync(int projectId, Action gone, CancellationToken cancellationToken)
     {
@@ -48,20 +50,61 @@ internal sealed class TelemetryRemover(NpgsqlDataSource dataSource, TraceRanges 
                 await ExecuteAsync(connection, $"DELETE FROM {table} WHERE project_id = $1", projectId, cancellationToken);
             }
 
+            await ExecuteAsync(connection, "INSERT INTO removed_projects VALUES ($1)", projectId, cancellationToken);
             await transaction.CommitAsync(cancellationToken);
             metrics.Count(found);
             gone();
         }
 
+        await RollupStore.ExecuteAsync(connection, $"SELECT pg_advisory_lock({RemovalKey})", cancellationToken);
+        await RemoveRowsAsync(connection, cancellationToken);
+        return true;
+    }
+
+    /// <summary>Removes what is left of removed projects, unless another one is at it.</summary>
+    public async Task FinishAsync(CancellationToken cancellationToken)
+    {
+        await using var connection = await dataSource.OpenConnectionAsync(cancellationToken);
+        await using var left = new NpgsqlCommand($"SELECT EXISTS (SELECT FROM removed_projects) AND pg_try_advisory_lock({RemovalKey})", connection);
+        if ((bool)(await left.ExecuteScalarAsync(cancellationToken))!)
+        {
+            await RemoveRowsAsync(connection, cancellationToken);
+        }
+    }
+
+    /// <summary>Removes the rows of all removed projects, and gives up the lock, which the connection holds: two at once would each take the other's rows for the last ones.</summary>
+    private static async Task RemoveRowsAsync(NpgsqlConnection connection, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await using var next = new NpgsqlCommand("SELECT min(project_id) FROM removed_projects", connection);
+            while (await next.ExecuteScalarAsync(cancellationToken) is int projectId)
+            {
+                await RemoveRowsAsync(connection, projectId, cancellationToken);
+            }
+        }
+        finally
+        {
+            if (connection.FullState == System.Data.ConnectionState.Open)
+            {
+                await RollupStore.ExecuteAsync(connection, $"SELECT pg_advisory_unlock({RemovalKey})", CancellationToken.None);
+            }
+        }
+    }
+
+    private static async Task RemoveRowsAsync(NpgsqlConnection connection, int projectId, CancellationToken cancellationToken)
+    {
         string[] steps =
         [
             $"DELETE FROM spans WHERE (tableoid, ctid) IN (SELECT tableoid, ctid FROM spans WHERE project_id = $1 LIMIT {ProjectStep})",
+            $"DELETE FROM span_vectors WHERE ctid IN (SELECT ctid FROM span_vectors WHERE project_id = $1 LIMIT {ProjectStep})",
             $"DELETE FROM logs WHERE (tableoid, ctid) IN (SELECT tableoid, ctid FROM logs WHERE project_id = $1 LIMIT {ProjectStep})",
             $"""
             DELETE FROM metric_points WHERE (tableoid, ctid) IN (
                 SELECT p.tableoid, p.ctid FROM metric_series s JOIN metric_points p ON p.series_id = s.id WHERE s.project_id = $1 LIMIT {ProjectStep})
             """,
             $"DELETE FROM metric_series WHERE ctid IN (SELECT ctid FROM metric_series WHERE project_id = $1 LIMIT {ProjectStep})",
+            "DELETE FROM removed_projects WHERE project_id = $1",
         ];
         foreach (var step in steps)
         {
@@ -69,8 +112,6 @@ internal sealed class TelemetryRemover(NpgsqlDataSource dataSource, TraceRanges 
             {
             }
         }
-
-        return true;
     }
 
     private async Task<long> RemoveAsync(int projectId, Guid[] traceIds, long? spanId, bool keepMinutes, CancellationToken cancellationToken)
@@ -109,7 +150,11 @@ internal sealed class TelemetryRemover(NpgsqlDataSource dataSource, TraceRanges 
             removed = await command.ExecuteNonQueryAsync(cancellationToken);
         }
 
-        await RollupStore.ExecuteAsync(connection, "INSERT INTO touched_traces SELECT DISTINCT trace_id, project_id FROM removed", cancellationToken);
+        await RollupStore.ExecuteAsync(connection, """
+            DELETE FROM span_vectors v USING removed r
+                WHERE v.project_id = r.project_id AND v.start_ns = r.start_ns AND v.trace_id = r.trace_id AND v.span_id = r.span_id;
+            INSERT INTO touched_traces SELECT DISTINCT trace_id, project_id FROM removed
+            """, cancellationToken);
         if (keepMinutes)
         {
             await RollupStore.ExecuteAsync(connection, UncountedCalls.ForgetTouched, cancellationToken);
