@@ -1,4 +1,5 @@
 using Phoenix.Service.Configuration;
+using Phoenix.Service.Ingest.Enqueue;
 using Phoenix.Service.Listening;
 using Phoenix.Service.Metrics;
 
@@ -25,6 +26,9 @@ internal static class ForwardServices
             services.AddFault(loop);
         }
 
+        // What waits here must not bring the process near the limit at which requests are refused.
+        services.AddOptions<ForwardOptions>().PostConfigure<MemoryLimiter>(
+            static (forward, memory) => forward.MaxQueueBytes = Math.Min(forward.MaxQueueBytes, memory.LimitBytes / 4));
         services.AddSingleton<ForwardMetrics>();
         services.AddSingleton<IMetricSource>(static provider => provider.GetRequiredService<ForwardMetrics>());
         services.AddSingleton<ForwardFilter>();

@@ -1,3 +1,4 @@
+using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Options;
 using Phoenix.Service.Ingest.Forward;
 using Phoenix.Service.Listening;
@@ -63,6 +64,17 @@ public sealed class ForwardOptionsTests
     [Fact]
     public void FaultOfLoop_ThisMachineByName_IsNamed() =>
         Assert.NotNull(ForwardOptions.FaultOfLoop(new ForwardOptions { Endpoint = $"http://{System.Net.Dns.GetHostName()}:4318" }, new ListenOptions { Host = "*" }));
+
+    [Theory]
+    [InlineData("200M", 80)]
+    [InlineData("20M", 20)]
+    public void Build_LittleMemory_LeavesTheQueueAQuarterOfIt(string given, int mebibytes)
+    {
+        var app = global::Phoenix.Service.Program.Build(
+            ["--PHOENIX_FORWARD_ENDPOINT=http://192.0.2.7:4318", $"--PHOENIX_FORWARD_QUEUE_SIZE={given}", "--PHOENIX_MEMORY_LIMIT=320M", "--ConnectionStrings:phoenixdb=Host=localhost"]);
+
+        Assert.Equal((long)mebibytes << 20, app.Services.GetRequiredService<IOptions<ForwardOptions>>().Value.MaxQueueBytes);
+    }
 
     [Fact]
     public void Build_EndpointIsTheServiceItself_DoesNotStart()
