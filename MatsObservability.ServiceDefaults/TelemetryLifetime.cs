@@ -7,12 +7,14 @@ using OpenTelemetry.Trace;
 namespace MatsObservability.ServiceDefaults;
 
 /// <summary>
-/// Builds the providers before the first request and flushes them when the host stops. Registered first, so it stops last: what other
-/// hosted services record while they stop is still exported. The container disposes the providers.
+/// Builds the providers before the first request, and shuts them down when the host stops, which sends what is pending. Registered first, so
+/// it stops last: what other hosted services record while they stop is still exported. The container disposes the providers.
 /// </summary>
 internal sealed class TelemetryLifetime(IServiceProvider services) : IHostedService
 {
-    private const int FlushMilliseconds = 5000;
+    // Well inside the grace of supervisors (4 s in the AppHost), also when no receiver answers: the disposal of a provider that was shut
+    // down waits for nothing any more.
+    private const int ShutdownMilliseconds = 1000;
 
     public Task StartAsync(CancellationToken cancellationToken)
     {
@@ -22,9 +24,9 @@ internal sealed class TelemetryLifetime(IServiceProvider services) : IHostedServ
         return Task.CompletedTask;
     }
 
-    // ForceFlush blocks up to its timeout; the three run side by side so that one silent backend costs the shutdown that long only once.
+    // Shutdown blocks up to its timeout; the three run side by side so that one silent backend costs the shutdown that long only once.
     public Task StopAsync(CancellationToken cancellationToken) => Task.WhenAll(
-        Task.Run(() => services.GetService<TracerProvider>()?.ForceFlush(FlushMilliseconds), CancellationToken.None),
-        Task.Run(() => services.GetService<MeterProvider>()?.ForceFlush(FlushMilliseconds), CancellationToken.None),
-        Task.Run(() => services.GetService<LoggerProvider>()?.ForceFlush(FlushMilliseconds), CancellationToken.None));
+        Task.Run(() => services.GetService<TracerProvider>()?.Shutdown(ShutdownMilliseconds), CancellationToken.None),
+        Task.Run(() => services.GetService<MeterProvider>()?.Shutdown(ShutdownMilliseconds), CancellationToken.None),
+        Task.Run(() => services.GetService<LoggerProvider>()?.Shutdown(ShutdownMilliseconds), CancellationToken.None));
 }

@@ -54,6 +54,9 @@ internal static class OrchestratorApp
         // A start that fails is told in one line by Program, not by a stack trace of the host.
         builder.Logging.AddFilter("Microsoft.Extensions.Hosting.Internal.Host", LogLevel.Critical);
         builder.AddNpgsqlDataSource("phoenixdb", settings => settings.DisableTracing = true);
+
+        // With the telemetry's last second this stays well below the grace of supervisors (4 s in the AppHost).
+        builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = TimeSpan.FromSeconds(1.2));
         builder.Services.AddOptions<MatsOptions>().BindConfiguration(MatsOptions.Section).ValidateOnStart();
         builder.Services.AddSingleton<IValidateOptions<MatsOptions>, ValidateMatsOptions>();
         builder.Services.TryAddSingleton(TimeProvider.System);
@@ -115,7 +118,7 @@ internal static class OrchestratorApp
         services.AddSingleton<IValidateOptions<LlmOptions>, ValidateLlmOptions>();
         services.AddSingleton<Model>();
         services.AddSingleton<SummaryWriter>();
-        services.AddSingleton<ModelTriage>();
+        services.AddSingleton<LookAround>();
         services.AddOptions<McpOptions>().BindConfiguration(McpOptions.Section).ValidateOnStart();
         services.AddSingleton<IValidateOptions<McpOptions>, ValidateMcpOptions>();
         services.AddSingleton<McpServers>();

@@ -40,6 +40,44 @@ public sealed class CodeLinkTests(EmptySystem system) : IClassFixture<EmptySyste
         Assert.Contains("Save orders without a check", root.GetProperty("explanation").GetString());
     }
 
+    [Fact, Trait("Req", "M09")]
+    public async Task Model_WithARepository_ReadsWithinWhatTheInvestigationMay()
+    {
+        using var folder = new TemporaryFolder();
+        Directory.CreateDirectory(folder.File("src"));
+        await File.WriteAllTextAsync(folder.File("src/OrderStore.cs"), "one\ntwo\nthree\nfour\nWrite(order.Basket.Lines);\n");
+        await SendAsync(ShopTelemetry.Baseline, broken: false);
+        await SendAsync(ShopTelemetry.Incident, broken: true);
+        var asks = 0;
+        await using var model = await ModelServer.StartAsync((_, body) =>
+            !body.TryGetProperty("tools", out var tools) || !tools.ToString().Contains("read_file", StringComparison.Ordinal)
+                ? new ModelServer.Reply("Orders fail.")
+            : ++asks switch
+            {
+                1 => new ModelServer.Reply(null, "read_file", """{"path":"src/OrderStore.cs","line":"4"}"""),
+                2 => new ModelServer.Reply(null, "read_file", """{"path":"../../../../etc/passwd","line":"1"}"""),
+                3 => new ModelServer.Reply(null, "read_file", """{"path":"","line":"x"}"""),
+                <= 9 => new ModelServer.Reply(null, "search_code", $$"""{"query":"Basket{{asks}}"}"""),
+                _ => new ModelServer.Reply("The basket is not checked."),
+            });
+        await using var server = await OrchestratorServer.StartAsync(
+            await system.NewDatabaseAsync(), system.Phoenix.HttpUrl, model.Settings());
+
+        var job = await server.EndAsync(await server.TroubleshootAsync(new
+        {
+            user_request = "Orders fail", project = "code", repo_url = folder.Path, start_time = ShopTelemetry.Iso(ShopTelemetry.Incident),
+            end_time = ShopTelemetry.Iso(ShopTelemetry.Incident.AddMinutes(ShopTelemetry.Minutes)),
+        }));
+
+        Assert.True(job.GetProperty("status").GetString() == "COMPLETED", job.ToString());
+        var seen = string.Concat(model.Calls.Select(call => call.ToString()));
+        Assert.Contains("5: Write(order.Basket.Lines);", seen);
+        Assert.Contains("The repository has no such file.", seen);
+        Assert.DoesNotContain("root:", seen);
+        Assert.Contains("No more searches: 5 were made.", seen);
+        Assert.Contains("Model notes: The basket is not checked.", job.GetProperty("events").ToString());
+    }
+
     [Fact, Trait("Req", "M05")]
     public async Task Troubleshoot_UnreadableRepository_AsksOnceAndGoesOn()
     {

@@ -181,46 +181,6 @@ public sealed class JobEngineTests(ShopSystem system) : IClassFixture<ShopSystem
         Assert.Empty(job.GetProperty("result").GetProperty("root_causes").EnumerateArray());
     }
 
-    [Fact, Trait("Req", "M06")]
-    public async Task Budget_ToolCallsSpent_EndsWithTheReason()
-    {
-        await using var server = await OrchestratorServer.StartAsync(
-            await system.NewDatabaseAsync(), system.Phoenix.HttpUrl, [("Mats:ToolCalls", "1")]);
-        var job = await server.EndAsync(await server.TroubleshootAsync(ShopTelemetry.Request("shop")));
-
-        Assert.Equal("FAILED", job.GetProperty("status").GetString());
-        Assert.Contains("budget of 1 tool calls is spent", job.GetProperty("error").GetString());
-        Assert.Equal(1, job.GetProperty("result").GetProperty("tool_calls").GetInt32());
-    }
-
-    [Fact, Trait("Req", "M06")]
-    public async Task Budget_TimeSpent_EndsTheJobAtTheDeadline()
-    {
-        var held = new HeldReads();
-        await using var server = await OrchestratorServer.StartAsync(
-            await system.NewDatabaseAsync(), system.Phoenix.HttpUrl, [("Mats:ActiveTime", "00:00:01")], held.Install);
-        var job = await server.EndAsync(await server.TroubleshootAsync(ShopTelemetry.Request("shop")), seconds: 20);
-
-        Assert.Equal("FAILED", job.GetProperty("status").GetString());
-        Assert.Contains("working time is spent", job.GetProperty("error").GetString());
-    }
-
-    [Fact, Trait("Req", "M06")]
-    public void Budget_The101stToolCall_IsRefused()
-    {
-        var state = new InvestigationState();
-        using var budget = new Budget(new(), TimeProvider.System, state);
-        for (var i = 0; i < 100; i++)
-        {
-            budget.TakeToolCall("read_logs");
-        }
-
-        Assert.Throws<BudgetSpentException>(() => budget.TakeToolCall("read_logs"));
-        Assert.Equal(100, state.TotalToolCalls);
-        Assert.True(budget.TryRetry("sre", 1));
-        Assert.False(budget.TryRetry("sre", 1));
-    }
-
     [Fact, Trait("Req", "M12")]
     public async Task Stream_ReconnectWithLastEventId_LosesAndRepeatsNothing()
     {

@@ -80,6 +80,53 @@ public sealed class McpTests(ShopSystem system) : IClassFixture<ShopSystem>
         Assert.Equal(tool != "runbooks_wipe", mcp.Calls.Any(call => $"runbooks_{call.GetProperty("tool").GetString()}" == tool));
     }
 
+    [NodeTheory, Trait("Req", "M19")]
+    [InlineData("0af7651916cd43dd8448eb211c80319c")]
+    public async Task Tools_OfEachAgent_AreThoseItWasGiven(string trace)
+    {
+        await using var mcp = await McpServerProcess.StartAsync();
+        await using var model = await ModelServer.StartAsync((_, body) =>
+            body.ToString().Contains("tool_call_id", StringComparison.Ordinal) ? new ModelServer.Reply("The root cause is front.")
+            : Tools(body).FirstOrDefault(name => name!.EndsWith("_lookup", StringComparison.Ordinal)) is { } lookup
+                ? new ModelServer.Reply(null, lookup, """{"query":"orders"}""")
+            : new ModelServer.Reply("Orders lost its database."));
+        JsonElement job;
+        await using (var server = await OrchestratorServer.StartAsync(
+            await system.NewDatabaseAsync(), system.Phoenix.HttpUrl,
+            [
+                .. model.Settings(),
+                .. Server(mcp.Url, 0, "sre_only", "sre"), ("Mcp:Servers:0:Tools:0", "lookup"),
+                .. Server(mcp.Url, 1, "code_only", "investigator"), ("Mcp:Servers:1:Tools:0", "lookup"), ("Mcp:Servers:1:Tools:1", "wipe"),
+                .. Server(mcp.Url, 2, "rca_only", "architect"),
+                ("Telemetry:Export", "true"), ("OTEL_EXPORTER_OTLP_ENDPOINT", system.Phoenix.GrpcUrl), ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"),
+            ]))
+        {
+            job = await server.EndAsync(await server.TroubleshootAsync(ShopTelemetry.Request("shop"), ("traceparent", $"00-{trace}-{Parent}-01")));
+        }
+
+        Assert.True(job.GetProperty("status").GetString() == "COMPLETED", job.ToString());
+        Assert.Equal("orders", job.GetProperty("result").GetProperty("root_causes")[0].GetProperty("service").GetString());
+        var offered = model.Calls.Select(call => string.Join(' ', Tools(call).Where(name => name!.Contains("_only_", StringComparison.Ordinal)).Order()))
+            .Where(tools => tools.Length > 0).Distinct();
+        Assert.Equal(
+            ["sre_only_lookup", "code_only_lookup code_only_wipe", "rca_only_broken rca_only_huge rca_only_lookup rca_only_slow"], offered);
+
+        // Each call hangs under the agent that made it, and is one of the job's tool calls.
+        var spans = await SpansAsync(trace);
+        var made = spans.Where(span => span.GetProperty("name").GetString()!.EndsWith("_lookup", StringComparison.Ordinal)).ToList();
+        Assert.Equal(
+            [("code_only_lookup", "investigator_code_analysis"), ("rca_only_lookup", "architect_synthesis"), ("sre_only_lookup", "sre_log_analysis")],
+            made.Select(call => (call.GetProperty("name").GetString()!, spans.Single(
+                span => span.GetProperty("span_id").GetString() == call.GetProperty("parent_id").GetString()).GetProperty("name").GetString()!)).Order());
+        Assert.Equal(
+            made.Select(call => call.GetProperty("span_id").GetString()).Order(),
+            mcp.Calls.Select(call => call.GetProperty("meta").GetProperty("traceparent").GetString()!.Split('-')[2]).Order());
+        Assert.Equal(
+            job.GetProperty("result").GetProperty("tool_calls").GetInt32(),
+            spans.Count(span => span.GetProperty("attributes").TryGetProperty("openinference.span.kind", out var kind) && kind.GetString() == "TOOL"
+                && span.GetProperty("name").GetString() != "upload_rca"));
+    }
+
     [NodeTheory]
     [InlineData("the wrong token")]
     public async Task Server_ThatRefuses_IsAWarningWithoutTheToken(string token)
@@ -132,7 +179,7 @@ public sealed class McpTests(ShopSystem system) : IClassFixture<ShopSystem>
 
         var fault = await Assert.ThrowsAsync<OptionsValidationException>(() => OrchestratorServer.StartAsync(
             database, system.Phoenix.HttpUrl,
-            [("Mcp:Servers:0:Id", "a b"), ("Mcp:Servers:0:Url", "runbooks"), ("Mcp:Servers:0:Agents:0", "architect"), ("Mcp:CallTimeout", "00:00:00")]));
+            [("Mcp:Servers:0:Id", "a b"), ("Mcp:Servers:0:Url", "runbooks"), ("Mcp:Servers:0:Agents:0", "remediation"), ("Mcp:CallTimeout", "00:00:00")]));
 
         Assert.Equal(4, fault.Failures.Count());
         Assert.All(["Mcp:Servers:0:Id", "Mcp:Servers:0:Url", "Mcp:Servers:0:Agents", "CallTimeout"], key => Assert.Contains(key, fault.Message));
@@ -140,6 +187,9 @@ public sealed class McpTests(ShopSystem system) : IClassFixture<ShopSystem>
 
     private static (string, string)[] Server(string url) =>
         [("Mcp:Servers:0:Id", "runbooks"), ("Mcp:Servers:0:Url", url), ("Mcp:Servers:0:Agents:0", "sre"), ("Mcp:Servers:0:Agents:1", "planner")];
+
+    private static (string, string)[] Server(string url, int number, string id, string agent) =>
+        [($"Mcp:Servers:{number}:Id", id), ($"Mcp:Servers:{number}:Url", url), ($"Mcp:Servers:{number}:Agents:0", agent)];
 
     private static List<string?> Tools(JsonElement body) => body.TryGetProperty("tools", out var tools)
         ? [.. tools.EnumerateArray().Select(tool => tool.GetProperty("function").GetProperty("name").GetString())] : [];

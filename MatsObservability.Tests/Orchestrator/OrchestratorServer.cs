@@ -42,7 +42,7 @@ internal sealed class OrchestratorServer : IAsyncDisposable
                 ["Mats:PhoenixPatience"] = "00:00:03",
                 ["Telemetry:Export"] = "false",
             });
-            builder.Configuration.AddInMemoryCollection((settings ?? []).Select(s => KeyValuePair.Create(s.Key, (string?)s.Value)));
+            builder.Configuration.AddInMemoryCollection((settings ?? []).GroupBy(s => s.Key).Select(s => KeyValuePair.Create(s.Key, (string?)s.Last().Value)));
             builder.WebHost.UseUrls("http://127.0.0.1:0");
             builder.Logging.SetMinimumLevel(LogLevel.Warning);
         }, services);

@@ -3,7 +3,7 @@ using MatsObservability.Tests.Support;
 namespace MatsObservability.Tests.Orchestrator;
 
 /// <summary>
-/// A "service" that answers 200 exactly while the file <c>orders</c> exists, and the program <c>setting</c> of the allow-list that makes and removes such
+/// A "service" that answers 200 exactly while the file <c>orders</c> exists, and nothing at all while <c>silent</c> does; and the program <c>setting</c> of the allow-list that makes and removes such
 /// files: <c>set</c>, <c>unset</c>, <c>show</c>, and <c>hold</c>, which runs until a file <c>….go</c> lets it go and notes each of its runs in <c>….runs</c>.
 /// </summary>
 internal static class RemediationTarget
@@ -28,10 +28,14 @@ internal static class RemediationTarget
             File.SetUnixFileMode(folder.File("setting"), UnixFileMode.UserRead | UnixFileMode.UserExecute);
         }
 
-        return await HttpStub.StartAsync(context =>
+        return await HttpStub.StartAsync(async context =>
         {
+            while (File.Exists(folder.File("silent")))
+            {
+                await Task.Delay(20, context.RequestAborted);
+            }
+
             context.Response.StatusCode = File.Exists(folder.File("orders")) ? 200 : 503;
-            return Task.CompletedTask;
         });
     }
 }

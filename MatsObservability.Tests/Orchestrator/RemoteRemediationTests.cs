@@ -194,6 +194,25 @@ public sealed class RemoteRemediationTests : IClassFixture<ShopSystem>, IAsyncLi
         Assert.Single(await File.ReadAllLinesAsync(_folder.File("orders.runs")));
     }
 
+    [Fact, Trait("Req", "M06")]
+    public async Task Time_SpentWhileTheCommandRunsElsewhere_LeavesTheOutcomeOpenInTheReport()
+    {
+        await using var worker = await WorkerAsync(AllowList());
+        var database = await _system.NewDatabaseAsync();
+        await using var server = await OrchestratorServer.StartAsync(
+            database, _system.Phoenix.HttpUrl,
+            [("Mats:ActiveTime", "00:00:05"), ("REMEDIATION_AGENT_URL", $"{worker.Url}/agents/remediation")]);
+        var (id, proposal) = await ProposeAsync(server, "hold", "orders");
+
+        var job = await ApproveAsync(server, id, proposal.GetProperty("command_hash").GetString());
+
+        Assert.True(job.GetProperty("status").GetString() == "PARTIAL", job.ToString());
+        Assert.Contains("outcome of its command is unknown", job.GetProperty("error").GetString());
+        var report = await server.Client.GetStringAsync(job.GetProperty("result").GetProperty("remediation").GetProperty("report_url").GetString());
+        Assert.Contains("APPLY_FIX: UNFINISHED", report);
+        Assert.Single(await File.ReadAllLinesAsync(_folder.File("orders.runs")));
+    }
+
     private (string, string)[] AllowList() =>
     [
         ("Remediation:Commands:0:Program", _folder.File("setting")),

@@ -11,24 +11,25 @@ namespace Orchestrator.Agent.Api;
 
 /// <summary>
 /// Works for an orchestrator in another process: runs one agent over the state it sends, under its span, and streams events and outcome as
-/// JSON lines. When the caller goes away, the work stops, unless it writes to other systems: that is brought to its end.
+/// JSON lines. When the caller goes away, the work stops, unless it writes to other systems: that is brought to its end. When this process
+/// stops, all work does.
 /// </summary>
 internal sealed class AgentTasks(
     AgentTeam team, RemoteProposals proposals, IOptions<MatsOptions> options, TimeProvider time, IHostApplicationLifetime lifetime)
 {
     /// <summary>An agent's part of an investigation.</summary>
     public Task RunAsync(HttpContext context, string agent, AgentTask task, RequestIdentity caller) =>
-        StreamAsync(context, agent, task, caller, keep: null, run => team.WorkAsync(agent, run, task.Attempt), context.RequestAborted);
+        StreamAsync(context, agent, task, caller, keep: null, run => team.WorkAsync(agent, run, task.Attempt), stopsWithCaller: true);
 
     /// <summary>A proposal of the remediation agent, or the command of one that was approved.</summary>
     public Task RemediateAsync(HttpContext context, AgentTask task, RequestIdentity caller) => StreamAsync(
         context, RemoteAgentOptions.Remediation, task, caller, proposals.SaveAsync, run => proposals.WorkAsync(run, task),
-        task.Spec is null ? lifetime.ApplicationStopping : context.RequestAborted);
+        stopsWithCaller: task.Spec is not null);
 
     private async Task StreamAsync(
         HttpContext context, string agent, AgentTask task, RequestIdentity caller,
         Func<JobRecord, InvestigationState, CancellationToken, Task>? keep, Func<InvestigationRun, Task<JsonElement>> work,
-        CancellationToken cancellationToken)
+        bool stopsWithCaller)
     {
         context.Response.ContentType = "application/x-ndjson";
         var job = new JobRecord(
@@ -36,9 +37,11 @@ internal sealed class AgentTasks(
             task.SessionId, caller.TraceId,
             caller.ParentSpanId, caller.RequestId, task.Request, [], task.Reply, null, null);
         using var budget = new Budget(options.Value, time, task.State);
-        using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, budget.Deadline);
+        using var alive = CancellationTokenSource.CreateLinkedTokenSource(
+            lifetime.ApplicationStopping, stopsWithCaller ? context.RequestAborted : CancellationToken.None);
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(alive.Token, budget.Deadline);
         using var lines = new StreamJournal(context.Response, keep);
-        var run = new InvestigationRun(job, task.State, budget, lines, time, stop.Token);
+        var run = new InvestigationRun(job, task.State, budget, lines, time, alive.Token, stop.Token);
 
         // The request itself makes no span; the work does, under the span of the orchestrator that delegates.
         using var traced = SuppressInstrumentationScope.Begin(false);

@@ -63,17 +63,26 @@ internal sealed class JobService(
     public async Task<JobRecord> WaitAsync(JobRecord job, TimeSpan patience, CancellationToken cancellationToken)
     {
         var started = time.GetTimestamp();
-        while (true)
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, lifetime.ApplicationStopping);
+        var current = job;
+        try
         {
-            var next = signal.NextAsync(job.ChannelId);
-            var current = await jobs.FindAsync(job.Id, cancellationToken) ?? job;
-            var left = patience - time.GetElapsedTime(started);
-            if (current.Status != JobStatus.Running || left <= TimeSpan.Zero || lifetime.ApplicationStopping.IsCancellationRequested)
+            while (true)
             {
-                return current;
-            }
+                var next = signal.NextAsync(job.ChannelId);
+                current = await jobs.FindAsync(job.Id, stop.Token) ?? job;
+                var left = patience - time.GetElapsedTime(started);
+                if (current.Status != JobStatus.Running || left <= TimeSpan.Zero)
+                {
+                    return current;
+                }
 
-            await signal.WaitAsync(next, left < s_look ? left : s_look, cancellationToken);
+                await signal.WaitAsync(next, left < s_look ? left : s_look, stop.Token);
+            }
+        }
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        {
+            return current;
         }
     }
 }

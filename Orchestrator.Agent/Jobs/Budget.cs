@@ -36,23 +36,40 @@ internal sealed class Budget : IDisposable
     /// <summary>Working time left; never negative.</summary>
     public TimeSpan Remaining => TimeSpan.FromSeconds(Math.Max(0, _limits.ActiveTime.TotalSeconds - ActiveSeconds));
 
+    /// <summary>Tool calls left; never negative.</summary>
+    public int ToolCallsLeft => Math.Max(0, _limits.ToolCalls - _state.TotalToolCalls);
+
+    /// <summary>
+    /// The time for a step that others follow: its own limit, or half of the working time that is left where that is less.
+    /// </summary>
+    public TimeSpan Share(TimeSpan own) => Remaining / 2 is var half && half < own ? half : own;
+
     /// <summary>Counts one tool call.</summary>
     /// <exception cref="BudgetSpentException">When the calls or the time are used up; the call must not be made.</exception>
     public void TakeToolCall(string tool)
     {
-        if (_state.TotalToolCalls >= _limits.ToolCalls)
+        if (Lack(1) is { } lack)
         {
-            throw new BudgetSpentException($"The budget of {_limits.ToolCalls} tool calls is spent; {tool} was refused.");
-        }
-
-        if (Remaining == TimeSpan.Zero)
-        {
-            throw new BudgetSpentException(
-                $"The budget of {_limits.ActiveTime.TotalSeconds:0} s of working time is spent; {tool} was refused.");
+            throw new BudgetSpentException($"{lack}; {tool} was refused.");
         }
 
         _state.TotalToolCalls++;
     }
+
+    /// <summary>Why so many tool calls cannot be made any more; null when they can.</summary>
+    public string? Lack(int calls) =>
+        ToolCallsLeft == 0 ? $"The budget of {_limits.ToolCalls} tool calls is spent"
+        : ToolCallsLeft < calls ? $"The budget of {_limits.ToolCalls} tool calls has only {ToolCallsLeft} left, and {calls} are needed"
+        : Remaining == TimeSpan.Zero ? TimeSpent
+        : null;
+
+    /// <summary>The limit whose end this exception tells of; null when it tells of something else.</summary>
+    public string? Limit(Exception exception) => exception switch
+    {
+        BudgetSpentException => exception.Message,
+        OperationCanceledException when _deadline.IsCancellationRequested => $"{TimeSpent}.",
+        _ => null,
+    };
 
     /// <summary>Counts one more attempt of an agent; false when it has had all its retries.</summary>
     public bool TryRetry(string agent, int most)
@@ -71,4 +88,6 @@ internal sealed class Budget : IDisposable
     public void Save() => _state.ActiveSeconds = ActiveSeconds;
 
     public void Dispose() => _deadline.Dispose();
+
+    private string TimeSpent => $"The budget of {_limits.ActiveTime.TotalSeconds:0} s of working time is spent";
 }

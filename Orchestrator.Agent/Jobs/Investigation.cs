@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using System.Text.Json;
-using Microsoft.Extensions.Options;
 using Orchestrator.Agent.Planning;
 using Orchestrator.Agent.Telemetry;
 
@@ -18,8 +17,7 @@ namespace Orchestrator.Agent.Jobs;
 /// Each phase is saved when it is entered. Running out of budget ends in a partial result from what is known.
 /// </remarks>
 internal sealed class Investigation(
-    RequestRouter router, Planner planner, TriagePhase triage, CodeAnalysisPhase code, SynthesisPhase synthesis, PublishPhase publish,
-    IOptions<MatsOptions> options)
+    RequestRouter router, Planner planner, TriagePhase triage, CodeAnalysisPhase code, SynthesisPhase synthesis, PublishPhase publish)
 {
     public async Task<JobResult> RunAsync(InvestigationRun run)
     {
@@ -30,16 +28,12 @@ internal sealed class Investigation(
             await run.RecordAsync(span);
             return Finish(span, run, await FlowAsync(run));
         }
-        catch (BudgetSpentException e)
+        catch (Exception e) when (run.Budget.Limit(e) is { } limit)
         {
-            return Finish(span, run, OutOfBudget(run, e.Message));
+            return Finish(span, run, OutOfBudget(run, limit));
         }
-        catch (OperationCanceledException) when (run.Budget.Deadline.IsCancellationRequested)
-        {
-            return Finish(span, run, OutOfBudget(run,
-                $"The budget of {options.Value.ActiveTime.TotalSeconds:0} s of working time is spent."));
-        }
-        catch (Exception e) when (e is OperationCanceledException or LeaseLostException or Npgsql.NpgsqlException)
+        catch (Exception e) when (e is LeaseLostException or Npgsql.NpgsqlException
+            || (e is OperationCanceledException && run.Lifetime.IsCancellationRequested))
         {
             span?.SetStatus(ActivityStatusCode.Error,
                 "This run was interrupted; the job goes on in another, unless its user cancelled it.");

@@ -8,8 +8,11 @@ namespace Orchestrator.Agent.Jobs;
 /// What the phases of one run share: the job, what is known, the budget, and the ways to speak (events), to remember (checkpoints) and to
 /// act (tools).
 /// </summary>
+/// <param name="lifetime">Cancelled when the run must not even speak: shutdown, a lost lease, or the user's cancel.</param>
+/// <param name="stop">Cancelled then, and at the end of the working time.</param>
 internal sealed class InvestigationRun(
-    JobRecord job, InvestigationState state, Budget budget, IRunJournal journal, TimeProvider time, CancellationToken stop)
+    JobRecord job, InvestigationState state, Budget budget, IRunJournal journal, TimeProvider time, CancellationToken lifetime,
+    CancellationToken stop)
 {
     private const int MaxThoughtChars = 200;
     private const int MaxObservationChars = 500;
@@ -20,14 +23,20 @@ internal sealed class InvestigationRun(
     public InvestigationState State => state;
     public Budget Budget => budget;
 
-    /// <summary>Cancelled when the run must stop: shutdown, a lost lease, the user's cancel, or the end of the working time.</summary>
+    /// <summary>
+    /// Cancelled when the run is over: shutdown, a lost lease, or the user's cancel. What is known is told, saved and handed out under it,
+    /// also once the working time is spent.
+    /// </summary>
+    public CancellationToken Lifetime => lifetime;
+
+    /// <summary>Cancelled when work must stop: with <see cref="Lifetime"/>, or at the end of the working time.</summary>
     public CancellationToken Stop => stop;
 
     public DateTimeOffset Now => time.GetUtcNow();
 
     /// <summary>Tells everyone who watches the job.</summary>
     public Task TellAsync(string type, string message, string source) =>
-        journal.TellAsync(job, type, message, source, stop);
+        journal.TellAsync(job, type, message, source, lifetime);
 
     /// <summary>Records a line of reasoning in the trace of the result and tells it.</summary>
     public Task ThinkAsync(string thought, string source)
@@ -72,7 +81,7 @@ internal sealed class InvestigationRun(
         budget.Save();
         _onRecord.RemoveAll(MatsTracing.IsStored);
         state.OpenSpans = [.. _onRecord.Select(Describe)];
-        if (!await journal.CheckpointAsync(job, state, stop))
+        if (!await journal.CheckpointAsync(job, state, lifetime))
         {
             throw new LeaseLostException();
         }
@@ -83,11 +92,16 @@ internal sealed class InvestigationRun(
     /// </summary>
     /// <param name="describe">The outcome in one sentence; it becomes the observation.</param>
     /// <param name="mcpServer">The id of the Model Context Protocol server that is called; null for a tool of this program.</param>
+    /// <param name="handsOut">True for a call that only hands out what is known: a spent budget does not refuse it, nor counts it.</param>
     public async Task<T> CallToolAsync<T>(
         string tool, string description, string parameters, string source, Func<CancellationToken, Task<T>> call, Func<T, string> describe,
-        string? mcpServer = null)
+        string? mcpServer = null, bool handsOut = false)
     {
-        budget.TakeToolCall(tool);
+        if (!handsOut)
+        {
+            budget.TakeToolCall(tool);
+        }
+
         using var span = MatsTracing.Start(tool, MatsTracing.Tool, job.SessionId);
         MatsTracing.Tag(span, "tool.name", tool);
         MatsTracing.Tag(span, "tool.description", description);
@@ -98,7 +112,7 @@ internal sealed class InvestigationRun(
         await TellAsync("TOOL_USE", $"{tool} {parameters}", source);
         try
         {
-            var result = await call(stop);
+            var result = await call(handsOut ? lifetime : stop);
             var outcome = describe(result);
             MatsTracing.Tag(span, "tool.output", Cut(outcome, MatsTracing.MaxValueChars));
             MatsTracing.Output(span, outcome, "text/plain");

@@ -36,6 +36,10 @@ internal sealed class InvestigationState
     public int TotalToolCalls { get; set; }
     public int FailedCalls { get; set; }
 
+    /// <summary>Files of the repository read so far, and searches made in it, by rules or by a model.</summary>
+    public int FileReads { get; set; }
+    public int CodeSearches { get; set; }
+
     /// <summary>Time spent working, in seconds; waiting for the user does not count.</summary>
     public double ActiveSeconds { get; set; }
 
@@ -79,6 +83,8 @@ internal sealed class InvestigationState
         Diagnosis = worked.Diagnosis;
         TotalToolCalls = Math.Max(TotalToolCalls, worked.TotalToolCalls);
         FailedCalls = Math.Max(FailedCalls, worked.FailedCalls);
+        FileReads = Math.Max(FileReads, worked.FileReads);
+        CodeSearches = Math.Max(CodeSearches, worked.CodeSearches);
         ModelUse = worked.ModelUse;
         ModelFailed |= worked.ModelFailed;
         Blockers = worked.Blockers;

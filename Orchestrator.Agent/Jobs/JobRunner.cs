@@ -19,6 +19,12 @@ internal sealed partial class JobRunner(
 
     /// <summary>How long the end of a job waits for its spans to be stored.</summary>
     private static readonly TimeSpan s_flush = TimeSpan.FromSeconds(2);
+
+    /// <summary>
+    /// How long a replica that stops tries to send the spans of a job, and then to give it back, each: with nobody there to answer it must
+    /// still end in time. What is not given back is taken up when its lease ends.
+    /// </summary>
+    private static readonly TimeSpan s_giveBack = TimeSpan.FromMilliseconds(500);
     private static readonly TimeSpan s_poll = TimeSpan.FromSeconds(1);
     private readonly string _owner = $"{Environment.MachineName}:{Environment.ProcessId}:{Guid.NewGuid():N}";
     private readonly SemaphoreSlim _work = new(0);
@@ -84,7 +90,7 @@ internal sealed partial class JobRunner(
         {
             await RunAsync(job, stoppingToken);
         }
-        catch (Exception e) when (e is NpgsqlException or IllegalTransitionException or System.Text.Json.JsonException)
+        catch (Exception e)
         {
             // The lease runs out, and the job is taken up again from its last phase.
             Log.RunLost(logger, job.Id, e);
@@ -105,15 +111,15 @@ internal sealed partial class JobRunner(
         var renewal = RenewAsync(job, owned);
         try
         {
-            var run = new InvestigationRun(job, state, budget, journal, time, stop.Token);
+            var run = new InvestigationRun(job, state, budget, journal, time, owned.Token, stop.Token);
             var result = await AttemptAsync(run);
             await abandoned.CloseAsync(run, owned.Token);
-            await FlushAsync(state, owned.Token);
+            await FlushAsync(state, s_flush, owned.Token);
             var to = JobStates.FromResult(result.Status);
             state.Status = JobStates.SessionStatus(to);
-            if (result.Orchestrator is null)
+            if (state.Plan is not null)
             {
-                // The session keeps its RCA: a remediation or a plain question does not replace it.
+                // The session keeps its RCA: a remediation or a plain question, however it ends, does not replace it.
                 await sessions.PutAsync(job.UserEmail, job.SessionId, state, owned.Token);
             }
 
@@ -125,14 +131,10 @@ internal sealed partial class JobRunner(
         catch (Exception e) when (e is OperationCanceledException or LeaseLostException)
         {
             budget.Save();
-            await FlushAsync(state, CancellationToken.None);
-
-            // A last phase is saved only together with the job's end: the run that goes on does the step before it again.
-            if (stoppingToken.IsCancellationRequested
-                && (JobStates.IsTerminal(state.Workflow.CurrentPhase) || await jobs.CheckpointAsync(job, state, CancellationToken.None)))
+            await FlushAsync(state, s_giveBack, CancellationToken.None);
+            if (stoppingToken.IsCancellationRequested)
             {
-                await jobs.ReleaseAsync(job, CancellationToken.None);
-                Log.GivenBack(logger, job.Id, state.Workflow.CurrentPhase.Wire());
+                await GiveBackAsync(job, state);
             }
         }
         finally
@@ -140,6 +142,18 @@ internal sealed partial class JobRunner(
             _running.TryRemove(job.Id, out _);
             await owned.CancelAsync();
             await renewal;
+        }
+    }
+
+    private async Task GiveBackAsync(JobRecord job, InvestigationState state)
+    {
+        using var limit = new CancellationTokenSource(s_giveBack, time);
+
+        // A last phase is saved only together with the job's end: the run that goes on does the step before it again.
+        if (JobStates.IsTerminal(state.Workflow.CurrentPhase) || await jobs.CheckpointAsync(job, state, limit.Token))
+        {
+            await jobs.ReleaseAsync(job, limit.Token);
+            Log.GivenBack(logger, job.Id, state.Workflow.CurrentPhase.Wire());
         }
     }
 
@@ -164,16 +178,21 @@ internal sealed partial class JobRunner(
     }
 
     /// <summary>
-    /// Sends the spans of a run that ended, before anybody is told of its end. What cannot be sent now, this process goes on trying.
+    /// Sends the spans of a run that ended, before anybody is told of its end. What cannot be sent now, this process goes on trying; if it
+    /// stops first, the run that takes the job up closes those that were on record.
     /// </summary>
-    private async Task FlushAsync(InvestigationState state, CancellationToken cancellationToken)
+    private async Task FlushAsync(InvestigationState state, TimeSpan limit, CancellationToken cancellationToken)
     {
+        var stored = true;
         foreach (var export in exports)
         {
-            await export.FlushAsync(s_flush, cancellationToken);
+            stored &= await export.FlushAsync(limit, cancellationToken);
         }
 
-        state.OpenSpans.Clear();
+        if (stored)
+        {
+            state.OpenSpans.Clear();
+        }
     }
 
     /// <summary>Renews the lease in time; cancels the run when it is lost or cannot be renewed before it ends.</summary>

@@ -5,7 +5,8 @@ using Orchestrator.Agent.Rca;
 namespace Orchestrator.Agent.Jobs;
 
 /// <summary>
-/// Publication: the RCA is stored once for its job, however often this phase is taken up again, and its links are signed.
+/// Publication: the RCA is stored once for its job, however often this phase is taken up again, and its links are signed. An RCA that was
+/// made within the budget is published also when the budget is spent by now.
 /// </summary>
 internal sealed class PublishPhase(RcaStore rcas)
 {
@@ -18,9 +19,9 @@ internal sealed class PublishPhase(RcaStore rcas)
             stop => rcas.PutAsync(
                 run.Job.Id, run.Job.SessionId, JsonSerializer.Serialize(report.RcaContent!, MatsJson.Web.RcaDocument), report.Markdown!,
                 stop),
-            stored => $"Stored in {stored}");
-        state.RcaUrl = await rcas.LinkAsync($"{folder}/rca.json", run.Stop);
-        state.ArchitectOutput = report with { RcaUrl = state.RcaUrl, MarkdownUrl = await rcas.LinkAsync($"{folder}/rca.md", run.Stop) };
+            stored => $"Stored in {stored}", handsOut: true);
+        state.RcaUrl = await rcas.LinkAsync($"{folder}/rca.json", run.Lifetime);
+        state.ArchitectOutput = report with { RcaUrl = state.RcaUrl, MarkdownUrl = await rcas.LinkAsync($"{folder}/rca.md", run.Lifetime) };
         state.CompletedAt = run.Now;
         run.End(Phase.Completed, "the RCA is published");
     }

@@ -19,10 +19,13 @@ internal sealed class Model(IOptions<LlmOptions> options, IConfiguration configu
 
     private string Key => _options.ApiKey.Length > 0 ? _options.ApiKey : configuration["OPENAI_API_KEY"] ?? "";
 
-    /// <summary>The run's chat client; null without a key, or when the model failed this run before.</summary>
-    public IChatClient? For(InvestigationRun run)
+    /// <summary>False without a key, or when the model failed this run before.</summary>
+    public bool IsUsable(InvestigationRun run) => Key.Length > 0 && !run.State.ModelFailed;
+
+    /// <summary>The run's chat client; null when it has none that is usable.</summary>
+    private IChatClient? For(InvestigationRun run)
     {
-        if (Key.Length == 0 || run.State.ModelFailed)
+        if (!IsUsable(run))
         {
             return null;
         }
@@ -48,6 +51,9 @@ internal sealed class Model(IOptions<LlmOptions> options, IConfiguration configu
             return null;
         }
 
+        // The rules need time too: a model that stalls is given up while there is enough left to go on without it.
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(run.Stop);
+        limit.CancelAfter(run.Budget.Share(TimeSpan.MaxValue));
         try
         {
             using (client)
@@ -59,12 +65,17 @@ internal sealed class Model(IOptions<LlmOptions> options, IConfiguration configu
                         Temperature = 0, MaxOutputTokens = _options.MaxOutputTokens, Tools = tools,
                         ResponseFormat = json ? ChatResponseFormat.Json : null,
                     },
-                    run.Stop);
+                    limit.Token);
             }
         }
         catch (ModelUnavailableException e)
         {
             await FailAsync(run, $"{purpose}: {e.Message}");
+            return null;
+        }
+        catch (OperationCanceledException) when (!run.Stop.IsCancellationRequested)
+        {
+            await FailAsync(run, $"{purpose}: no answer within half of the working time that was left");
             return null;
         }
     }

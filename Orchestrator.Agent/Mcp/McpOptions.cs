@@ -8,8 +8,11 @@ internal sealed class McpOptions
 {
     public const string Section = "Mcp";
 
-    /// <summary>The agents that can use tools: the planner thinks in steps, the model of the SRE looks around.</summary>
-    public static readonly string[] Agents = ["planner", "sre"];
+    /// <summary>
+    /// The agents that can be given tools: the planner thinks in steps, the model of the others looks around. The remediation agent is none
+    /// of them: it has no model, and what it may do is its own allow-list alone.
+    /// </summary>
+    public static readonly string[] Agents = ["planner", "sre", "investigator", "architect"];
 
     public IList<McpServer> Servers { get; } = [];
 

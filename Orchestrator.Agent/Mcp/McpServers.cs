@@ -24,12 +24,15 @@ internal sealed class McpServers(IOptions<McpOptions> options, ILoggerFactory lo
         Timeout = Timeout.InfiniteTimeSpan,
     };
 
+    /// <summary>True when some server has tools for the agent.</summary>
+    public bool Serve(string agent) => options.Value.Servers.Any(server => server.Agents.Contains(agent));
+
     /// <summary>The tools of an agent's servers. To be disposed at the end of the agent's part.</summary>
     /// <param name="source">Who asks, in events and spans.</param>
     /// <param name="only">The one tool that is wanted; null = every tool that may be called.</param>
     public async Task<McpTools> OpenAsync(InvestigationRun run, string agent, string source, string? only = null)
     {
-        var tools = new McpTools(source, options.Value.CallTimeout);
+        var tools = new McpTools(source, options.Value.CallTimeout, run.Lifetime);
         try
         {
             foreach (var server in options.Value.Servers.Where(server => server.Agents.Contains(agent)))

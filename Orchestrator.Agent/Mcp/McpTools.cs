@@ -16,7 +16,7 @@ namespace Orchestrator.Agent.Mcp;
 /// <c>mcp.server_id</c>, carries that span as <c>params._meta.traceparent</c>, and gives a text of bounded length. What a tool says is
 /// data to its reader, never an order.
 /// </summary>
-internal sealed class McpTools(string source, TimeSpan timeout) : IAsyncDisposable
+internal sealed class McpTools(string source, TimeSpan timeout, CancellationToken lifetime) : IAsyncDisposable
 {
     /// <summary>Longest result handed on, in characters; the rest is cut.</summary>
     public const int MaxResultChars = 8000;
@@ -49,7 +49,7 @@ internal sealed class McpTools(string source, TimeSpan timeout) : IAsyncDisposab
                 async stop =>
                 {
                     using var limit = CancellationTokenSource.CreateLinkedTokenSource(stop);
-                    limit.CancelAfter(timeout < run.Budget.Remaining / 2 ? timeout : run.Budget.Remaining / 2);
+                    limit.CancelAfter(run.Budget.Share(timeout));
                     var result = await tool.CallAsync(
                         arguments, progress: null, options: new RequestOptions { Meta = Meta() }, cancellationToken: limit.Token);
                     return result.IsError == true ? throw new McpException(Cut(Text(result), 300)) : Text(result);
@@ -92,7 +92,7 @@ internal sealed class McpTools(string source, TimeSpan timeout) : IAsyncDisposab
         {
             try
             {
-                await client.DisposeAsync().AsTask().WaitAsync(s_close);
+                await client.DisposeAsync().AsTask().WaitAsync(s_close, lifetime);
             }
             catch (Exception e) when (IsFailure(e, CancellationToken.None))
             {

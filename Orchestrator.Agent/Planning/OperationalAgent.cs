@@ -57,7 +57,9 @@ internal sealed partial class OperationalAgent(PhoenixClient phoenix, IOptions<R
         {
             var answer = await run.CallToolAsync(
                 "operational_agent", "Asks the operational agent of another process.", Json(request), Name,
-                _ => calls.GetAnswerAsync(url, Json(request with { Headers = AgentCalls.TraceHeaders() }), run, s_timeout), answer => Text(answer) ?? "no response");
+                _ => calls.GetAnswerAsync(
+                    url, Json(request with { Headers = AgentCalls.TraceHeaders() }), run, run.Budget.Share(s_timeout)),
+                answer => Text(answer) ?? "no response");
             return Text(answer) is { Length: > 0 } response
                 ? Ended(run, response, failed: false) with { Data = answer.TryGetProperty("data", out var data) ? data : null }
                 : Ended(run, "The operational agent's answer holds no response.", failed: true);

@@ -34,10 +34,10 @@ internal sealed partial class SpanExport : BaseExportProcessor<Activity>
         }
     }
 
-    /// <summary>Queues an ended span.</summary>
+    /// <summary>Queues an ended span. One that ends after the shutdown goes nowhere: the run that takes its job up tells of it.</summary>
     public void Add(Activity span)
     {
-        if (!_queue.Writer.TryWrite(new(span, null)))
+        if (!_queue.Writer.TryWrite(new(span, null)) && !_stopping.IsCancellationRequested)
         {
             Log.QueueFull(_logger, MaxQueue);
         }

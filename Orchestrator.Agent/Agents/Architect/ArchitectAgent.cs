@@ -1,3 +1,4 @@
+using System.Text.Json;
 using Microsoft.Extensions.Options;
 using Orchestrator.Agent.Agents.Remediation;
 using Orchestrator.Agent.Jobs;
@@ -10,9 +11,14 @@ namespace Orchestrator.Agent.Agents.Architect;
 /// Synthesis: lets the verifier hold every claim against the stored records, drops what does not hold, and writes the RCA from the rest. A
 /// model may reword the summary; the causes, their order and the evidence are what the verifier left.
 /// </summary>
-internal sealed class ArchitectAgent(EvidenceVerifier verifier, Llm.SummaryWriter writer, IOptions<RemediationOptions> remediation)
+internal sealed class ArchitectAgent(
+    EvidenceVerifier verifier, LookAround model, Llm.SummaryWriter writer, IOptions<RemediationOptions> remediation)
 {
     public const string Name = "mats-architect";
+
+    private const string LookQuestion =
+        "The root-cause analysis is below. With the tools, look for what its readers should know beside it, such as earlier incidents, " +
+        "runbooks and owners, in at most a few calls. Then answer with up to five short notes of what you saw.";
 
     /// <summary>Writes the RCA. Claims count as unresolved when their records could not be asked.</summary>
     public async Task<Synthesis> SynthesizeAsync(InvestigationRun run)
@@ -26,6 +32,8 @@ internal sealed class ArchitectAgent(EvidenceVerifier verifier, Llm.SummaryWrite
         var (causes, unresolved) = await VerifyAsync(run, hypotheses);
         var severity = Severity.Of(run.State.SreFindings?.Evidence.BlastRadius, run.State.SreFindings?.Verdict);
         var document = RcaWriter.Write(run.State, run.Job, causes, severity, RemediationProposal.For(causes, remediation.Value), run.Now);
+        await model.NoteAsync(
+            run, new Look("architect", Name, "synthesis", JsonSerializer.Serialize(document, MatsJson.Web.RcaDocument)) { Question = LookQuestion });
         if (await writer.SummaryAsync(run, document) is { } summary)
         {
             document = document with { ExecutiveSummary = new(summary) };

@@ -21,6 +21,11 @@ internal sealed record OpenRepository(string Root, string? Commit, IReadOnlyList
     public string? BestFile(string path)
     {
         var wanted = path.Replace('\\', '/').Split('/', StringSplitOptions.RemoveEmptyEntries);
+        if (wanted.Length == 0)
+        {
+            return null;
+        }
+
         var bare = Path.GetFileNameWithoutExtension(wanted[^1]);
         return Files
             .Select(file => (File: file, Score: Shared(file.Split('/'), wanted, bare)))

@@ -1,4 +1,3 @@
-using System.Globalization;
 using Orchestrator.Agent.Jobs;
 
 namespace Orchestrator.Agent.Agents.Investigator;
@@ -11,20 +10,17 @@ internal sealed record CodeMatch(string File, int Line, string? Function, string
 internal sealed record LastChange(string Commit, string Date, string Subject);
 
 /// <param name="Blocker">Why the repository could not be read; null when it could.</param>
-internal sealed record CodeFindings(IReadOnlyList<CodeMatch> Matches, string? Blocker);
+/// <param name="Reader">The repository, to look further; null when it could not be read.</param>
+internal sealed record CodeFindings(IReadOnlyList<CodeMatch> Matches, string? Blocker, CodeReader? Reader = null);
 
 /// <summary>Maps places that telemetry names to a repository: files by path suffix, log statements by text, last change by blame.</summary>
 internal sealed class CodeSearch(CodeRepository repository)
 {
-    private const int MostFileReads = 10;
-    private const int MostSearches = 5;
-    private const int ContextLines = 50;
-
     public async Task<CodeFindings> FindAsync(InvestigationRun run, string repoUrl, CodeRegions regions)
     {
         var opened = await run.CallToolAsync(
-            "open_repository", "Opens the repository that the request names.", $"{{\"repo_url\":{Json(CodeRepository.Redact(repoUrl))}}}",
-            InvestigatorAgent.Name,
+            "open_repository", "Opens the repository that the request names.",
+            $"{{\"repo_url\":{CodeReader.Json(CodeRepository.Redact(repoUrl))}}}", InvestigatorAgent.Name,
             stop => repository.OpenAsync(repoUrl, run.State.SreFindings?.VersionSha, stop),
             result => result.Fault ?? $"{result.Files.Count} files{(result.Commit is null ? ", no history" : $" at {result.Commit}")}");
         if (opened.Fault is { } fault)
@@ -37,62 +33,24 @@ internal sealed class CodeSearch(CodeRepository repository)
             run.State.Limit(note);
         }
 
+        var reader = new CodeReader(run, opened);
         var matches = new List<CodeMatch>();
-        var (reads, searches) = (0, 0);
         foreach (var place in regions.Places)
         {
-            if (place.File is not null && place.Line > 0 && reads < MostFileReads && opened.BestFile(place.File) is { } file)
+            if (place.File is not null && place.Line > 0 && reader.CanRead && opened.BestFile(place.File) is { } file)
             {
-                reads++;
-                if (await ReadAsync(run, opened, file, place.Line, place.Function, exact: true) is { } match)
-                {
-                    matches.Add(match);
-                }
+                matches.AddRange(await MatchAsync(reader, file, place.Line, place.Function, exact: true));
             }
-            else if (place is { File: null, Text: { } text } && searches < MostSearches)
+            else if (place is { File: null, Text: { } text } && reader.CanSearch
+                && await reader.SearchAsync(text) is [var hit, ..] && reader.CanRead)
             {
-                searches++;
-                var hits = await run.CallToolAsync(
-                    "search_code", "Searches the repository for a literal text.", $"{{\"query\":{Json(text)}}}", InvestigatorAgent.Name,
-                    stop => CodeRepository.SearchAsync(opened, text, stop),
-                    found => found.Count == 0 ? "No match" : string.Join(", ", found.Take(5).Select(hit => $"{hit.File}:{hit.Line}")));
-                if (hits.Count > 0 && reads < MostFileReads)
-                {
-                    reads++;
-                    if (await ReadAsync(run, opened, hits[0].File, hits[0].Line, null, exact: false) is { } match)
-                    {
-                        matches.Add(match);
-                    }
-                }
+                matches.AddRange(await MatchAsync(reader, hit.File, hit.Line, null, exact: false));
             }
         }
 
-        return new([.. matches.OrderByDescending(match => match.Exact)], null);
+        return new([.. matches.OrderByDescending(match => match.Exact)], null, reader);
     }
 
-    private static Task<CodeMatch?> ReadAsync(InvestigationRun run, OpenRepository opened, string file, int line, string? function,
-        bool exact) => run.CallToolAsync(
-        "read_file", "Reads the lines around a place in code and who last changed it.",
-        $"{{\"path\":{Json(file)},\"line\":{line.ToString(CultureInfo.InvariantCulture)}}}", InvestigatorAgent.Name,
-        async stop =>
-        {
-            var lines = await CodeRepository.ReadLinesAsync(opened, file, stop);
-            if (line > lines.Count)
-            {
-                return null;
-            }
-
-            var from = Math.Max(0, line - 1 - ContextLines);
-            var enclosing = function ?? lines.Take(line).Skip(from).LastOrDefault(text => s_functionLine.IsMatch(text))?.Trim();
-            return new CodeMatch(
-                file, line, enclosing, lines[line - 1].Trim(), exact, await CodeRepository.BlameAsync(opened, file, line, stop));
-        },
-        match => match is null ? $"{file} has fewer than {line} lines" : $"{match.File}:{match.Line}: {match.Snippet}");
-
-    private static readonly System.Text.RegularExpressions.Regex s_functionLine = new(
-        @"^\s*((public|private|protected|internal|static|async|def|func|function|fn|export)\b.*\(|.*\)\s*\{\s*$)",
-        System.Text.RegularExpressions.RegexOptions.ExplicitCapture,
-        TimeSpan.FromSeconds(1));
-
-    private static string Json(string text) => $"\"{System.Text.Json.JsonEncodedText.Encode(text)}\"";
+    private static async Task<CodeMatch[]> MatchAsync(CodeReader reader, string file, int line, string? function, bool exact) =>
+        await reader.FindAsync(file, line, function, exact) is { } match ? [match] : [];
 }

@@ -119,23 +119,36 @@ internal static class CommandLine
             limit.CancelAfter(timeout);
             try
             {
-                var errors = process.StandardError.ReadToEndAsync(limit.Token);
-                var output = await process.StandardOutput.ReadToEndAsync(limit.Token) + await errors;
+                var errors = StartAsync(process.StandardError, limit.Token);
+                var output = await StartAsync(process.StandardOutput, limit.Token) + await errors;
                 await process.WaitForExitAsync(limit.Token);
                 return (process.ExitCode, output.Length <= MaxOutputChars ? output : output[..MaxOutputChars] + "…");
             }
             catch (OperationCanceledException)
             {
                 process.Kill(entireProcessTree: true);
-                return (
-                    -1, string.Create(CultureInfo.InvariantCulture,
-                        $"stopped after {timeout.TotalSeconds:0} s or because the service stops"));
+                return (-1, cancellationToken.IsCancellationRequested
+                    ? "stopped because the working time is spent or the service stops"
+                    : string.Create(CultureInfo.InvariantCulture, $"stopped after {timeout.TotalSeconds:0.#} s"));
             }
         }
         catch (System.ComponentModel.Win32Exception e)
         {
             return (-1, $"{vector[0]} cannot be started: {e.Message}");
         }
+    }
+
+    /// <summary>The start of a stream, which is read to its end: a program that prints a lot must neither block nor fill the memory.</summary>
+    private static async Task<string> StartAsync(StreamReader stream, CancellationToken cancellationToken)
+    {
+        var start = new StringBuilder();
+        var buffer = new char[MaxOutputChars];
+        while (await stream.ReadAsync(buffer, cancellationToken) is > 0 and var read)
+        {
+            start.Append(buffer, 0, Math.Min(read, MaxOutputChars + 1 - start.Length));
+        }
+
+        return start.ToString();
     }
 
     private static bool Matches(string[] arguments, IList<string> patterns) =>

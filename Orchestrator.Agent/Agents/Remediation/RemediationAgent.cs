@@ -16,7 +16,7 @@ namespace Orchestrator.Agent.Agents.Remediation;
 /// 2. APPROVE: the command, its dry run and its way back are shown; the job waits for an approval of exactly this command.
 /// 3. APPLY_FIX: the approved vector runs once, without a shell.
 /// 4. POST_VERIFY: the validation query must keep its threshold; else the rollback runs, and it counts as a failure.
-/// 5. DOCUMENT: a report and an audit entry, always.
+/// 5. DOCUMENT: a report and an audit entry, always; also when the budget runs out in any phase, or something fails that should not.
 /// </remarks>
 internal sealed class RemediationAgent(
     RemediationWork work, RemoteRemediation remote, RcaStore store, SessionStore sessions, AuditLog audit)
@@ -29,8 +29,23 @@ internal sealed class RemediationAgent(
         using var span = MatsTracing.Start("delegate_remediation", MatsTracing.Agent, run.Job.SessionId, Name);
         MatsTracing.Tag(span, "agent.role", "remediation");
         MatsTracing.Input(span, run.Job.Request.Text, "text/plain");
-        var result = run.State.Remediation is { } proposed && run.Job.Reply is { } reply
-            ? await AnswerAsync(run, proposed, reply) : await ProposeAsync(run);
+        JobResult result;
+        try
+        {
+            result = run.State.Remediation is { } proposed && run.Job.Reply is { } reply
+                ? await AnswerAsync(run, proposed, reply) : await ProposeAsync(run);
+        }
+        catch (Exception e) when (!run.Lifetime.IsCancellationRequested && run.Budget.Limit(e) is { } limit)
+        {
+            result = await EndEarlyAsync(run, "PARTIAL", limit);
+        }
+        catch (Exception e) when (run.State.Remediation is not null
+            && e is not (OperationCanceledException or LeaseLostException or Npgsql.NpgsqlException))
+        {
+            ErrorCode.Internal.Recover(run.State, e.Message);
+            result = await EndEarlyAsync(run, "FAILURE", $"E000: {e.Message}");
+        }
+
         MatsTracing.Output(span, result.Response ?? result.Status, "text/plain");
         return result;
     }
@@ -45,6 +60,7 @@ internal sealed class RemediationAgent(
         }
 
         run.State.Project ??= run.Job.Request.Project ?? session?.Project;
+        run.State.RcaUrl = session?.RcaUrl;
         if (string.IsNullOrWhiteSpace(spec.RemediationCommand))
         {
             var plan = string.Join("\n", session?.ArchitectOutput?.Recommendations.Select(step => $"- {step}") ?? []);
@@ -117,6 +133,23 @@ internal sealed class RemediationAgent(
         _ => null,
     };
 
+    /// <summary>Ends a remediation in the middle of a phase, with its report as far as it got.</summary>
+    private async Task<JobResult> EndEarlyAsync(InvestigationRun run, string status, string reason)
+    {
+        if (run.State.Remediation is not { } state)
+        {
+            run.State.Limit($"The remediation ended before a command was proposed: {reason}");
+            return Ended(run, status, $"{reason} No command was proposed, and nothing was changed.");
+        }
+
+        run.State.Limit($"The remediation ended in {state.Next}: {reason}");
+        var outcome = state.Executing is not null ? "The outcome of its command is unknown, and it is not run again."
+            : state.OutcomeOf("APPLY_FIX") is null ? "Nothing was changed." : "What its command changed was not verified.";
+        run.State.Remediation = state.With(state.Next, "UNFINISHED", reason, run.Now);
+        await run.TellAsync("ERROR", $"{state.Next} was not finished: {reason}", Name);
+        return await DocumentAsync(run, status, $"{reason} {outcome}");
+    }
+
     private async Task<JobResult> DocumentAsync(InvestigationRun run, string status, string response)
     {
         var state = run.State.Remediation!;
@@ -130,11 +163,21 @@ internal sealed class RemediationAgent(
                 $"- {step.Timestamp:yyyy-MM-ddTHH:mm:ssZ} {step.Phase}: {step.Outcome} ({step.Detail.ReplaceLineEndings(" ")})");
         }
 
-        var path = await store.PutReportAsync(run.Job.Id, run.Job.SessionId, report.ToString(), run.Stop);
-        run.State.Remediation = state.With("DOCUMENT", "SUCCESS", path, run.Now) with { ReportUrl = await store.LinkAsync(path, run.Stop) };
+        foreach (var limitation in run.State.Limitations)
+        {
+            report.AppendLine(CultureInfo.InvariantCulture, $"- Limitation: {limitation.ReplaceLineEndings(" ")}");
+        }
+
+        // Under the run's lifetime: the report is written also when the working time is spent.
+        var path = await store.PutReportAsync(run.Job.Id, run.Job.SessionId, report.ToString(), run.Lifetime);
+        run.State.Remediation = state.With("DOCUMENT", "SUCCESS", path, run.Now) with
+        {
+            ReportUrl = await store.LinkAsync(path, run.Lifetime),
+        };
         await audit.WriteAsync(
             run.Job.Id, state.ApprovedBy ?? run.Job.Reply?.UserEmail ?? run.Job.UserEmail, $"remediation {status}", run.State.Remediation,
-            run.Now, run.Stop);
+            run.Now, run.Lifetime);
+        await run.TellAsync("INFO", $"Remediation {status}: {response}", Name);
         return Ended(run, status, response);
     }
 
@@ -144,9 +187,12 @@ internal sealed class RemediationAgent(
         TraceId = run.Job.TraceId,
         Orchestrator = new(Name),
         Response = response,
-        Error = status == "FAILURE" ? response : null,
+        Error = status is "FAILURE" or "PARTIAL" ? response : null,
+        RcaUrl = run.State.RcaUrl,
         Remediation = run.State.Remediation,
         ExecutionTrace = [.. run.State.ExecutionTrace],
         Warnings = [.. run.State.Warnings],
+        Limitations = [.. run.State.Limitations],
+        ToolCalls = run.State.TotalToolCalls,
     };
 }

@@ -6,6 +6,8 @@ namespace Orchestrator.Agent.Agents.Remediation;
 internal sealed record RemediationState(
     Rca.RemediationSpec Spec, IReadOnlyList<string> Command, string CommandHash, IReadOnlyList<string>? Rollback, string DryRun)
 {
+    private static readonly string[] s_order = ["PRE_VERIFY", "APPROVE", "APPLY_FIX", "POST_VERIFY", "DOCUMENT"];
+
     /// <summary>How the pending step of an approval begins.</summary>
     public const string ApprovalNeed = "Approval of command ";
 
@@ -21,6 +23,11 @@ internal sealed record RemediationState(
     /// <summary>The outcome of a phase that is done; null when it is not.</summary>
     public string? OutcomeOf(string phase) => Steps.LastOrDefault(step => step.Phase == phase)?.Outcome;
 
+    /// <summary>The phase that is under way, or comes next.</summary>
+    [System.Text.Json.Serialization.JsonIgnore]
+    public string Next => Executing ?? s_order.FirstOrDefault(phase => OutcomeOf(phase) is null) ?? s_order[^1];
+
+    /// <summary>This state with a phase done.</summary>
     public RemediationState With(string phase, string outcome, string detail, DateTimeOffset now) =>
         this with { Steps = [.. Steps, new(phase, outcome, detail, now)] };
 }

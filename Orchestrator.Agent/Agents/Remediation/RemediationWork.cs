@@ -7,15 +7,23 @@ using Orchestrator.Agent.Rca;
 namespace Orchestrator.Agent.Agents.Remediation;
 
 /// <summary>What became of one part of a remediation.</summary>
-/// <param name="Status">WAITING_FOR_USER, SUCCESS, FAILURE or MANUAL_INTERVENTION.</param>
+/// <param name="Status">
+/// WAITING_FOR_USER, SUCCESS, FAILURE, MANUAL_INTERVENTION, or PARTIAL when the budget ended it before anything was changed.
+/// </param>
 /// <param name="State">The proposal and its steps; null when nothing could be proposed.</param>
 internal sealed record RemediationOutcome(string Status, string Response, RemediationState? State);
 
 /// <summary>
-/// The parts of a remediation that touch systems, in the process they run in: its allow-list alone says what may be probed and run.
+/// The parts of a remediation that touch systems, in the process they run in: its allow-list alone says what may be probed and run. A
+/// command begins only when the budget holds what ends it too: the looks at its effect, and its rollback.
 /// </summary>
 internal sealed class RemediationWork(IOptions<RemediationOptions> options, Validation validation, IHttpClientFactory http, TimeProvider time)
 {
+    /// <summary>Most tool calls of one look at the service: the probe and the query.</summary>
+    private const int CallsOfALook = 2;
+    private const int CallsOfARollback = 1;
+    private const int CallsOfAFix = 1 + CallsOfALook + CallsOfARollback;
+    private const string NotRun = "NOT_RUN";
     private static readonly TimeSpan s_pause = TimeSpan.FromSeconds(5);
 
     /// <summary>PRE_VERIFY: what would run, whether it is needed at all, and what its dry run says. Changes nothing.</summary>
@@ -32,14 +40,25 @@ internal sealed class RemediationWork(IOptions<RemediationOptions> options, Vali
             return new("FAILURE", $"The target {target} is not on the allow-list.", State: null);
         }
 
-        var before = await MeasureAsync(run, spec, run.Now - options.Value.ValidationWindow);
-        var state = new RemediationState(spec, command.Vector, command.Hash, command.Rollback, await DryRunAsync(run, command))
+        var state = new RemediationState(spec, command.Vector, command.Hash, command.Rollback, "");
+        run.State.Remediation = state;
+        var before = await MeasureAsync(run, spec, run.Now - options.Value.ValidationWindow, run.Stop);
+        state = state.With(
+            "PRE_VERIFY", before.Holds switch { true => "HEALTHY", false => "REPRODUCED", null => "UNKNOWN" }, before.Text, run.Now);
+        run.State.Remediation = state;
+        if (before.Holds == true)
         {
-            ExpiresAt = run.Now + options.Value.ApprovalLifetime,
-        }.With("PRE_VERIFY", before.Holds switch { true => "HEALTHY", false => "REPRODUCED", null => "UNKNOWN" }, before.Text, run.Now);
-        return before.Holds == true
-            ? new("SUCCESS", "The problem is not reproducible: the service is already well. Nothing was changed.", state)
-            : new("WAITING_FOR_USER", "The command waits for its approval.", state);
+            return new("SUCCESS", "The problem is not reproducible: the service is already well. Nothing was changed.", state);
+        }
+
+        state = state with { DryRun = await DryRunAsync(run, command), ExpiresAt = run.Now + options.Value.ApprovalLifetime };
+        if (run.Budget.Lack(CallsOfAFix) is { } lack)
+        {
+            run.State.Limit($"No approval was asked for: {lack}.");
+            return new("PARTIAL", $"{lack}. Nothing was changed.", state.With("APPROVE", "NOT_ASKED", lack, run.Now));
+        }
+
+        return new("WAITING_FOR_USER", "The command waits for its approval.", state);
     }
 
     /// <summary>
@@ -58,13 +77,19 @@ internal sealed class RemediationWork(IOptions<RemediationOptions> options, Vali
 
         if (state.OutcomeOf("APPLY_FIX") is null)
         {
-            state = await ExecuteOnceAsync(run, state, "APPLY_FIX", "apply_fix", state.Command);
+            state = await ExecuteOnceAsync(
+                run, state, "APPLY_FIX", "apply_fix", state.Command, CallsOfAFix, run.Budget.Share(options.Value.CommandTimeout));
+            if (state.OutcomeOf("APPLY_FIX") == NotRun)
+            {
+                return Ended("PARTIAL", $"{state.Steps[^1].Detail}. Nothing was changed.");
+            }
         }
 
         if (state.OutcomeOf("POST_VERIFY") is null)
         {
-            var (holds, text) = state.OutcomeOf("APPLY_FIX") == "SUCCESS"
-                ? await MeasureSinceAsync(run, state.Spec, state.Steps.Last(step => step.Phase == "APPLY_FIX").Timestamp) : (false, "the command failed");
+            var applied = state.Steps.Last(step => step.Phase == "APPLY_FIX");
+            var (holds, text) = applied.Outcome == "SUCCESS"
+                ? await MeasureSinceAsync(run, state.Spec, applied.Timestamp) : (false, "the command failed");
             state = state.With("POST_VERIFY", holds == true ? "SUCCESS" : "FAILURE", text, run.Now);
             run.State.Remediation = state;
             await run.SaveAsync();
@@ -83,23 +108,31 @@ internal sealed class RemediationWork(IOptions<RemediationOptions> options, Vali
 
         if (state.OutcomeOf("ROLLBACK") is null)
         {
-            state = await ExecuteOnceAsync(run, state, "ROLLBACK", "roll_back", rollback);
+            state = await ExecuteOnceAsync(
+                run, state, "ROLLBACK", "roll_back", rollback, CallsOfARollback, options.Value.CommandTimeout);
         }
 
+        var back = state.Steps.Last(step => step.Phase == "ROLLBACK");
         return Ended(
-            "FAILURE",
-            $"The fix did not help ({after.Detail}); it was {(state.OutcomeOf("ROLLBACK") == "SUCCESS" ? "rolled back" : "NOT rolled back: the rollback failed")}.");
+            "FAILURE", $"The fix did not help ({after.Detail}); it was " +
+                (back.Outcome == "SUCCESS" ? "rolled back." : $"NOT rolled back: the rollback failed ({back.Detail})."));
 
         RemediationOutcome Ended(string status, string response) => new(status, response, run.State.Remediation);
     }
 
-    /// <summary>Runs the command of a phase, on record before and after.</summary>
-    private async Task<RemediationState> ExecuteOnceAsync(
-        InvestigationRun run, RemediationState state, string phase, string tool, IReadOnlyList<string> vector)
+    /// <summary>Runs the command of a phase, on record before and after; not when the budget lacks the calls it takes to end it.</summary>
+    private static async Task<RemediationState> ExecuteOnceAsync(
+        InvestigationRun run, RemediationState state, string phase, string tool, IReadOnlyList<string> vector, int calls, TimeSpan timeout)
     {
+        if (run.Budget.Lack(calls) is { } lack)
+        {
+            run.State.Limit($"{phase} was not run: {lack}.");
+            return run.State.Remediation = state.With(phase, NotRun, lack, run.Now);
+        }
+
         run.State.Remediation = state with { Executing = phase };
         await run.SaveAsync();
-        var (exitCode, output) = await ExecuteAsync(run, tool, vector);
+        var (exitCode, output) = await ExecuteAsync(run, tool, vector, timeout);
         run.State.Remediation = state.With(phase, exitCode == 0 ? "SUCCESS" : "FAILURE", $"exit code {exitCode}: {output}", run.Now);
         await run.SaveAsync();
         return run.State.Remediation;
@@ -107,31 +140,49 @@ internal sealed class RemediationWork(IOptions<RemediationOptions> options, Vali
 
     /// <summary>
     /// Measures what came after the fix, never what was broken before it, and looks again while the service recovers: until the threshold
-    /// holds, or the patience ends.
+    /// holds, the patience ends, or what is left of the budget is needed for the rollback.
     /// </summary>
     private async Task<(bool? Holds, string Text)> MeasureSinceAsync(InvestigationRun run, RemediationSpec spec, DateTimeOffset applied)
     {
-        var patience = options.Value.ValidationPatience < run.Budget.Remaining / 2 ? options.Value.ValidationPatience : run.Budget.Remaining / 2;
+        var patience = run.Budget.Share(options.Value.ValidationPatience);
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(run.Stop);
+        limit.CancelAfter(run.Budget.Share(TimeSpan.MaxValue));
         var started = time.GetTimestamp();
-        while (true)
+        (bool? Holds, string Text) measured = (null, "no measurement within the working time");
+        try
         {
-            var latest = run.Now - options.Value.ValidationWindow;
-            var measured = await MeasureAsync(run, spec, applied > latest ? applied : latest);
-            if (measured.Holds == true || time.GetElapsedTime(started) >= patience)
+            while (true)
             {
-                return measured;
-            }
+                var latest = run.Now - options.Value.ValidationWindow;
+                measured = await MeasureAsync(run, spec, applied > latest ? applied : latest, limit.Token);
+                if (measured.Holds == true || time.GetElapsedTime(started) >= patience)
+                {
+                    return measured;
+                }
 
-            await Task.Delay(s_pause, time, run.Stop);
+                if (run.Budget.Lack(CallsOfALook + CallsOfARollback) is { } lack)
+                {
+                    run.State.Limit($"The service was not watched any longer after the fix: {lack}.");
+                    return measured;
+                }
+
+                await Task.Delay(s_pause, time, limit.Token);
+            }
+        }
+        catch (OperationCanceledException) when (!run.Lifetime.IsCancellationRequested)
+        {
+            run.State.Limit("The service was not watched any longer after the fix: the working time that is left was kept for the rollback.");
+            return measured;
         }
     }
 
     /// <summary>Whether the service keeps its threshold now; null when nothing can be measured, which never counts as success.</summary>
-    private async Task<(bool? Holds, string Text)> MeasureAsync(InvestigationRun run, RemediationSpec spec, DateTimeOffset since)
+    private async Task<(bool? Holds, string Text)> MeasureAsync(
+        InvestigationRun run, RemediationSpec spec, DateTimeOffset since, CancellationToken cancellationToken)
     {
         if (spec.TargetUrl is { Length: > 0 } target)
         {
-            var answered = await ProbeAsync(run, target);
+            var answered = await ProbeAsync(run, target, cancellationToken);
             if (spec.ValidationQuery is null or "")
             {
                 return (answered, $"{target} {(answered ? "answers" : "does not answer")}");
@@ -145,11 +196,20 @@ internal sealed class RemediationWork(IOptions<RemediationOptions> options, Vali
         }
 
         var window = new TimeWindow(since, run.Now);
-        var value = await run.CallToolAsync(
-            "validate", "Evaluates the validation query over the last minutes.",
-            JsonSerializer.Serialize(new ValidationCall(query, threshold), RemediationJson.Default.ValidationCall), RemediationAgent.Name,
-            stop => validation.EvaluateAsync(project, query, window, stop),
-            found => found is null ? "no value" : string.Create(CultureInfo.InvariantCulture, $"{query} = {found:0.####}"));
+        double? value;
+        try
+        {
+            value = await run.CallToolAsync(
+                "validate", "Evaluates the validation query over the last minutes.",
+                JsonSerializer.Serialize(new ValidationCall(query, threshold), RemediationJson.Default.ValidationCall),
+                RemediationAgent.Name, _ => validation.EvaluateAsync(project, query, window, cancellationToken),
+                found => found is null ? "no value" : string.Create(CultureInfo.InvariantCulture, $"{query} = {found:0.####}"));
+        }
+        catch (PhoenixUnavailableException e)
+        {
+            return (null, $"{query} could not be evaluated: {e.Message}");
+        }
+
         return value is { } number
             ? (
                 Validation.Holds(number, threshold),
@@ -157,18 +217,19 @@ internal sealed class RemediationWork(IOptions<RemediationOptions> options, Vali
             : (null, $"{query} has no value since {since:HH:mm:ss}");
     }
 
-    private Task<bool> ProbeAsync(InvestigationRun run, string target) => run.CallToolAsync(
+    private Task<bool> ProbeAsync(InvestigationRun run, string target, CancellationToken cancellationToken) => run.CallToolAsync(
         "probe", "Asks the target whether it answers.", JsonSerializer.Serialize(new ProbeCall(target), RemediationJson.Default.ProbeCall),
         RemediationAgent.Name,
-        async stop =>
+        async _ =>
         {
             using var client = http.CreateClient("remediation-target");
             try
             {
-                using var response = await client.GetAsync(new Uri(target), stop);
+                using var response = await client.GetAsync(new Uri(target), cancellationToken);
                 return response.IsSuccessStatusCode;
             }
-            catch (HttpRequestException)
+            catch (Exception e) when (e is HttpRequestException
+                || (e is OperationCanceledException && !cancellationToken.IsCancellationRequested))
             {
                 return false;
             }
@@ -176,14 +237,14 @@ internal sealed class RemediationWork(IOptions<RemediationOptions> options, Vali
         answered => answered ? "it answers" : "it does not answer");
 
     private async Task<string> DryRunAsync(InvestigationRun run, PermittedCommand command) => command.DryRun is { } vector
-        ? (await ExecuteAsync(run, "dry_run", vector)).Output
+        ? (await ExecuteAsync(run, "dry_run", vector, run.Budget.Share(options.Value.CommandTimeout))).Output
         : $"would run {string.Join(' ', command.Vector)}";
 
-    private Task<(int ExitCode, string Output)> ExecuteAsync(InvestigationRun run, string tool, IReadOnlyList<string> vector) =>
-        run.CallToolAsync(
+    private static Task<(int ExitCode, string Output)> ExecuteAsync(
+        InvestigationRun run, string tool, IReadOnlyList<string> vector, TimeSpan timeout) => run.CallToolAsync(
             tool, "Runs a command of the allow-list without a shell.",
             JsonSerializer.Serialize(new CommandCall(vector), RemediationJson.Default.CommandCall), RemediationAgent.Name,
-            stop => CommandLine.RunAsync(vector, options.Value.CommandTimeout, stop),
+            stop => CommandLine.RunAsync(vector, timeout, stop),
             result => $"exit code {result.ExitCode}: {result.Output}");
 
     // Scheme, host and port must be the same, and the path must lie under the allowed one: "http://good" does not allow "http://good.evil".

@@ -79,7 +79,7 @@ internal sealed partial class RemoteAgents(
             Headers = AgentCalls.TraceHeaders(),
             Task = AgentTask.Of(run, attempt),
         };
-        return calls.AskAsync(url, JsonSerializer.Serialize(body, MatsJson.Default.AgentRequest), run, s_agentTimeout);
+        return calls.AskAsync(url, JsonSerializer.Serialize(body, MatsJson.Default.AgentRequest), run, run.Budget.Share(s_agentTimeout));
     }
 
     /// <summary>True when the other process, or the way to it, is at fault; false when this run was stopped.</summary>

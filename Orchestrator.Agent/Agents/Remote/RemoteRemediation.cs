@@ -24,7 +24,7 @@ internal sealed class RemoteRemediation(IOptions<RemoteAgentOptions> options, IO
     /// <summary>What it would run; nothing is changed.</summary>
     public async Task<RemediationOutcome> ProposeAsync(InvestigationRun run, RemediationSpec spec)
     {
-        var (outcome, fault) = await AskAsync(run, AgentTask.Of(run, 0) with { Spec = spec });
+        var (outcome, fault) = await AskAsync(run, AgentTask.Of(run, 0) with { Spec = spec }, run.Budget.Share(s_timeout));
         if (outcome is null)
         {
             return new("FAILURE", $"The remediation agent of another process made no proposal ({fault}). Nothing was changed.", null);
@@ -40,7 +40,7 @@ internal sealed class RemoteRemediation(IOptions<RemoteAgentOptions> options, IO
     {
         run.State.Remediation = state with { Executing = "APPLY_FIX" };
         await run.SaveAsync();
-        var (outcome, fault) = await AskAsync(run, AgentTask.Of(run, 0));
+        var (outcome, fault) = await AskAsync(run, AgentTask.Of(run, 0), s_timeout);
         if (outcome is null)
         {
             return new(
@@ -56,7 +56,8 @@ internal sealed class RemoteRemediation(IOptions<RemoteAgentOptions> options, IO
         return outcome;
     }
 
-    private async Task<(RemediationOutcome? Outcome, string? Fault)> AskAsync(InvestigationRun run, AgentTask task)
+    private async Task<(RemediationOutcome? Outcome, string? Fault)> AskAsync(
+        InvestigationRun run, AgentTask task, TimeSpan timeout)
     {
         run.Budget.Save();
         var body = new RemediationRequest
@@ -70,7 +71,7 @@ internal sealed class RemoteRemediation(IOptions<RemoteAgentOptions> options, IO
         };
         try
         {
-            var answer = await calls.AskAsync(Url!, JsonSerializer.Serialize(body, MatsJson.Default.RemediationRequest), run, s_timeout);
+            var answer = await calls.AskAsync(Url!, JsonSerializer.Serialize(body, MatsJson.Default.RemediationRequest), run, timeout);
             var outcome = answer.Report.Deserialize(RemediationJson.Default.RemediationOutcome);
             if (Fault(outcome) is { } fault)
             {
@@ -89,7 +90,7 @@ internal sealed class RemoteRemediation(IOptions<RemoteAgentOptions> options, IO
     private static string? Fault(RemediationOutcome? outcome) => outcome switch
     {
         null => "it is empty",
-        { Status: not ("WAITING_FOR_USER" or "SUCCESS" or "FAILURE" or "MANUAL_INTERVENTION") } => "status",
+        { Status: not ("WAITING_FOR_USER" or "SUCCESS" or "PARTIAL" or "FAILURE" or "MANUAL_INTERVENTION") } => "status",
         { Response: null } => "response",
         { State: { Command: null or [] } or { CommandHash: null } or { Spec: null } or { Steps: null } } => "state",
         { Status: "WAITING_FOR_USER", State: null } => "state",

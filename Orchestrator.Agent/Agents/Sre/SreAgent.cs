@@ -9,10 +9,14 @@ namespace Orchestrator.Agent.Agents.Sre;
 /// Triage: reads the window and its baseline, lets the evidence engine compare them, and reports what is abnormal, since when, for whom,
 /// and why it thinks so. Its conclusion is the engine's alone.
 /// </summary>
-internal sealed class SreAgent(Diagnose diagnose, ModelTriage model, IOptions<MatsOptions> options)
+internal sealed class SreAgent(Diagnose diagnose, LookAround model, IOptions<MatsOptions> options)
 {
     public const string Name = "mats-sre";
     private const int MostProjects = 20;
+
+    private const string LookQuestion =
+        "The engine's findings are below. With the tools, look for what else the telemetry shows about the incident, in at most a few " +
+        "calls. Then answer with up to five short notes of what you saw.";
 
     /// <summary>One triage. <paramref name="widening"/> counts the retries for want of telemetry (E001).</summary>
     /// <exception cref="PhoenixUnavailableException">When the telemetry cannot be read.</exception>
@@ -57,7 +61,14 @@ internal sealed class SreAgent(Diagnose diagnose, ModelTriage model, IOptions<Ma
             }
         }
 
-        await model.ExploreAsync(run, telemetry, report);
+        if (report.Hypotheses.Count > 0)
+        {
+            await model.NoteAsync(run, new Look("sre", Name, "triage", Findings(report))
+            {
+                Question = LookQuestion, Tools = TelemetryTools.Declarations, CallAsync = new TelemetryTools(run, telemetry).CallAsync,
+            });
+        }
+
         MatsTracing.Output(span, System.Text.Json.JsonSerializer.Serialize(report, MatsJson.Default.SreReport));
         return report;
     }
@@ -120,6 +131,10 @@ internal sealed class SreAgent(Diagnose diagnose, ModelTriage model, IOptions<Ma
         // The gaps were told when they were met; the engine need not tell them again.
         return new(project, choice, seen, before, diagnose(seen with { Gaps = [] }, before is null ? null : before with { Gaps = [] }));
     }
+
+    /// <summary>What a model is told of a report: its three likeliest causes, and the rest as it is.</summary>
+    private static string Findings(SreReport report) => System.Text.Json.JsonSerializer.Serialize(
+        report with { Hypotheses = [.. report.Hypotheses.Take(3)] }, MatsJson.Web.SreReport);
 
     private static bool IsEmpty(TelemetryWindow window) => window.Spans.Count == 0 && window.Logs.Count == 0 && window.Series.Count == 0;
 

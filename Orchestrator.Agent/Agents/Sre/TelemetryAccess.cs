@@ -71,12 +71,11 @@ internal sealed class TelemetryAccess(ReadTelemetry read, PhoenixClient phoenix,
     private async Task<TelemetryWindow> ReadAsync(string project, string signal, long startNanos, long endNanos,
         CancellationToken cancellationToken)
     {
-        var half = run.Budget.Remaining / 2;
         try
         {
             return await phoenix.PatientlyAsync(
                 stop => read(project, signal, startNanos, endNanos, stop), cancellationToken,
-                _lost.ContainsKey(signal) ? TimeSpan.Zero : patience < half ? patience : half);
+                _lost.ContainsKey(signal) ? TimeSpan.Zero : run.Budget.Share(patience));
         }
         catch (PhoenixUnavailableException e) when (!e.Denied)
         {

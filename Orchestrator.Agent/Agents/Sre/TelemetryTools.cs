@@ -16,12 +16,12 @@ internal sealed class TelemetryTools(InvestigationRun run, TelemetryAccess telem
     private const int MaxRows = 20;
     private const int MaxCellChars = 240;
 
-    public static readonly IList<AITool> Declarations =
+    public static readonly IReadOnlyList<AITool> Declarations =
     [
-        Declare("read_logs", "Log records of the incident window that contain a text, the most severe first.", "filter_str"),
-        Declare("query_spans", "Spans of the incident window by service and name, failing ones and slow ones first.", "service"),
-        Declare("query_metrics", "Metric series of a service in the incident window: least, mean and largest value.", "service"),
-        Declare("list_changes", "Change events (deployments, settings, access) shortly before and in the incident window.", "service"),
+        ModelTools.Declare("read_logs", "Log records of the incident window that contain a text, the most severe first.", "filter_str"),
+        ModelTools.Declare("query_spans", "Spans of the incident window by service and name, failing ones and slow ones first.", "service"),
+        ModelTools.Declare("query_metrics", "Metric series of a service in the incident window: least, mean and largest value.", "service"),
+        ModelTools.Declare("list_changes", "Change events (deployments, settings, access) shortly before and in the incident window.", "service"),
     ];
 
     /// <summary>The answer to one call, as text; an unknown tool or a bad argument is answered in words.</summary>
@@ -31,11 +31,6 @@ internal sealed class TelemetryTools(InvestigationRun run, TelemetryAccess telem
         if (Declarations.All(tool => tool.Name != call.Name))
         {
             return $"There is no tool '{call.Name}'.";
-        }
-
-        if (call.Exception is not null)
-        {
-            return "The arguments are not JSON.";
         }
 
         var state = run.State;
@@ -85,10 +80,6 @@ internal sealed class TelemetryTools(InvestigationRun run, TelemetryAccess telem
         return count == 0 ? none : count > MaxRows
             ? text.Append(CultureInfo.InvariantCulture, $"({count - MaxRows} more)").ToString() : text.ToString();
     }
-
-    private static AIFunctionDeclaration Declare(string name, string description, string argument) => AIFunctionFactory.CreateDeclaration(
-        name, description,
-        JsonElement.Parse($$"""{ "type": "object", "properties": { "{{argument}}": { "type": "string" } }, "required": ["{{argument}}"], "additionalProperties": false }"""));
 }
 
 internal sealed record LookParameters(string Argument);
