@@ -57,7 +57,10 @@ internal sealed class PhoenixAccess
         var handler = new SocketsHttpHandler();
         if (_caFile is not null)
         {
-            var policy = new X509ChainPolicy { TrustMode = X509ChainTrustMode.CustomRootTrust, RevocationMode = X509RevocationMode.NoCheck };
+            var policy = new X509ChainPolicy
+            {
+                TrustMode = X509ChainTrustMode.CustomRootTrust, RevocationMode = X509RevocationMode.NoCheck,
+            };
             policy.CustomTrustStore.ImportFromPemFile(_caFile);
             handler.SslOptions.CertificateChainPolicy = policy;
         }
@@ -66,8 +69,8 @@ internal sealed class PhoenixAccess
     }
 
     /// <summary>
-    /// Lets the orchestrator's own telemetry be sent in the same way, where it goes to Phoenix.Service and its standard settings say nothing:
-    /// another receiver must not see the key.
+    /// Lets the orchestrator's own telemetry be sent in the same way, where it goes to Phoenix.Service and its standard settings say
+    /// nothing: another receiver must not see the key.
     /// </summary>
     public void CompleteExport(IConfiguration configuration)
     {
@@ -79,7 +82,8 @@ internal sealed class PhoenixAccess
 
         if (_headers.Count > 0 && string.IsNullOrEmpty(configuration[ExportHeaders]))
         {
-            configuration[ExportHeaders] = string.Join(',', _headers.Select(header => $"{header.Key}={Uri.EscapeDataString(header.Value)}"));
+            configuration[ExportHeaders] = string.Join(
+                ',', _headers.Select(header => $"{header.Key}={Uri.EscapeDataString(header.Value)}"));
         }
 
         if (_caFile is not null && string.IsNullOrEmpty(configuration[ExportCertificate]))

@@ -126,7 +126,10 @@ internal sealed partial class PhoenixClient(
 
     private static bool IsOutage(Exception e, CancellationToken cancellationToken) => e switch
     {
-        HttpRequestException { StatusCode: null or >= HttpStatusCode.InternalServerError or HttpStatusCode.TooManyRequests or HttpStatusCode.RequestTimeout } => true,
+        HttpRequestException
+        {
+            StatusCode: null or >= HttpStatusCode.InternalServerError or HttpStatusCode.TooManyRequests or HttpStatusCode.RequestTimeout,
+        } => true,
         IOException or TimeoutException => true,
         TaskCanceledException => !cancellationToken.IsCancellationRequested,
         _ => false,

@@ -21,8 +21,8 @@ internal static class AgentEndpoints
         app.MapGet("/registry/master", () => Answers.Json(AgentRegistry.Master, MatsJson.Web.IReadOnlyListAgentManifest));
     }
 
-    private static async Task<IResult> ChatAsync(HttpContext context, string name, JobService service, AgentTasks tasks,
-        AccessPolicy policy)
+    private static async Task<IResult> ChatAsync(
+        HttpContext context, string name, JobService service, AgentTasks tasks, AccessPolicy policy, TimeProvider time)
     {
         var (body, fault) = await Answers.ReadAsync(context, MatsJson.Web.AgentRequest, context.RequestAborted);
         fault ??= !s_agents.Contains(name) ? Answers.Error(
@@ -46,7 +46,7 @@ internal static class AgentEndpoints
             UserRequest = body.Message, ProjectId = body.ProjectId, Project = body.Project, RepoUrl = body.RepoUrl,
             StartTime = body.StartTime, EndTime = body.EndTime,
         };
-        if (request.Fault() is { } reason)
+        if (request.Fault(time.GetUtcNow()) is { } reason)
         {
             return Answers.Error(reason, StatusCodes.Status400BadRequest);
         }
@@ -77,8 +77,8 @@ internal static class AgentEndpoints
 
         // The plan is text for a person: only the document's specification can name a command, and that still needs its approval.
         var spec = body.RcaDocument!.RemediationSpec;
-        var text = $"REMEDIATION_COMMAND:{OneLine(spec?.RemediationCommand)}\nTARGET_URL:{OneLine(spec?.TargetUrl)}\nVALIDATION_QUERY:{OneLine(spec?.ValidationQuery)}\n" +
-            $"VALIDATION_THRESHOLD:{OneLine(spec?.ValidationThreshold)}";
+        var text = $"REMEDIATION_COMMAND:{OneLine(spec?.RemediationCommand)}\nTARGET_URL:{OneLine(spec?.TargetUrl)}\n" +
+            $"VALIDATION_QUERY:{OneLine(spec?.ValidationQuery)}\nVALIDATION_THRESHOLD:{OneLine(spec?.ValidationThreshold)}";
         var request = new TroubleshootRequest { UserRequest = text, Project = body.Project ?? body.RcaDocument.Metadata?.PrimarySystem };
         var job = await service.StartAsync(request, RequestIdentity.From(context, body.UserEmail, body.SessionId), context.RequestAborted);
         return await AnswerAsync(context, service, job, "remediation");

@@ -62,7 +62,9 @@ internal sealed class AgentTasks(
         }
     }
 
-    /// <summary>The journal of a task: events go to the caller as long as it listens; it keeps the state, or <paramref name="keep"/>.</summary>
+    /// <summary>
+    /// The journal of a task: events go to the caller as long as it listens; it keeps the state, or <paramref name="keep"/>.
+    /// </summary>
     private sealed class StreamJournal(HttpResponse response, Func<JobRecord, InvestigationState, CancellationToken, Task>? keep)
         : IRunJournal, IDisposable
     {
@@ -89,7 +91,8 @@ internal sealed class AgentTasks(
                 await response.WriteAsync(JsonSerializer.Serialize(line, MatsJson.Default.AgentLine) + "\n", cancellationToken);
                 await response.Body.FlushAsync(cancellationToken);
             }
-            catch (Exception e) when (e is IOException or OperationCanceledException && IsAlone && !cancellationToken.IsCancellationRequested)
+            catch (Exception e) when (e is IOException or OperationCanceledException
+                && IsAlone && !cancellationToken.IsCancellationRequested)
             {
                 // Nobody listens any more. What runs on without a listener has its own record.
             }

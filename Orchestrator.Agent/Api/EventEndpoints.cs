@@ -83,7 +83,8 @@ internal static class EventEndpoints
         var name = EventLog.ChannelName(body.UserId ?? "", body.SessionId!);
         var channel = await events.ChannelAsync(name, context.RequestAborted);
         var id = await events.AppendAsync(
-            channel, null, "INFO", envelope.Payload.Message, envelope.Header.AgentName, envelope.Header.TraceId, context.RequestAborted,
+            channel, null, "INFO", envelope.Payload.Message, envelope.Header.AgentName ?? "unknown", envelope.Header.TraceId,
+            context.RequestAborted,
             JsonSerializer.Serialize(envelope, MatsJson.Default.EventEnvelope));
         return Answers.Json(new SessionAnswer("published", name) { EventId = id }, MatsJson.Web.SessionAnswer);
     }
@@ -97,7 +98,8 @@ internal static class EventEndpoints
         }
 
         // Connecting first and posting afterwards is the usual order, so the channel is made here.
-        var channel = await events.ChannelAsync(EventLog.ChannelName(user_id, session_id), context.RequestAborted);
+        var name = EventLog.ChannelName(RequestIdentity.Text(user_id) ?? "", RequestIdentity.Text(session_id) ?? "");
+        var channel = await events.ChannelAsync(name, context.RequestAborted);
         var (first, last) = await events.RangeAsync(channel, context.RequestAborted);
 
         // A session that begins anew closes the streams of the old one; the stream that was opened after it replays the beginning instead.
@@ -113,8 +115,13 @@ internal static class EventEndpoints
     private static async Task<(SessionRequest? Body, IResult? Fault)> SessionBodyAsync(HttpContext context)
     {
         var (body, fault) = await Answers.ReadAsync(context, MatsJson.Web.SessionRequest, context.RequestAborted);
-        fault ??= string.IsNullOrWhiteSpace(body!.SessionId)
-            ? Answers.Error("session_id is required", StatusCodes.Status400BadRequest) : NotAllowed(context, body.UserId);
+        if (fault is null)
+        {
+            body = body! with { UserId = RequestIdentity.Text(body.UserId), SessionId = RequestIdentity.Text(body.SessionId) };
+            fault = body.SessionId is null
+                ? Answers.Error("session_id is required", StatusCodes.Status400BadRequest) : NotAllowed(context, body.UserId);
+        }
+
         return (body, fault);
     }
 

@@ -45,7 +45,7 @@ internal sealed record EventEnvelope(EventHeader Header, string Type, EventPaylo
     };
 }
 
-internal sealed record EventHeader(Guid EventId, DateTimeOffset Timestamp, string? TraceId, string AgentName, string AgentRole);
+internal sealed record EventHeader(Guid EventId, DateTimeOffset Timestamp, string? TraceId, string? AgentName, string? AgentRole);
 
 /// <param name="Severity">INFO, WARN, ERROR or SUCCESS.</param>
 internal sealed record EventPayload(string Message, string Severity)

@@ -9,6 +9,7 @@ internal static class JobEndpoints
 {
     private const int MaxWaitSeconds = 1800;
     private const int EventsInDocument = 200;
+    private const int MaxKeyChars = 200;
     private const int DefaultLimit = 20;
     private const int MaxLimit = 200;
 
@@ -30,11 +31,13 @@ internal static class JobEndpoints
         app.MapPost("/jobs/{id}/cancel", CancelAsync);
     }
 
-    private static async Task<IResult> PostAsync(HttpContext context, JobService service, JobStore jobs, AccessPolicy policy)
+    private static async Task<IResult> PostAsync(
+        HttpContext context, JobService service, JobStore jobs, AccessPolicy policy, TimeProvider time)
     {
         var stop = context.RequestAborted;
         var (request, fault) = await Answers.ReadAsync(context, MatsJson.Web.TroubleshootRequest, stop);
-        fault ??= request!.Fault() is { } reason ? Answers.Error(reason, StatusCodes.Status400BadRequest) : policy.Check(
+        fault ??= KeyFault(context);
+        fault ??= request!.Fault(time.GetUtcNow()) is { } reason ? Answers.Error(reason, StatusCodes.Status400BadRequest) : policy.Check(
             context, Intents.Of(request.Text) == Intent.Operate ? AccessPolicy.Operate : AccessPolicy.Investigate);
         if (fault is not null)
         {
@@ -107,7 +110,7 @@ internal static class JobEndpoints
     {
         var (body, malformed) = await Answers.ReadAsync(context, MatsJson.Web.ReplyRequest, context.RequestAborted);
         var (job, fault) = malformed is null ? await FindAsync(context, id, jobs) : (null, malformed);
-        fault ??= job!.Remediates && action == "approve" ? policy.Check(context, AccessPolicy.Remediate) : null;
+        fault ??= KeyFault(context) ?? (job!.Remediates && action == "approve" ? policy.Check(context, AccessPolicy.Remediate) : null);
         if (fault is not null)
         {
             return fault;
@@ -120,6 +123,7 @@ internal static class JobEndpoints
     private static async Task<IResult> CancelAsync(HttpContext context, string id, JobService service, JobStore jobs)
     {
         var (job, fault) = await FindAsync(context, id, jobs);
+        fault ??= KeyFault(context);
         return fault ?? Answer(
             context, job!, await service.CancelAsync(job!, Key(context), context.RequestAborted), JobStatus.Cancelled.Wire());
     }
@@ -166,5 +170,9 @@ internal static class JobEndpoints
     }
 
     private static string? Key(HttpContext context) =>
-        (string?)context.Request.Headers["Idempotency-Key"] is { Length: > 0 and <= 200 } key ? key : null;
+        (string?)context.Request.Headers["Idempotency-Key"] is { Length: > 0 } key ? key : null;
+
+    /// <summary>The answer to a key that cannot be kept: taken for none, a repeated call would run twice. Null when it is good.</summary>
+    private static IResult? KeyFault(HttpContext context) => Key(context)?.Length > MaxKeyChars
+        ? Answers.Error($"Idempotency-Key must be at most {MaxKeyChars} characters", StatusCodes.Status400BadRequest) : null;
 }

@@ -27,8 +27,12 @@ internal sealed record RequestIdentity(string UserEmail, string SessionId, strin
     public static string User(HttpContext context, string? bodyUser = null) =>
         Text(context.Request.Headers[UserHeader]) ?? Text(bodyUser) ?? "unknown";
 
-    private static string? Text(string? value) =>
-        string.IsNullOrWhiteSpace(value) ? null : value.Trim() is var text && text.Length > MaxChars ? text[..MaxChars] : value.Trim();
+    /// <summary>A name as it is kept: without control characters, and of at most 200 characters; null when nothing is left.</summary>
+    public static string? Text(string? value)
+    {
+        var text = string.Concat((value ?? "").Where(static c => !char.IsControl(c))).Trim();
+        return text.Length == 0 ? null : text.Length > MaxChars ? text[..MaxChars] : text;
+    }
 }
 
 /// <summary>Echoes X-Request-ID, makes one where there is none, and puts it into every log line of the request.</summary>

@@ -8,6 +8,15 @@ internal sealed record TroubleshootRequest
     /// <summary>Longest accepted request text, in characters.</summary>
     public const int MaxPromptChars = 20_000;
 
+    /// <summary>Longest accepted name or address, in characters.</summary>
+    public const int MaxNameChars = 2000;
+    private const int MaxShownChars = 100;
+
+    /// <summary>Longest window that is compared (reference/mats.md §8).</summary>
+    private static readonly TimeSpan s_longestWindow = TimeSpan.FromDays(7);
+    private static readonly DateTimeOffset s_earliest = new(2000, 1, 1, 0, 0, 0, TimeSpan.Zero);
+    private static readonly DateTimeOffset s_latest = new(2200, 1, 1, 0, 0, 0, TimeSpan.Zero);
+
     public string? Prompt { get; init; }
     public string? UserRequest { get; init; }
     public string? ProjectId { get; init; }
@@ -31,7 +40,7 @@ internal sealed record TroubleshootRequest
     public string Text => (string.IsNullOrWhiteSpace(UserRequest) ? Prompt : UserRequest)?.Trim() ?? "";
 
     /// <summary>The first fault of this request in words for the caller; null when it may run.</summary>
-    public string? Fault()
+    public string? Fault(DateTimeOffset now)
     {
         if (Text.Length == 0)
         {
@@ -45,27 +54,63 @@ internal sealed record TroubleshootRequest
 
         foreach (var (name, value) in new[]
         {
-            ("start_time", StartTime), ("end_time", EndTime), ("baseline_start", BaselineStart), ("baseline_end", BaselineEnd),
+            ("project", Project), ("project_id", ProjectId), ("repo_url", RepoUrl), ("service", Service),
+            ("baseline_project", BaselineProject),
         })
         {
-            if (value is not null && ParseTime(value) is null)
+            if (value?.Length > MaxNameChars)
             {
-                return $"{name} must be an ISO 8601 time such as 2026-01-31T12:00:00Z, got '{value}'";
+                return $"{name} must be at most {MaxNameChars} characters, got {value.Length}";
             }
         }
 
-        if (HoursAgo is <= 0 or > 24 * 90 or double.NaN)
+        return TimeFault() ?? WindowFault("start_time", StartTime, "end_time", EndTime, now)
+            ?? WindowFault("baseline_start", BaselineStart, "baseline_end", BaselineEnd, now);
+    }
+
+    private string? TimeFault()
+    {
+        foreach (var (name, value) in new[]
         {
-            return $"hours_ago must be above 0 and at most {24 * 90}, got {HoursAgo.Value.ToString(CultureInfo.InvariantCulture)}";
+            ("start_time", StartTime), ("end_time", EndTime), ("baseline_start", BaselineStart), ("baseline_end", BaselineEnd),
+        })
+        {
+            if (value is null)
+            {
+                continue;
+            }
+
+            if (ParseTime(value) is not { } time)
+            {
+                var shown = value.Length <= MaxShownChars ? value : value[..MaxShownChars] + "…";
+                return $"{name} must be an ISO 8601 time such as 2026-01-31T12:00:00Z, got '{shown}'";
+            }
+
+            if (time < s_earliest || time > s_latest)
+            {
+                return $"{name} must lie between {s_earliest.Year} and {s_latest.Year}, got '{value}'";
+            }
         }
 
-        if (ParseTime(StartTime) is { } start && ParseTime(EndTime) is { } end && end <= start)
+        return HoursAgo is null || (HoursAgo > 0 && HoursAgo <= s_longestWindow.TotalHours) ? null
+            : $"hours_ago must be above 0 and at most {s_longestWindow.TotalHours:0}, got " +
+                HoursAgo.Value.ToString(CultureInfo.InvariantCulture);
+    }
+
+    /// <summary>What is wrong with the ends of a window; an end that is left out is now.</summary>
+    private static string? WindowFault(string startName, string? startText, string endName, string? endText, DateTimeOffset now)
+    {
+        if (ParseTime(startText) is not { } start)
         {
-            return "end_time must be after start_time";
+            return null;
         }
 
-        return ParseTime(BaselineStart) is { } first && ParseTime(BaselineEnd) is { } last && last <= first
-            ? "baseline_end must be after baseline_start"
+        var end = ParseTime(endText);
+        return end <= start ? $"{endName} must be after {startName}"
+            : end is null && start >= now ? $"{startName} lies in the future, got '{startText}'; name an {endName} too if that is meant"
+            : (end ?? now) - start > s_longestWindow
+                ? $"the time from {startName} to {endName} must be at most {s_longestWindow.TotalDays:0} days; name a later {startName} " +
+                    $"or an {endName}"
             : null;
     }
 

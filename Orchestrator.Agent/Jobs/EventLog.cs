@@ -23,6 +23,8 @@ internal sealed class EventLog(NpgsqlDataSource database, TimeProvider time)
     /// <summary>Longest stored message, in characters; the rest is cut.</summary>
     public const int MaxMessageChars = 4000;
 
+    private const int MaxSourceChars = 200;
+
     /// <summary>The event that begins a session's channel anew.</summary>
     public const string SessionBegins = "Session initialized";
 
@@ -120,10 +122,11 @@ internal sealed class EventLog(NpgsqlDataSource database, TimeProvider time)
         command.Parameters.Add(new() { Value = (object?)jobId ?? DBNull.Value, NpgsqlDbType = NpgsqlDbType.Uuid });
         command.Parameters.AddWithValue(now);
         command.Parameters.AddWithValue(type);
-        command.Parameters.AddWithValue(Clean(message));
-        command.Parameters.AddWithValue(source);
-        command.Parameters.Add(new() { Value = (object?)traceId ?? DBNull.Value, NpgsqlDbType = NpgsqlDbType.Text });
-        command.Parameters.Add(new() { Value = (object?)envelope ?? DBNull.Value, NpgsqlDbType = NpgsqlDbType.Jsonb });
+        command.Parameters.AddWithValue(Clean(message, MaxMessageChars));
+        command.Parameters.AddWithValue(Clean(source, MaxSourceChars));
+        command.Parameters.Add(
+            new() { Value = traceId is null ? DBNull.Value : Clean(traceId, MaxSourceChars), NpgsqlDbType = NpgsqlDbType.Text });
+        command.Parameters.Add(JsonColumn.Of(envelope));
         command.Parameters.Add(new() { Value = (object?)leaseToken ?? DBNull.Value, NpgsqlDbType = NpgsqlDbType.Bigint });
         return command;
     }
@@ -174,9 +177,6 @@ internal sealed class EventLog(NpgsqlDataSource database, TimeProvider time)
         return events;
     }
 
-    private static string Clean(string message)
-    {
-        var cut = message.Length <= MaxMessageChars ? message : message[..MaxMessageChars] + "…";
-        return cut.Replace('\0', '\uFFFD');
-    }
+    private static string Clean(string text, int most) =>
+        (text.Length <= most ? text : text[..most] + "…").Replace('\0', '\uFFFD');
 }

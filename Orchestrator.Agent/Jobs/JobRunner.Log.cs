@@ -4,8 +4,8 @@ internal sealed partial class JobRunner
 {
     private static partial class Log
     {
-        [LoggerMessage(4030, LogLevel.Warning, "No job can be taken up: the database does not answer; trying again: {Reason}")]
-        public static partial void DatabaseLost(ILogger logger, string reason);
+        [LoggerMessage(4030, LogLevel.Warning, "No job could be taken up, perhaps for want of the database; trying again: {Reason}")]
+        public static partial void NotTakenUp(ILogger logger, string reason);
 
         [LoggerMessage(4031, LogLevel.Warning, "The run of job {JobId} broke off; it is taken up again when its lease ends")]
         public static partial void RunLost(ILogger logger, Guid jobId, Exception exception);

@@ -1,6 +1,5 @@
 using System.Collections.Concurrent;
 using Microsoft.Extensions.Options;
-using Npgsql;
 using Orchestrator.Agent.Telemetry;
 
 namespace Orchestrator.Agent.Jobs;
@@ -31,7 +30,14 @@ internal sealed partial class JobRunner(
     private readonly ConcurrentDictionary<Guid, CancellationTokenSource> _running = new();
 
     /// <summary>Says that a job may be waiting to be taken up.</summary>
-    public void Wake() => _work.Release();
+    public void Wake()
+    {
+        // One look finds every job; signals that nobody waits for must not pile up.
+        if (_work.CurrentCount == 0)
+        {
+            _work.Release();
+        }
+    }
 
     /// <summary>Stops a run of this replica at once; other replicas notice when they renew their lease.</summary>
     public void Interrupt(Guid jobId)
@@ -73,10 +79,11 @@ internal sealed partial class JobRunner(
             {
                 break;
             }
-            catch (NpgsqlException e)
+            catch (Exception e)
             {
+                // Whatever it is, also a row that cannot be read, the service goes on: other jobs wait.
                 slots.Release();
-                Log.DatabaseLost(logger, e.Message);
+                Log.NotTakenUp(logger, e.Message);
                 await Task.Delay(s_poll, time, stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             }
         }
@@ -222,7 +229,7 @@ internal sealed partial class JobRunner(
             {
                 return;
             }
-            catch (NpgsqlException e)
+            catch (Exception e)
             {
                 Log.RenewalFailed(logger, job.Id, e.Message);
                 if (time.GetElapsedTime(renewed) > lease * 0.75)

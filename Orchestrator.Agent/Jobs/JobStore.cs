@@ -20,7 +20,8 @@ internal sealed class JobStore(NpgsqlDataSource database, TimeProvider time)
     {
         await using var command = database.CreateCommand(
             """
-            insert into mats.jobs (id, channel_id, status, phase, created_at, updated_at, user_email, session_id, trace_id, parent_span_id, request_id, request, state)
+            insert into mats.jobs (id, channel_id, status, phase, created_at, updated_at, user_email, session_id, trace_id, parent_span_id,
+                request_id, request, state)
             values ($1, $2, $3, $4, $5, $5, $6, $7, $8, $9, $10, $11, $12)
             """);
         command.Parameters.AddWithValue(job.Id);
@@ -33,8 +34,8 @@ internal sealed class JobStore(NpgsqlDataSource database, TimeProvider time)
         command.Parameters.AddWithValue(job.TraceId);
         command.Parameters.AddWithValue((object?)job.ParentSpanId ?? DBNull.Value);
         command.Parameters.AddWithValue((object?)job.RequestId ?? DBNull.Value);
-        command.Parameters.Add(Json(JsonSerializer.Serialize(job.Request, MatsJson.Default.TroubleshootRequest)));
-        command.Parameters.Add(Json(JsonSerializer.Serialize(state, MatsJson.Default.InvestigationState)));
+        command.Parameters.Add(JsonColumn.Of(JsonSerializer.Serialize(job.Request, MatsJson.Default.TroubleshootRequest)));
+        command.Parameters.Add(JsonColumn.Of(JsonSerializer.Serialize(state, MatsJson.Default.InvestigationState)));
         await command.ExecuteNonQueryAsync(cancellationToken);
     }
 
@@ -100,7 +101,10 @@ internal sealed class JobStore(NpgsqlDataSource database, TimeProvider time)
     /// <summary>Saves what the run knows; false when it no longer owns the job.</summary>
     public Task<bool> CheckpointAsync(JobRecord job, InvestigationState state, CancellationToken cancellationToken) => FencedAsync(
         job, "phase = $3, state = $4",
-        [new() { Value = state.Workflow.CurrentPhase.Wire() }, Json(JsonSerializer.Serialize(state, MatsJson.Default.InvestigationState))],
+        [
+            new() { Value = state.Workflow.CurrentPhase.Wire() },
+            JsonColumn.Of(JsonSerializer.Serialize(state, MatsJson.Default.InvestigationState)),
+        ],
         cancellationToken);
 
     /// <summary>
@@ -120,11 +124,11 @@ internal sealed class JobStore(NpgsqlDataSource database, TimeProvider time)
             [
                 new() { Value = to.Wire() },
                 new() { Value = state.Workflow.CurrentPhase.Wire() },
-                Json(JsonSerializer.Serialize(state, MatsJson.Default.InvestigationState)),
+                JsonColumn.Of(JsonSerializer.Serialize(state, MatsJson.Default.InvestigationState)),
                 // json, not jsonb: the fields stay in the order that people read them in.
-                new() { Value = Clean(JsonSerializer.Serialize(result, MatsJson.Web.JobResult)), NpgsqlDbType = NpgsqlDbType.Json },
+                JsonColumn.Of(JsonSerializer.Serialize(result, MatsJson.Web.JobResult), NpgsqlDbType.Json),
                 new() { Value = (object?)result.Error ?? DBNull.Value, NpgsqlDbType = NpgsqlDbType.Text },
-                Json(JsonSerializer.Serialize(result.PendingSteps ?? [], MatsJson.Default.IReadOnlyListPendingStep)),
+                JsonColumn.Of(JsonSerializer.Serialize(result.PendingSteps ?? [], MatsJson.Default.IReadOnlyListPendingStep)),
                 new() { Value = JobStates.IsTerminal(to) },
                 new()
                 {
@@ -195,7 +199,7 @@ internal sealed class JobStore(NpgsqlDataSource database, TimeProvider time)
             {
                 new() { Value = job.Id },
                 new() { Value = to.Wire() },
-                Json(reply is null ? null : JsonSerializer.Serialize(reply, MatsJson.Default.Reply)),
+                JsonColumn.Of(reply is null ? null : JsonSerializer.Serialize(reply, MatsJson.Default.Reply)),
                 new() { Value = to == JobStatus.Cancelled ? "Cancelled by its user" : DBNull.Value, NpgsqlDbType = NpgsqlDbType.Text },
                 new() { Value = JobStates.IsTerminal(to) },
             },
@@ -236,7 +240,7 @@ internal sealed class JobStore(NpgsqlDataSource database, TimeProvider time)
             returning id, channel_id, trace_id, expires_at
             """, connection, transaction)
         {
-            Parameters = { new() { Value = now }, Json(JsonSerializer.Serialize(reply, MatsJson.Default.Reply)) },
+            Parameters = { new() { Value = now }, JsonColumn.Of(JsonSerializer.Serialize(reply, MatsJson.Default.Reply)) },
         };
         var expired = new List<(Guid Id, long Channel, string Trace, DateTimeOffset At)>();
         await using (var reader = await move.ExecuteReaderAsync(cancellationToken))
@@ -283,12 +287,6 @@ internal sealed class JobStore(NpgsqlDataSource database, TimeProvider time)
         command.Parameters.AddRange(values);
         return await command.ExecuteNonQueryAsync(cancellationToken) == 1;
     }
-
-    private static NpgsqlParameter Json(string? text) =>
-        new() { Value = text is null ? DBNull.Value : (object)Clean(text), NpgsqlDbType = NpgsqlDbType.Jsonb };
-
-    // PostgreSQL's jsonb holds no NUL.
-    private static string Clean(string json) => json.Replace("\\u0000", "\\uFFFD", StringComparison.Ordinal);
 
     private static JobRecord Read(NpgsqlDataReader reader) => new(
         reader.GetGuid(0), reader.GetInt64(1), JobStates.ParseStatus(reader.GetString(2))!.Value,

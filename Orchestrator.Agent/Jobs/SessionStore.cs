@@ -1,6 +1,5 @@
 using System.Text.Json;
 using Npgsql;
-using NpgsqlTypes;
 
 namespace Orchestrator.Agent.Jobs;
 
@@ -19,12 +18,7 @@ internal sealed class SessionStore(NpgsqlDataSource database)
             """);
         command.Parameters.AddWithValue(userEmail);
         command.Parameters.AddWithValue(sessionId);
-        command.Parameters.Add(new()
-        {
-            Value = JsonSerializer.Serialize(state, MatsJson.Default.InvestigationState).Replace(
-                "\\u0000", "\\uFFFD", StringComparison.Ordinal),
-            NpgsqlDbType = NpgsqlDbType.Jsonb,
-        });
+        command.Parameters.Add(JsonColumn.Of(JsonSerializer.Serialize(state, MatsJson.Default.InvestigationState)));
         await command.ExecuteNonQueryAsync(cancellationToken);
     }
 

@@ -2,6 +2,7 @@ using System.ClientModel;
 using System.Globalization;
 using System.Runtime.CompilerServices;
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
 using Microsoft.Extensions.AI;
 using Orchestrator.Agent.Jobs;
@@ -168,7 +169,8 @@ internal sealed class FallbackChatClient(IReadOnlyList<IChatClient> models, LlmO
         ClientResultException { Status: 0 or 408 or 429 or >= 500 } => true,
         ClientResultException => false,
         ModelUnavailableException => false,
-        _ => e is HttpRequestException or IOException or OperationCanceledException or TimeoutException or AggregateException or JsonException,
+        _ => e is HttpRequestException or IOException or OperationCanceledException or TimeoutException or AggregateException
+            or JsonException,
     };
 
     private static bool IsRefusalText(string text) => text.Length < 400
@@ -203,9 +205,11 @@ internal sealed class TracingChatClient(IChatClient inner, LlmOptions options, s
         span?.SetTag("llm.model_name", model);
         span?.SetTag("llm.provider", options.Provider);
         span?.SetTag("llm.system", options.Provider);
-        span?.SetTag("llm.invocation_parameters", string.Create(
-            CultureInfo.InvariantCulture,
-            $"{{\"model\":\"{model}\",\"max_tokens\":{chat?.MaxOutputTokens ?? 0},\"temperature\":{chat?.Temperature ?? 0},\"stream\":{(options.Stream ? "true" : "false")}}}"));
+        span?.SetTag("llm.invocation_parameters", new JsonObject
+        {
+            ["model"] = model, ["max_tokens"] = chat?.MaxOutputTokens ?? 0, ["temperature"] = chat?.Temperature ?? 0,
+            ["stream"] = options.Stream,
+        }.ToJsonString());
         span?.SetTag("gen_ai.operation.name", "chat");
         span?.SetTag("gen_ai.provider.name", options.Provider);
         span?.SetTag("gen_ai.system", options.Provider);

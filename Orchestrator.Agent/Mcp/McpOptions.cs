@@ -63,13 +63,15 @@ internal sealed partial class ValidateMcpOptions : IValidateOptions<McpOptions>
 
             if (server.Agents.Count == 0 || server.Agents.Any(agent => !McpOptions.Agents.Contains(agent, StringComparer.Ordinal)))
             {
-                faults.Add($"{key}:Agents must name some of {string.Join(", ", McpOptions.Agents)}, got '{string.Join(", ", server.Agents)}'");
+                faults.Add(
+                    $"{key}:Agents must name some of {string.Join(", ", McpOptions.Agents)}, got '{string.Join(", ", server.Agents)}'");
             }
         }
 
         if (options.Servers.Select(server => server.Id).Distinct(StringComparer.Ordinal).Count() < options.Servers.Count)
         {
-            faults.Add($"{McpOptions.Section}:Servers must have different Ids, got '{string.Join(", ", options.Servers.Select(s => s.Id))}'");
+            faults.Add(
+                $"{McpOptions.Section}:Servers must have different Ids, got '{string.Join(", ", options.Servers.Select(s => s.Id))}'");
         }
 
         if (options.CallTimeout <= TimeSpan.Zero || options.ConnectTimeout <= TimeSpan.Zero)

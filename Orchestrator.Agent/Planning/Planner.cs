@@ -6,8 +6,8 @@ using Orchestrator.Agent.Telemetry;
 namespace Orchestrator.Agent.Planning;
 
 /// <summary>
-/// From the request to a plan: classify by keywords, think in steps where a tool for it is configured, let the model plan where there is one, else plan by the rules of the kind. The
-/// model sees the request only, no telemetry, so nothing recorded can shape the plan.
+/// From the request to a plan: classify by keywords, think in steps where a tool for it is configured, let the model plan where there is
+/// one, else plan by the rules of the kind. The model sees the request only, no telemetry, so nothing recorded can shape the plan.
 /// </summary>
 internal sealed class Planner(Model model, SequentialThinking thinking)
 {

@@ -25,7 +25,8 @@ internal sealed class SequentialThinking(McpServers servers)
         [
             $"The request reads as a {type.Name} issue: {run.Job.Request.Text}",
             $"Evidence comes first. {type.Strategy}",
-            "Then the code behind what the evidence shows, unless it proves a cause outside of it; last the root cause, from what was verified.",
+            "Then the code behind what the evidence shows, unless it proves a cause outside of it; last the root cause, from what was " +
+                "verified.",
         ];
         for (var i = 0; i < thoughts.Length; i++)
         {

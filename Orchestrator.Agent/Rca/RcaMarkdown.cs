@@ -71,7 +71,8 @@ internal static class RcaMarkdown
             .AppendLine(
                 code is null or { Status: "SKIPPED" }
                     ? "- Fix completeness: not judged (code analysis was skipped)"
-                    : string.Create(CultureInfo.InvariantCulture, $"- Fix completeness: {code.Confidence ?? 0:0.00} (code analysis: {code.Status})"))
+                    : string.Create(
+                        CultureInfo.InvariantCulture, $"- Fix completeness: {code.Confidence ?? 0:0.00} (code analysis: {code.Status})"))
             .AppendLine(CultureInfo.InvariantCulture, $"- Overall: {score:0.00} ({Confidence.Band(score)})");
         List(Heading(text, 2, "6. Known Limitations"), document.AgentConfidenceScoreAndReasoning.UnknownsAssumptions);
         return text.ToString();

@@ -17,7 +17,8 @@ internal static class LiveTraceExport
         }
 
         builder.Services.AddSingleton(services => new SpanExport(
-            new OtlpTraceExporter(Options(configuration, phoenix)), TimeProvider.System, services.GetRequiredService<ILogger<SpanExport>>()));
+            new OtlpTraceExporter(Options(configuration, phoenix)), TimeProvider.System,
+            services.GetRequiredService<ILogger<SpanExport>>()));
 
         // The export is registered with the provider as well, which gives it its resource; it must not be a child of the processor before
         // it: the SDK adds later processors to a composite one.
@@ -44,7 +45,10 @@ internal static class LiveTraceExport
             ?? options.Headers;
         if (options.Endpoint.Host == phoenix.Address.Host)
         {
-            options.HttpClientFactory = () => new HttpClient(phoenix.CreateHandler()) { Timeout = TimeSpan.FromMilliseconds(options.TimeoutMilliseconds) };
+            options.HttpClientFactory = () => new HttpClient(phoenix.CreateHandler())
+            {
+                Timeout = TimeSpan.FromMilliseconds(options.TimeoutMilliseconds),
+            };
         }
 
         return options;

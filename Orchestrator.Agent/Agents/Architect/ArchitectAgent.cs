@@ -32,8 +32,8 @@ internal sealed class ArchitectAgent(
         var (causes, unresolved) = await VerifyAsync(run, hypotheses);
         var severity = Severity.Of(run.State.SreFindings?.Evidence.BlastRadius, run.State.SreFindings?.Verdict);
         var document = RcaWriter.Write(run.State, run.Job, causes, severity, RemediationProposal.For(causes, remediation.Value), run.Now);
-        await model.NoteAsync(
-            run, new Look("architect", Name, "synthesis", JsonSerializer.Serialize(document, MatsJson.Web.RcaDocument)) { Question = LookQuestion });
+        var findings = JsonSerializer.Serialize(document, MatsJson.Web.RcaDocument);
+        await model.NoteAsync(run, new Look("architect", Name, "synthesis", findings) { Question = LookQuestion });
         if (await writer.SummaryAsync(run, document) is { } summary)
         {
             document = document with { ExecutiveSummary = new(summary) };

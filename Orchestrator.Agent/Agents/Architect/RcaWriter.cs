@@ -91,7 +91,8 @@ internal static class RcaWriter
 
         events.AddRange(
             (state.SreFindings?.Evidence.CorrelatedEvents ?? [])
-                .Select(change => new TimelineEvent(change.Split(' ')[0], change[(change.IndexOf(' ', StringComparison.Ordinal) + 1)..], "change event")));
+                .Select(change => new TimelineEvent(
+                    change.Split(' ')[0], change[(change.IndexOf(' ', StringComparison.Ordinal) + 1)..], "change event")));
         events.Add(new(Iso(job.CreatedAt), "Detection: a user reported the problem", "user"));
         events.AddRange(
             state.Workflow.PhaseTransitions.Select(step =>
@@ -166,7 +167,8 @@ internal static class RcaWriter
     public static string Hotfix(RankedCause cause) => cause.Location.Kind switch
     {
         "code" => $"fix or roll back the code at {cause.Location.Detail} in {cause.Service}.",
-        "configuration" when cause.Change is { Field: { Length: > 0 } field, Before: { Length: > 0 } before } => $"set {field} of {cause.Service} back to {before}.",
+        "configuration" when cause.Change is { Field: { Length: > 0 } field, Before: { Length: > 0 } before } =>
+            $"set {field} of {cause.Service} back to {before}.",
         "configuration" => $"restore the setting {cause.Location.Detail} of {cause.Service}.",
         "deployment" => $"roll {cause.Service} back to its last good revision ({cause.Location.Detail}).",
         "access" => $"restore the access that was taken away ({cause.Location.Detail}).",

@@ -1,6 +1,6 @@
 using System.Text.Json;
 using Npgsql;
-using NpgsqlTypes;
+using Orchestrator.Agent.Jobs;
 
 namespace Orchestrator.Agent.Agents.Remediation;
 
@@ -16,8 +16,7 @@ internal sealed class AuditLog(NpgsqlDataSource database)
         insert.Parameters.AddWithValue(jobId);
         insert.Parameters.AddWithValue(actor);
         insert.Parameters.AddWithValue(action);
-        insert.Parameters.Add(
-            new() { Value = JsonSerializer.Serialize(detail, RemediationJson.Default.RemediationState), NpgsqlDbType = NpgsqlDbType.Jsonb });
+        insert.Parameters.Add(JsonColumn.Of(JsonSerializer.Serialize(detail, RemediationJson.Default.RemediationState)));
         await insert.ExecuteNonQueryAsync(cancellationToken);
     }
 }

@@ -138,7 +138,9 @@ internal static class CommandLine
         }
     }
 
-    /// <summary>The start of a stream, which is read to its end: a program that prints a lot must neither block nor fill the memory.</summary>
+    /// <summary>
+    /// The start of a stream, which is read to its end: a program that prints a lot must neither block nor fill the memory.
+    /// </summary>
     private static async Task<string> StartAsync(StreamReader stream, CancellationToken cancellationToken)
     {
         var start = new StringBuilder();

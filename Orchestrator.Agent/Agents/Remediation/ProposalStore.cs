@@ -1,6 +1,6 @@
 using System.Text.Json;
 using Npgsql;
-using NpgsqlTypes;
+using Orchestrator.Agent.Jobs;
 
 namespace Orchestrator.Agent.Agents.Remediation;
 
@@ -72,18 +72,11 @@ internal sealed class ProposalStore(NpgsqlDataSource database)
         await using var command = database.CreateCommand("update mats.proposals set state = $2, outcome = $3 where job_id = $1");
         command.Parameters.AddWithValue(jobId);
         command.Parameters.Add(State(state));
-        command.Parameters.Add(new()
-        {
-            Value = outcome is null ? DBNull.Value : JsonSerializer.Serialize(outcome, RemediationJson.Default.RemediationOutcome),
-            NpgsqlDbType = NpgsqlDbType.Jsonb,
-        });
+        command.Parameters.Add(JsonColumn.Of(
+            outcome is null ? null : JsonSerializer.Serialize(outcome, RemediationJson.Default.RemediationOutcome)));
         await command.ExecuteNonQueryAsync(cancellationToken);
     }
 
-    private static NpgsqlParameter State(RemediationState state) => new()
-    {
-        Value = JsonSerializer.Serialize(state, RemediationJson.Default.RemediationState).Replace(
-            "\\u0000", "\\uFFFD", StringComparison.Ordinal),
-        NpgsqlDbType = NpgsqlDbType.Jsonb,
-    };
+    private static NpgsqlParameter State(RemediationState state) =>
+        JsonColumn.Of(JsonSerializer.Serialize(state, RemediationJson.Default.RemediationState));
 }

@@ -50,6 +50,8 @@ internal static partial class RemediationText
             : null;
     }
 
-    [GeneratedRegex(@"^\s*(?<name>TARGET_URL|REPRODUCTION_SCENARIO|REMEDIATION_COMMAND|VALIDATION_QUERY|VALIDATION_THRESHOLD):(?<value>[^\r\n]*)", RegexOptions.Multiline | RegexOptions.ExplicitCapture, 1000)]
+    [GeneratedRegex(
+        @"^\s*(?<name>TARGET_URL|REPRODUCTION_SCENARIO|REMEDIATION_COMMAND|VALIDATION_QUERY|VALIDATION_THRESHOLD):(?<value>[^\r\n]*)",
+        RegexOptions.Multiline | RegexOptions.ExplicitCapture, 1000)]
     private static partial Regex Line();
 }

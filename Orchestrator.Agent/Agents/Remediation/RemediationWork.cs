@@ -17,7 +17,8 @@ internal sealed record RemediationOutcome(string Status, string Response, Remedi
 /// The parts of a remediation that touch systems, in the process they run in: its allow-list alone says what may be probed and run. A
 /// command begins only when the budget holds what ends it too: the looks at its effect, and its rollback.
 /// </summary>
-internal sealed class RemediationWork(IOptions<RemediationOptions> options, Validation validation, IHttpClientFactory http, TimeProvider time)
+internal sealed class RemediationWork(
+    IOptions<RemediationOptions> options, Validation validation, IHttpClientFactory http, TimeProvider time)
 {
     /// <summary>Most tool calls of one look at the service: the probe and the query.</summary>
     private const int CallsOfALook = 2;
@@ -171,7 +172,8 @@ internal sealed class RemediationWork(IOptions<RemediationOptions> options, Vali
         }
         catch (OperationCanceledException) when (!run.Lifetime.IsCancellationRequested)
         {
-            run.State.Limit("The service was not watched any longer after the fix: the working time that is left was kept for the rollback.");
+            run.State.Limit(
+                "The service was not watched any longer after the fix: the working time that is left was kept for the rollback.");
             return measured;
         }
     }

@@ -17,7 +17,10 @@ internal sealed class RemoteAgentOptions
     public const string Remediation = "remediation";
     public const string Operational = "gcloud";
 
-    /// <summary>Base addresses as they were given, by agent; <c>/chat</c>, or <c>/execute</c> for the last two, is added. An agent without one works in this process.</summary>
+    /// <summary>
+    /// Base addresses as they were given, by agent; <c>/chat</c>, or <c>/execute</c> for the last two, is added. An agent without one works
+    /// in this process.
+    /// </summary>
     public Dictionary<string, string> Urls { get; } = new(StringComparer.Ordinal);
 
     /// <summary>The address of an agent's route; null when it works in this process.</summary>

@@ -21,7 +21,8 @@ internal sealed class TelemetryTools(InvestigationRun run, TelemetryAccess telem
         ModelTools.Declare("read_logs", "Log records of the incident window that contain a text, the most severe first.", "filter_str"),
         ModelTools.Declare("query_spans", "Spans of the incident window by service and name, failing ones and slow ones first.", "service"),
         ModelTools.Declare("query_metrics", "Metric series of a service in the incident window: least, mean and largest value.", "service"),
-        ModelTools.Declare("list_changes", "Change events (deployments, settings, access) shortly before and in the incident window.", "service"),
+        ModelTools.Declare(
+            "list_changes", "Change events (deployments, settings, access) shortly before and in the incident window.", "service"),
     ];
 
     /// <summary>The answer to one call, as text; an unknown tool or a bad argument is answered in words.</summary>
