@@ -26,7 +26,11 @@ internal sealed class TelemetryLifetime(IServiceProvider services) : IHostedServ
 
     // Shutdown blocks up to its timeout; the three run side by side so that one silent backend costs the shutdown that long only once.
     public Task StopAsync(CancellationToken cancellationToken) => Task.WhenAll(
-        Task.Run(() => services.GetService<TracerProvider>()?.Shutdown(ShutdownMilliseconds), CancellationToken.None),
-        Task.Run(() => services.GetService<MeterProvider>()?.Shutdown(ShutdownMilliseconds), CancellationToken.None),
-        Task.Run(() => services.GetService<LoggerProvider>()?.Shutdown(ShutdownMilliseconds), CancellationToken.None));
+        RunAsync(() => services.GetService<TracerProvider>()?.Shutdown(ShutdownMilliseconds)),
+        RunAsync(() => services.GetService<MeterProvider>()?.Shutdown(ShutdownMilliseconds)),
+        RunAsync(() => services.GetService<LoggerProvider>()?.Shutdown(ShutdownMilliseconds)));
+
+    // On a thread of its own: what blocks must not take the pool's few threads from those who would end the wait.
+    private static Task RunAsync(Action shutdown) =>
+        Task.Factory.StartNew(shutdown, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
 }

@@ -9,10 +9,11 @@ using Orchestrator.Agent.Rca;
 
 namespace Orchestrator.Agent;
 
-/// <summary>The one spelling of JSON here: snake_case, no nulls written, unknown fields ignored.</summary>
+/// <summary>The one spelling of JSON here: snake_case, no nulls written, unknown fields ignored, times in UTC with <c>Z</c>.</summary>
 [JsonSourceGenerationOptions(
     PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
-    PropertyNameCaseInsensitive = false, NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals)]
+    PropertyNameCaseInsensitive = false, NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals,
+    Converters = [typeof(UtcTimeConverter)])]
 [JsonSerializable(typeof(TroubleshootRequest))]
 [JsonSerializable(typeof(ReplyRequest))]
 [JsonSerializable(typeof(Reply))]

@@ -68,6 +68,7 @@ internal static class OrchestratorApp
 
         var app = builder.Build();
         app.UseRequestIds();
+        app.UseFaultAnswers();
         app.UseTokens();
         app.MapInfo();
         app.MapJobs();

@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.Http.Json;
 using System.Text;
 using System.Text.Json;
+using MatsObservability.Tests.Support;
 
 namespace MatsObservability.Tests.Orchestrator;
 
@@ -78,6 +79,44 @@ public sealed class ApiTests(EmptySystem system) : IClassFixture<EmptySystem>
         using var response = await system.Orchestrator.Client.PostAsync(route, content);
 
         Assert.True((int)response.StatusCode == status, $"{(int)response.StatusCode}: {await response.Content.ReadAsStringAsync()}");
+    }
+
+    [Theory]
+    [InlineData("/agents/sre/chat", """{"message":"x","task":{}}""")]
+    [InlineData("/agents/sre/chat", """{"message":"x","task":{"user_email":"u","session_id":"s","request":{"prompt":"x"},"state":{"workflow":null}}}""")]
+    [InlineData("/agents/remediation/execute", """{"task":{}}""")]
+    public async Task Post_TaskThatIsNotWhole_Is400(string route, string body)
+    {
+        using var content = new StringContent(body, Encoding.UTF8, "application/json");
+        using var response = await _server.Client.PostAsync(route, content);
+
+        Assert.Equal(HttpStatusCode.BadRequest, response.StatusCode);
+        Assert.Contains("task must hold", await response.Content.ReadAsStringAsync());
+    }
+
+    [Fact]
+    public async Task Get_AJob_TellsTimesInUtcWithZ()
+    {
+        var job = await _server.EndAsync(await _server.TroubleshootAsync(new { prompt = "x", hours_ago = 1 }));
+
+        Assert.Matches(@"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$", job.GetProperty("updated_at").GetString());
+        Assert.DoesNotContain("+00:00", job.ToString());
+    }
+
+    [Fact]
+    public async Task AnyRequest_WhileTheDatabaseIsAway_Is503WithAHint()
+    {
+        var connection = new Npgsql.NpgsqlConnectionStringBuilder(await system.NewDatabaseAsync());
+        await using var gate = TcpGate.To(connection.Port);
+        connection.Port = gate.Port;
+        await using var server = await OrchestratorServer.StartAsync(connection.ConnectionString, system.Phoenix.HttpUrl);
+        gate.Close();
+
+        using var response = await server.Client.PostAsJsonAsync("/troubleshoot", new { prompt = "x" });
+
+        Assert.Equal(HttpStatusCode.ServiceUnavailable, response.StatusCode);
+        Assert.Equal("2", response.Headers.RetryAfter?.ToString());
+        Assert.Contains("The database does not answer", await response.Content.ReadAsStringAsync());
     }
 
     [Fact]

@@ -28,6 +28,7 @@ internal static class AgentEndpoints
         fault ??= !s_agents.Contains(name) ? Answers.Error(
             $"There is no agent '{name}'; agents are {string.Join(", ", s_agents)}", StatusCodes.Status404NotFound)
             : string.IsNullOrWhiteSpace(body!.Message) ? Answers.Error("message is required", StatusCodes.Status400BadRequest)
+            : body.Task?.Fault() is { } missing ? Answers.Error(missing, StatusCodes.Status400BadRequest)
             : policy.Check(context, AccessPolicy.Investigate);
         if (fault is not null)
         {
@@ -59,7 +60,8 @@ internal static class AgentEndpoints
     private static async Task<IResult> ExecuteAsync(HttpContext context, JobService service, AgentTasks tasks, AccessPolicy policy)
     {
         var (body, fault) = await Answers.ReadAsync(context, MatsJson.Web.RemediationRequest, context.RequestAborted);
-        fault ??= body!.Task is { } given ? policy.Check(context, AccessPolicy.Remediate) ?? Approver(policy, given.Reply)
+        fault ??= body!.Task?.Fault() is { } missing ? Answers.Error(missing, StatusCodes.Status400BadRequest)
+            : body.Task is { } given ? policy.Check(context, AccessPolicy.Remediate) ?? Approver(policy, given.Reply)
             : body.RcaDocument is null ? Answers.Error("rca_document is required", StatusCodes.Status400BadRequest)
             : string.IsNullOrWhiteSpace(body.ResolutionPlan) ? Answers.Error("resolution_plan is required", StatusCodes.Status400BadRequest)
             : policy.Check(context, AccessPolicy.Remediate);

@@ -141,7 +141,7 @@ internal sealed partial class SpanExport : BaseExportProcessor<Activity>
         var started = _time.GetTimestamp();
         for (var pause = s_linger; ; pause = pause * 2 < s_mostPause ? pause * 2 : s_mostPause)
         {
-            if (exporter.Export(batch) == ExportResult.Success)
+            if (await SendAsync(batch) == ExportResult.Success)
             {
                 foreach (var span in batch)
                 {
@@ -160,6 +160,10 @@ internal sealed partial class SpanExport : BaseExportProcessor<Activity>
             await Task.Delay(pause, _time, _stopping.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
     }
+
+    // On a thread of its own: it blocks up to the exporter's timeout, and the pool has few.
+    private Task<ExportResult> SendAsync(Batch<Activity> batch) => Task.Factory.StartNew(
+        () => exporter.Export(batch), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
 
     // The SDK asks in a blocking way; it never does so on the thread that sends.
     private static bool WaitFor(Task task, int timeoutMilliseconds) =>

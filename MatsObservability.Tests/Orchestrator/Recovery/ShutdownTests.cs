@@ -58,6 +58,8 @@ public sealed class ShutdownTests(EmptySystem system) : IClassFixture<EmptySyste
         await service.StopAsync();
 
         Assert.True(clock.Elapsed < s_grace, $"it took {clock.Elapsed}: {service.Output}");
+
+        // Its caller is left alone: answered, or cut off.
         await Task.WhenAny(waiting);
     }
 

@@ -13,6 +13,13 @@ internal sealed record AgentTask(
     /// <summary>Set when the remediation agent is to propose a command; absent when it is to carry out the one it proposed.</summary>
     public Rca.RemediationSpec? Spec { get; init; }
 
+    /// <summary>What is missing of a task that came from outside; null when it is whole.</summary>
+    public string? Fault() =>
+        this is { UserEmail: not null, SessionId: not null, Request: not null, State: { Workflow.PhaseTransitions: not null } state }
+            && state is { Blockers: not null, Warnings: not null, Limitations: not null, ExecutionTrace: not null, ModelUse: not null }
+            && state is { RetryAttempts: not null, ConfidenceScores: not null, Asked: not null }
+            ? null : "task must hold user_email, session_id, request and a whole state";
+
     public static AgentTask Of(InvestigationRun run, int attempt) => new(
         run.Job.Id, run.Job.CreatedAt, run.Job.UserEmail, run.Job.SessionId, run.Job.Request, run.Job.Reply, run.State, attempt);
 }
