@@ -114,6 +114,6 @@ internal sealed record WindowParameters(string Project, DateTimeOffset? StartTim
 
 [System.Text.Json.Serialization.JsonSourceGenerationOptions(
     PropertyNamingPolicy = System.Text.Json.Serialization.JsonKnownNamingPolicy.SnakeCaseLower,
-    DefaultIgnoreCondition = System.Text.Json.Serialization.JsonIgnoreCondition.WhenWritingNull)]
+    DefaultIgnoreCondition = System.Text.Json.Serialization.JsonIgnoreCondition.WhenWritingNull, Converters = [typeof(UtcTimeConverter)])]
 [System.Text.Json.Serialization.JsonSerializable(typeof(WindowParameters))]
 internal sealed partial class ToolJson : System.Text.Json.Serialization.JsonSerializerContext;
