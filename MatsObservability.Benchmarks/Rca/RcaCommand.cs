@@ -62,23 +62,27 @@ internal static class RcaCommand
     private static JsonObject Robust(RcaCases cases)
     {
         var table = new Table();
-        table.AddColumns("variant", "as1", "as3", "ais1", "false alarms", "claims", "right of them", "mean confidence");
+        table.AddColumns("variant", "as1", "as3", "ais1", "false alarms", "claims", "right of them", "mean confidence", "brier");
         var json = new JsonArray();
+        var reports = new List<RcaReport>();
         foreach (var (variant, report) in Robustness.Run(new OfflineRca(cases)))
         {
+            reports.Add(report);
             var (as1, as3, ais1) = (report.Share(static s => s.Within(1)), report.Share(static s => s.Within(3)), report.Share(static s => s.InnerRight));
             table.AddRow(variant, $"{as1:0.000}", $"{as3:0.000}", $"{ais1:0.000}", $"{report.FalseAlarms}/{report.Controls.Count}",
-                $"{report.Claims}", $"{report.RightOfClaims:0.000}", $"{report.MeanConfidence:0.000}");
+                $"{report.Claims}", $"{report.RightOfClaims:0.000}", $"{report.MeanConfidence:0.000}", $"{report.Confidence.Brier:0.000}");
             json.Add((JsonNode)new JsonObject
             {
                 ["variant"] = variant, ["as1"] = as1, ["as3"] = as3, ["ais1"] = ais1, ["false_alarms"] = report.FalseAlarms, ["controls"] = report.Controls.Count,
-                ["claims"] = report.Claims, ["right_of_claims"] = report.RightOfClaims, ["mean_confidence"] = report.MeanConfidence,
+                ["claims"] = report.Claims, ["right_of_claims"] = report.RightOfClaims, ["mean_confidence"] = report.MeanConfidence, ["brier"] = Math.Round(report.Confidence.Brier, 4),
                 ["blamed"] = new JsonArray([.. report.Controls.Where(static control => control.Blamed is not null).Select(static control => (JsonNode)$"{control.Name}: {control.Blamed}")]),
                 ["missed"] = new JsonArray([.. report.Scores.Where(static s => !s.InnerRight).Select(static s => (JsonNode)$"{s.Case.Id}: {(s.Ranked.Count > 0 ? $"{s.Ranked[0].Service} {s.Ranked[0].FaultType} {s.Ranked[0].Detail}" : "nothing")}")]),
             });
         }
 
         AnsiConsole.Write(table);
-        return new JsonObject { ["variants"] = json };
+        var all = RcaReport.Calibrate(reports);
+        AnsiConsole.Write(all.ToTable());
+        return new JsonObject { ["variants"] = json, ["brier"] = Math.Round(all.Brier, 4), ["reliability"] = all.ToJson() };
     }
 }

@@ -21,18 +21,19 @@ internal sealed record RcaReport(IReadOnlyList<CaseScore> Scores, IReadOnlyList<
 
     public double P50Seconds => Scores.Count == 0 ? 0 : Math.Round(Scores.Select(static score => score.Seconds).Order().ElementAt(Scores.Count / 2), 3);
 
-    private Calibration Confidence
-    {
-        get
-        {
-            var calibration = new Calibration();
-            foreach (var score in Scores.Where(static score => score.Ranked.Count > 0))
-            {
-                calibration.Add(score.Ranked[0].Confidence, score.Within(1));
-            }
+    /// <summary>How sure the first-ranked causes were, and whether they were right.</summary>
+    public Calibration Confidence => Calibrate([this]);
 
-            return calibration;
+    /// <summary>The same over several evaluations.</summary>
+    public static Calibration Calibrate(IEnumerable<RcaReport> reports)
+    {
+        var calibration = new Calibration();
+        foreach (var score in reports.SelectMany(static report => report.Scores).Where(static score => score.Ranked.Count > 0))
+        {
+            calibration.Add(score.Ranked[0].Confidence, score.Within(1));
         }
+
+        return calibration;
     }
 
     public void Print()

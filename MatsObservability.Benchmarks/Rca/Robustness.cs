@@ -2,7 +2,7 @@ using Orchestrator.Agent.Evidence;
 
 namespace MatsObservability.Benchmarks.Rca;
 
-/// <summary>The evaluation repeated with less to see: each signal away, half the baseline, another day's baseline, a window cut early or late, no baseline.</summary>
+/// <summary>The evaluation repeated with less to see: each signal away, two at once, half the baseline, another day's baseline, a window cut early or late, no baseline.</summary>
 internal static class Robustness
 {
     public static IEnumerable<(string Variant, RcaReport Report)> Run(OfflineRca offline)
@@ -15,6 +15,9 @@ internal static class Robustness
         yield return ("without traces", Report(static (_, incident, baseline) => (incident with { Spans = [] }, baseline with { Spans = [] })));
         yield return ("without logs", Report(static (_, incident, baseline) => (incident with { Logs = [] }, baseline with { Logs = [] })));
         yield return ("without metrics", Report(static (_, incident, baseline) => (incident with { Series = [] }, baseline with { Series = [] })));
+        yield return ("traces alone", Report(static (_, incident, baseline) => (incident with { Logs = [], Series = [] }, baseline with { Logs = [], Series = [] })));
+        yield return ("logs alone", Report(static (_, incident, baseline) => (incident with { Spans = [], Series = [] }, baseline with { Spans = [], Series = [] })));
+        yield return ("metrics alone", Report(static (_, incident, baseline) => (incident with { Spans = [], Logs = [] }, baseline with { Spans = [], Logs = [] })));
         yield return ("half the baseline", Report(static (_, incident, baseline) => (incident, Half(baseline))));
         yield return ("another day's baseline", Report((day, incident, _) => (incident, offline.Baselines.First(pair => pair.Key != day).Value), controls: false));
         yield return ("window 60 s early", Report(static (_, incident, baseline) => (incident, baseline), -minute, controls: false));

@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using MatsObservability.Benchmarks.Rca;
 using Orchestrator.Agent.Evidence;
 using Spectre.Console;
 
@@ -48,12 +49,19 @@ internal static class GeneratedRca
         }
 
         AnsiConsole.Write(table);
+        var calibration = new Calibration();
+        foreach (var score in scores.Where(static score => score.Claims))
+        {
+            calibration.Add(score.Diagnosis.Causes[0].Confidence, score.Rank == 1);
+        }
+
+        AnsiConsole.Write(calibration.ToTable());
         var (strongest, weakest) = (Healthy(scores).DefaultIfEmpty().Max(), Faulty(scores).DefaultIfEmpty().Min());
         Console.WriteLine($"strongest finding of a healthy window {strongest:0.0} nats; weakest true cause at the first rank {weakest:0.0} nats; " +
             $"false alarms {scores.Count(static s => s.Case.Fault is null && s.Claims)}");
         return new JsonObject
         {
-            ["generated"] = json,
+            ["generated"] = json, ["brier"] = Math.Round(calibration.Brier, 4), ["reliability"] = calibration.ToJson(),
             ["healthy_nats"] = new JsonArray([.. Healthy(scores).OrderDescending().Select(static nats => (JsonNode)Math.Round(nats, 1))]),
             ["nearly_claimed"] = new JsonArray([.. scores.Where(static s => s.Case.Fault is null && s.Diagnosis.Findings.Count > 0)
                 .OrderByDescending(static s => s.Diagnosis.Findings[0].Score).Take(8).Select(static s => (JsonNode)$"{s.Case.Name}: {Say(s.Diagnosis.Findings[0])}")]),
@@ -61,7 +69,7 @@ internal static class GeneratedRca
             ["not_right"] = new JsonArray([.. scores.Where(static s => s.Case.Fault is null ? s.Claims : s.Rank != 1 || !s.KindRight)
                 .Select(static s => new JsonObject
             {
-                ["window"] = s.Case.Name, ["visible"] = s.Case.Visible, ["fault"] = s.Case.Fault?.ToString(), ["spans"] =
+                ["window"] = s.Case.Name, ["visible"] = s.Case.Visible, ["fault"] = s.Case.Fault?.ToString(), ["struck"] = s.Case.Struck, ["spans"] =
                     s.Case.Incident.Spans.Count, ["baseline_spans"] = s.Case.Baseline.Spans.Count,
                 ["claimed"] = s.Diagnosis.Causes.Count,
                 ["findings"] = new JsonArray([.. s.Diagnosis.Findings.Take(4)

@@ -5,9 +5,10 @@ namespace MatsObservability.Benchmarks.Topology;
 /// <summary>A window of a generated system with its truth.</summary>
 /// <param name="Group">The kind of fault, or of everyday life; what results are counted by.</param>
 /// <param name="Fault">Null when nothing is wrong.</param>
-/// <param name="Visible">False when the fault changes no call, no status and no time: then silence is right.</param>
+/// <param name="Visible">False when the fault changes no call and no status: then silence is right.</param>
+/// <param name="Struck">Runs that a code fault struck.</param>
 internal sealed record GeneratedCase(string Name, string Group, Fault? Fault, bool Visible, TelemetryWindow Incident,
-    TelemetryWindow Baseline)
+    TelemetryWindow Baseline, int Struck)
 {
     /// <summary>The resource a right diagnosis names; <c>code</c> for the faults of a method.</summary>
     public string? Kind => Fault?.Kind switch
@@ -74,8 +75,11 @@ internal sealed class GeneratedSystem
             [new(strikes, from, from + 60_000, factor)] });
     }
 
-    private GeneratedCase Case(string name, string group, Conditions conditions, bool visible = true) =>
-        new($"{_seed}: {name}", group, conditions.Fault, visible, new Simulation(_plan, conditions).Run(), _baseline);
+    private GeneratedCase Case(string name, string group, Conditions conditions, bool visible = true)
+    {
+        var simulation = new Simulation(_plan, conditions);
+        return new($"{_seed}: {name}", group, conditions.Fault, visible, simulation.Run(), _baseline, simulation.Struck);
+    }
 
     private Conditions Window(string name, int number, double seconds, double rate, double[] weights) =>
         new($"generated-{_seed}-{name}", (_seed * 100) + number, s_start.AddHours(number), seconds, rate, weights);
@@ -150,6 +154,7 @@ internal sealed class GeneratedSystem
             : new Store($"SELECT {operation.Service.Name}_other", "mysql", 5);
     }
 
+    /// <summary>Whether spans can show the fault: a call made or left out, or a status. What only took longer or shorter does not count.</summary>
     private bool Visible(Fault fault)
     {
         if (fault.Operation is not { } operation)
@@ -157,21 +162,46 @@ internal sealed class GeneratedSystem
             return true;
         }
 
-        bool Shows(Step step) => step is Call or Publish or Parallel || (step is Store && operation.Service.StoreSpans);
+        var left = Leaves(operation.Steps).Skip(fault.AtStep);
         return fault.Kind switch
         {
-            FaultKind.Exception => !_plan.Bare || Callers(operation).Any(static call => call.OnError != OnError.Swallow)
-                || Leaves(operation.Steps).Skip(fault.AtStep).Any(Shows),
-            FaultKind.EarlyReturn => Leaves(operation.Steps).Skip(fault.AtStep).Any(Shows) || Callers(operation)
-                .Any(static call => call.OnWrong != OnWrong.Nothing),
-            FaultKind.OtherBranch => Shows(fault.Extra!),
-            _ => Callers(operation).Any(static call => call.OnWrong != OnWrong.Nothing),
+            FaultKind.Exception => !_plan.Bare || left.Any(step => Shows(step, operation)) || Noticed(operation, failed: true),
+            FaultKind.EarlyReturn => left.Any(step => Shows(step, operation)) || Noticed(operation, failed: false),
+            FaultKind.OtherBranch => Shows(fault.Extra!, operation),
+            _ => Noticed(operation, failed: false),
         };
     }
 
-    private IEnumerable<Call> Callers(OperationPlan operation) =>
-        _runs.Keys.SelectMany(static caller => Leaves(caller.Steps)).SelectMany(static step => step is Parallel parallel ? parallel.Steps
-            : [step]).OfType<Call>().Where(call => call.Target == operation);
+    private static bool Shows(Step step, OperationPlan operation) =>
+        step is Call or Publish or Parallel || (step is Store && operation.Service.StoreSpans);
+
+    /// <summary>
+    /// A caller of the operation, or one further up, makes a call more or fewer when the answer is an error or wrong. A caller that stops
+    /// where it had nothing left to do shows nothing.
+    /// </summary>
+    private bool Noticed(OperationPlan operation, bool failed)
+    {
+        foreach (var caller in _runs.Keys)
+        {
+            var steps = Leaves(caller.Steps).ToList();
+            for (var at = 0; at < steps.Count; at++)
+            {
+                foreach (var call in (steps[at] is Parallel parallel ? parallel.Steps : [steps[at]]).OfType<Call>().Where(call => call.Target == operation))
+                {
+                    var stops = failed ? call.OnError is OnError.Propagate : call.OnWrong is OnWrong.Stop;
+                    var skips = !failed && call.OnWrong is OnWrong.SkipNext;
+                    var lost = steps.Skip(at + 1).Take(stops ? steps.Count : skips ? 2 : 0);
+                    if ((failed ? call.OnError is OnError.RetryOnce : call.OnWrong is OnWrong.AskAgain) || (stops && call.MaxTimes > 1)
+                        || lost.Any(step => Shows(step, caller)) || ((stops || skips) && Noticed(caller, failed)))
+                    {
+                        return true;
+                    }
+                }
+            }
+        }
+
+        return false;
+    }
 
     private static IEnumerable<Step> Leaves(IReadOnlyList<Step> steps) =>
         steps.SelectMany(static step => step switch { Method method => Leaves(method.Steps), Optional optional => Leaves(optional.Steps),

@@ -26,6 +26,9 @@ internal sealed class Simulation(SystemPlan plan, Conditions conditions)
     /// <summary>How often each operation ran in the window.</summary>
     public Dictionary<OperationPlan, int> Runs { get; } = [];
 
+    /// <summary>Runs in the window that a code fault struck.</summary>
+    public int Struck { get; private set; }
+
     private sealed record Reply(double EndMs, int Status, bool Wrong);
 
     /// <summary>A run of an operation while it lasts.</summary>
@@ -96,6 +99,7 @@ internal sealed class Simulation(SystemPlan plan, Conditions conditions)
         {
             frame.FaultIn = fault.AtStep;
             frame.Wrong = fault.Kind is FaultKind.WrongValue;
+            Struck += frame.Wrong ? 1 : 0;
         }
         else if (_random.NextDouble() < FailureShare(operation, at))
         {
@@ -161,7 +165,8 @@ internal sealed class Simulation(SystemPlan plan, Conditions conditions)
             return false;
         }
 
-        switch (conditions.Fault!.Kind)
+        Struck += conditions.Fault!.Kind is FaultKind.WrongValue ? 0 : 1;
+        switch (conditions.Fault.Kind)
         {
             case FaultKind.Exception: (frame.Status, frame.Thrown, frame.Stopped) = (500, true, true); break;
             case FaultKind.EarlyReturn: (frame.Stopped, frame.Wrong) = (true, true); break;

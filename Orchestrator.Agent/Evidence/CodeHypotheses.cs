@@ -64,18 +64,21 @@ internal static class CodeHypotheses
     /// The callers' course breaks just after a service answered: its answer was wrong, or the fault is the caller's. The service, or the
     /// deepest one below it that does so, goes before its callers when it answers far faster than usual; so does a service of which several
     /// callers break, or that shows no more than that of a failing answer, as it makes no calls and spans tell no failures. Else, where no
-    /// logs tell more, it goes first unless the caller now makes a call that it never made: a fault of the caller's own could have struck at
-    /// any of its steps.
+    /// logs tell more, it goes first unless the caller now makes a call that it never made, or goes another way while others take the same
+    /// answers as ever: a fault of the caller's own could have struck at any of its steps.
     /// </summary>
     private static Hypothesis WrongAnswers(List<SequenceBreak> after, Signals signals, HashSet<string> logging)
     {
         const double behind = 0.8, before = 1.1;
         var callers = after.Select(static found => found.Service).Distinct(StringComparer.Ordinal).ToList();
-        var mute = after[0].Asked!.Children.Count == 0 && !signals.TellsFailures;
-        var likelier = !callers.Exists(logging.Contains) && !after[0].IsNovel;
+        var mute = after[0].Asked!.Children.Count == 0 && !signals.TellsFailures && !after[0].IsNovel;
+        var unlogged = !callers.Exists(logging.Contains);
+        var likelier = unlogged && !after[0].IsNovel && (after[0].Repeats || !HeededByOneAlone(after, signals));
+        var several = callers.Count > 1
+            || (unlogged && after.Select(static found => found.Operation).Distinct(StringComparer.Ordinal).Count() > 1);
         var hurried = HurriedAnswers.Find(after[0], signals.Baseline);
         var score = Surprise.Compress(Weigh(after.Select(found => found.Score * Weight(found, logging))))
-            * (mute || callers.Count > 1 || likelier || hurried is not null ? before : behind);
+            * (mute || several || likelier || hurried is not null ? before : behind);
         var service = hurried?.Service ?? after[0].Asked!.Service;
         var evidence = new List<Evidence>();
         if (hurried is not null)
@@ -95,6 +98,22 @@ internal static class CodeHypotheses
         return new(service, "return",
             new("code", $"{Operation((hurried ?? after[0].Asked!).Operation)}: what its callers do with its answer changed"),
             score, evidence, after.Min(static found => found.Broken.Min(StartOf)));
+    }
+
+    /// <summary>
+    /// Other operations that get the same answers go on as ever: the fault is the one's that breaks, more likely than not. Those that hardly
+    /// run do not count.
+    /// </summary>
+    private static bool HeededByOneAlone(List<SequenceBreak> after, Signals signals)
+    {
+        const int busy = 20;
+        var asked = after[0].Asked!.Operation;
+        var callers = signals.Incident.Traces.ChildrenFirst.Where(node => node.Operation == asked && node.Parent is not null)
+            .GroupBy(static node => (node.Parent is { Wraps: true, Parent: { } caller } ? caller : node.Parent!).Operation,
+                StringComparer.Ordinal)
+            .Where(static calls => calls.Count() >= busy).Select(static calls => calls.Key);
+        var broke = after.Select(static found => found.Operation).ToHashSet(StringComparer.Ordinal);
+        return broke.Count == 1 && callers.Any(caller => !broke.Contains(caller));
     }
 
     private static double Weigh(IEnumerable<double> descending)

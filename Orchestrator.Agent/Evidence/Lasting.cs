@@ -32,8 +32,9 @@ internal static class Lasting
     /// </summary>
     /// <param name="trials">When a run began and whether it shows the change; any order.</param>
     /// <param name="surprise">How much a rate in a stretch surprises, given the baseline's: hits, trials, before, history.</param>
+    /// <param name="unseen">What it adds, in nats, that the change is seen nowhere else; at most as much again as the rates tell.</param>
     public static double Score(List<(long Nanos, bool Hit)> trials, double before, double history, Func<int, int, double, double,
-        double> surprise)
+        double> surprise, double unseen = 0)
     {
         trials.Sort(static (a, b) => a.Nanos.CompareTo(b.Nanos));
         var hits = Enumerable.Range(0, trials.Count).Where(index => trials[index].Hit).ToList();
@@ -63,8 +64,9 @@ internal static class Lasting
                 var price = Math.Log(1 + a) + Math.Log(tried - b);
                 var seconds = (trials[to - 1].Nanos - trials[from].Nanos) / 1e9;
                 // The runs of the window outside the stretch are as usual too.
-                var score = (surprise(count, to - from, before + hits.Count - count, history + trials.Count - (to - from))
-                    * Evenness(upTo, from, to)) - price;
+                var elsewhere = before + hits.Count - count;
+                var score = (surprise(count, to - from, elsewhere, history + trials.Count - (to - from)) * Evenness(upTo, from, to)) - price;
+                score += elsewhere > 0 ? 0 : Math.Clamp(score, 0, unseen);
                 best = Math.Max(best, seconds >= SureSeconds ? score : Math.Min(score, BurstNats
                     + (NatsPerSecond * Math.Max(0, seconds - BurstSeconds))));
             }

@@ -46,6 +46,9 @@ internal static class LatencyChannel
     /// <summary>The baseline's outlier rate is itself uncertain: this much of it again is expected.</summary>
     private const double Slack = 1.5;
 
+    /// <summary>This many times as many calls of a service are a better history than a thin one of an edge's own.</summary>
+    private const int Better = 4;
+
     /// <summary>Differences below this are scheduling, in ms.</summary>
     private const double ResolutionMs = 2;
 
@@ -55,11 +58,13 @@ internal static class LatencyChannel
     /// <summary>Slowness adding less than this share to its request is nobody's incident.</summary>
     private const double FeltShare = 0.1;
 
-    public static List<Slowdown> Find(WindowModel incident, WindowModel baseline)
+    /// <param name="repeating">Runs that call again what they called before: what they wait between the tries is no work of theirs.</param>
+    public static List<Slowdown> Find(WindowModel incident, WindowModel baseline, HashSet<SpanNode> repeating)
     {
         var usual = Usual(baseline);
         var excess = new Dictionary<TimePiece, double>();
-        var groups = incident.Traces.ChildrenFirst.SelectMany(TimePiece.Of).GroupBy(static piece => piece.Key)
+        var groups = incident.Traces.ChildrenFirst.SelectMany(TimePiece.Of)
+            .Where(piece => piece.Callee is not null || !repeating.Contains(piece.Node)).GroupBy(static piece => piece.Key)
             .Select(group => (Pieces: group.ToList(), Usual: History(usual, group.First()))).Where(static group => group.Usual is not null)
                 .ToList();
         foreach (var (pieces, times) in groups)
@@ -98,20 +103,28 @@ internal static class LatencyChannel
     }
 
     /// <summary>
-    /// Times by operation or call; for calls also by the two services and over all, as a network is alike for all that cross it.
+    /// Times by operation or call; for calls also by the two services, by the called one and over all, as a network is alike for all that
+    /// cross it.
     /// </summary>
     private static Dictionary<string, double[]> Usual(WindowModel baseline)
     {
         var calls = baseline.Traces.ChildrenFirst.Where(static node => node.IsCall).ToList();
         return baseline.Traces.ChildrenFirst.SelectMany(TimePiece.Of).GroupBy(static piece => piece.Key, static piece => piece.Ms)
             .Concat(calls.GroupBy(EdgeKey, static call => call.GapMs))
+            .Concat(calls.GroupBy(CalleeKey, static call => call.GapMs))
             .Concat(calls.GroupBy(static _ => AnyCall, static call => call.GapMs))
             .Where(static group => group.Count() >= LeastHistory)
             .ToDictionary(static group => group.Key, static group => Robust.Sorted(group), StringComparer.Ordinal);
     }
 
+    /// <summary>
+    /// A call that the baseline has few of may be fast or slow by halves (a connection reused or opened) without its having shown: callers
+    /// that know the service far better lend theirs.
+    /// </summary>
     private static double[]? History(Dictionary<string, double[]> usual, TimePiece piece) =>
-        usual.TryGetValue(piece.Key, out var own) ? own
+        usual.TryGetValue(piece.Key, out var own) ? own.Length < MostSamples && piece.Node.IsCall
+            && usual.TryGetValue(CalleeKey(piece.Node), out var lent) && lent.Length >= Better * own.Length && Limit(lent) >= Limit(own)
+                ? lent : own
         : piece.Node.IsCall && (usual.TryGetValue(EdgeKey(piece.Node), out own) || usual.TryGetValue(AnyCall, out own)) ? own
         : null;
 
@@ -128,6 +141,8 @@ internal static class LatencyChannel
     }
 
     private const string AnyCall = ">";
+
+    private static string CalleeKey(SpanNode call) => $">{call.Children[0].Service}";
 
     private static string EdgeKey(SpanNode call) => $"{call.Service}>{call.Children[0].Service}";
 

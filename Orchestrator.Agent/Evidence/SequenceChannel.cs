@@ -23,6 +23,9 @@ internal sealed record SequenceBreak(
 
     /// <summary>What came is a call that the operation never made before.</summary>
     public bool IsNovel { get; init; }
+
+    /// <summary>What came is the call just made, once more.</summary>
+    public bool Repeats { get; init; }
 }
 
 /// <summary>One run that broke, with the steps around the break.</summary>
@@ -55,9 +58,11 @@ internal static class SequenceChannel
     /// <summary>A new step that is no error: a rare request has that too.</summary>
     private const double NovelWeight = 0.2;
 
-    /// <summary>A new call in more than this share of the runs is no rare request: the program goes another way.</summary>
-    private const double MainRoad = 0.4;
-    private const double TakenWeight = 0.7;
+    /// <summary>
+    /// A known call where the usual one is left out: <see cref="Lasting"/> asks for more than a rare request shows, but the mix of requests
+    /// may have changed.
+    /// </summary>
+    private const double OtherCourseWeight = 0.85;
 
     /// <summary>
     /// An error statement that no operation of the whole baseline ever reached: its absence was seen in far more runs than those of one
@@ -78,7 +83,8 @@ internal static class SequenceChannel
             speaking.UnionWith(Talkative(incident, steps));
         }
 
-        var usual = Passages(baseline, steps, speaking);
+        var always = Always(baseline, steps);
+        var usual = Passages(baseline, steps, speaking, always);
         var shared = Shared(usual);
         var known = usual.Values.SelectMany(static passage => passage.Next.Keys).ToHashSet(StringComparer.Ordinal);
         var own = usual.SelectMany(static place => place.Value.Next.Keys.Select(key => (place.Key.Operation, key))).ToHashSet();
@@ -86,7 +92,8 @@ internal static class SequenceChannel
             .Where(static step => step.IsError)
             .Select(static step => step.Key).Concat(baseline.Lines.Where(static line => line.Statement.IsError)
                 .Select(static line => line.Statement.Key)).ToHashSet(StringComparer.Ordinal);
-        var now = Passages(incident, steps, inLogs ? Talkative(incident, steps) : speaking);
+        var now = Passages(incident, steps, inLogs ? Talkative(incident, steps) : speaking, always);
+        var steadiness = inLogs ? 0 : Steadiness(usual.Values);
         var breaks = new List<SequenceBreak>();
         foreach (var (place, passage) in now)
         {
@@ -112,7 +119,7 @@ internal static class SequenceChannel
                 var came = runs[0].Came;
                 var only = !inLogs && before <= OftenShare * history.Runs && runs.Count >= OnlyShare * passage.Runs;
                 if (!only && (before > UsualShare * history.Runs || key == expected.Key
-                    || (before > 0 && key != Step.End.Key && !came.IsError)))
+                    || (inLogs && before > 0 && key != Step.End.Key && !came.IsError)))
                 {
                     continue;
                 }
@@ -121,24 +128,25 @@ internal static class SequenceChannel
                     .MaxBy(static next => next.Value.Count);
 
                 var detour = !came.IsError && key != Step.End.Key;
-                var taken = detour && !inLogs && runs.Count >= MainRoad * passage.Runs
-                    && (!own.Contains((place.Operation, key)) || instead.Key != Step.End.Key);
-                var weight = !detour ? 1 : taken ? TakenWeight : known.Contains(key) ? ReorderedWeight : NovelWeight;
-                var back = detour && !(taken && !own.Contains((place.Operation, key))); // what comes later after all was not left out
+                var novel = detour && !own.Contains((place.Operation, key));
+                var weight = !detour ? 1 : inLogs ? known.Contains(key) ? ReorderedWeight : NovelWeight
+                    : novel ? 1 : only || instead.Key != Step.End.Key ? OtherCourseWeight : ReorderedWeight;
+                var back = detour && (inLogs || !novel); // what comes later after all was not left out
                 var broken = runs.Where(run => !explained(run.Run) && !(back && steps(run.Run).Exists(step => step.Key == instead.Key)))
                     .ToList();
                 var past = history.Runs * (inLogs && came.IsError && history.Runs >= LeastForUnheardOf && !usualErrors.Contains(key)
                     ? UnheardOf : 1);
                 var score = weight * (inLogs
                     ? Surprise.Binomial(broken.Count, passage.Runs - (runs.Count - broken.Count), before, past)
-                    : Lasting.Score(Trials(passage, runs, broken), history.Traces(key), history.Traces(null), Surprise.TwoRates));
+                    : Lasting.Score(Trials(passage, runs, broken), history.Traces(key), history.Traces(null), Surprise.TwoRates,
+                        novel ? steadiness : 0));
                 if (score >= LeastScore)
                 {
                     breaks.Add(new(broken[0].Run.Service, place.Operation, broken[0].After.Label, came.Label, instead.Value[0].Came.Label,
                         came.IsError, inLogs,
-                        broken, passage.Runs, (double)before / history.Runs, Remote(broken[0].After),
-                            Remote(instead.Value[0].Came)) { Score = score, IsNovel = detour && !own.Contains((place.Operation, key))
-                            && !key.EndsWith(Again, StringComparison.Ordinal) });
+                        broken, passage.Runs, (double)before / history.Runs, Answered(broken),
+                            Remote(instead.Value[0].Came)) { Score = score, IsNovel = novel
+                            && !key.EndsWith(Again, StringComparison.Ordinal), Repeats = key.EndsWith(Again, StringComparison.Ordinal) });
                 }
             }
         }
@@ -146,9 +154,34 @@ internal static class SequenceChannel
         return breaks;
     }
 
+    /// <summary>
+    /// How unlikely it is, in nats, that a way never taken before is one of an operation's usual ways that the baseline was too thin to show:
+    /// where hardly any step of the whole system is followed now by this and now by that, a few runs tell.
+    /// </summary>
+    private static double Steadiness(IReadOnlyCollection<Passage> usual)
+    {
+        const int enough = 8;
+        const double most = 3;
+        var known = usual.Where(static passage => passage.Runs >= enough).ToList();
+        var undecided = known.Count(static passage => passage.Next.Values.Max(static runs => runs.Count) <= (1 - UsualShare) * passage.Runs);
+        return Math.Min(most, -Math.Log((undecided + 1.0) / (known.Count + 2)));
+    }
+
     /// <summary>The span of another service that a step is about; null for other steps.</summary>
     private static SpanNode? Remote(Step step) => step.Call is not { } call ? null : call.Wraps ? call.Children[0]
         : call.Parent is { } parent && parent.Service != call.Service ? call : null;
+
+    /// <summary>
+    /// The span of another service whose answer the runs had before they broke; null where they did not wait for one, as for who takes up a
+    /// message.
+    /// </summary>
+    private static SpanNode? Answered(List<BrokenRun> broken)
+    {
+        const long skew = 5_000_000;
+        var late = broken.Count(static run => run.After.Call is { } call && Remote(run.After) is { } server
+            && server.Span.EndNanos > (call.Wraps ? call : run.Run.Node!).Span.EndNanos + skew);
+        return late * 2 > broken.Count ? null : Remote(broken[0].After);
+    }
 
     /// <summary>One trial a trace: the runs of a loop share their cause. Runs that broke for a known reason are none.</summary>
     private static List<(long Nanos, bool Hit)> Trials(Passage passage, List<BrokenRun> took, List<BrokenRun> broken)
@@ -186,11 +219,14 @@ internal static class SequenceChannel
             {
                 var target = child.Wraps ? child.Children[0] : child;
                 var label = $"{target.Service}: {LogStatement.MaskName(target.Span.Name)}";
-                // A call made over and over counts as two: once and again.
-                var key = steps[^1].Key == label ? label + Again : label;
-                if (steps[^1].Key != key && steps[^1].Key != label + Again)
+                // A call made over and over counts as two, once and again, whether or not one span carries all of them.
+                for (var times = Math.Min(2, child.Wraps ? child.Children.Count : 1); times > 0; times--)
                 {
-                    steps.Add(new(key, key, FailureChannel.HandlesError(target.Span.Name), null, child));
+                    var key = steps[^1].Key == label ? label + Again : label;
+                    if (steps[^1].Key != key && steps[^1].Key != label + Again)
+                    {
+                        steps.Add(new(key, key, FailureChannel.HandlesError(target.Span.Name), null, child));
+                    }
                 }
             }
         }
@@ -200,13 +236,13 @@ internal static class SequenceChannel
     }
 
     /// <summary>
-    /// Traces in which several services at once lack the log records they always write: the records were lost, no code was skipped.
+    /// Traces in which several services at once lack the records they always have: the records were lost, no code was skipped.
     /// </summary>
-    private static HashSet<string> LostLogs(List<(Run Run, List<Step> Steps)> courses, HashSet<string> talkative)
+    private static HashSet<string> Lost(List<(Run Run, List<Step> Steps)> courses, HashSet<string> always)
     {
         const int services = 3;
         return courses.Where(course => course.Steps.Count == 2 && course.Run.TraceId is not null
-            && talkative.Contains(course.Run.Operation))
+            && always.Contains(course.Run.Operation))
             .GroupBy(static course => course.Run.TraceId!, StringComparer.Ordinal)
             .Where(static trace => trace.Select(static course => course.Run.Service).Distinct(StringComparer.Ordinal).Count() >= services)
             .Select(static trace => trace.Key)
@@ -259,11 +295,20 @@ internal static class SequenceChannel
         model.Runs.Where(run => !run.Everyday && stepsOf(run).Count > 2).Select(static run => run.Operation)
             .ToHashSet(StringComparer.Ordinal);
 
+    /// <summary>Operations of which nearly every run has steps.</summary>
+    private static HashSet<string> Always(WindowModel model, Func<Run, List<Step>> stepsOf)
+    {
+        const double nearly = 0.9;
+        return model.Runs.Where(static run => !run.Everyday).GroupBy(static run => run.Operation, StringComparer.Ordinal)
+            .Where(runs => runs.Count(run => stepsOf(run).Count > 2) >= nearly * runs.Count()).Select(static runs => runs.Key)
+            .ToHashSet(StringComparer.Ordinal);
+    }
+
     private static Dictionary<(string Operation, string After), Passage> Passages(WindowModel model, Func<Run, List<Step>> stepsOf,
-        HashSet<string> talkative)
+        HashSet<string> talkative, HashSet<string> always)
     {
         var courses = model.Runs.Where(static run => !run.Everyday).Select(run => (Run: run, Steps: stepsOf(run))).ToList();
-        var lost = LostLogs(courses, talkative);
+        var lost = Lost(courses, always);
         var passages = new Dictionary<(string, string), Passage>();
         var seen = new HashSet<(string, string)>();
         foreach (var (run, steps) in courses)

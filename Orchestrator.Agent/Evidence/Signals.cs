@@ -52,7 +52,9 @@ internal sealed record Signals(
         }
 
         var blame = new Blame(incident.Traces, troubled, silent);
-        var slowdowns = LatencyChannel.Find(incident, baseline); // 4
+        var repeating = breaks.Where(static found => found.Score >= Explaining && found.Repeats).SelectMany(static found => found.Broken)
+            .Select(static run => run.Run.Node).OfType<SpanNode>().ToHashSet();
+        var slowdowns = LatencyChannel.Find(incident, baseline, repeating); // 4
         var late = slowdowns.Where(static found => found.Excess >= Slow).SelectMany(static found => found.Slow)
             .SelectMany(static piece => new[] { piece.Callee ?? piece.Node, piece.Before }).OfType<SpanNode>();
         var waited = new Blame(incident.Traces, [.. troubled, .. late], silent);
