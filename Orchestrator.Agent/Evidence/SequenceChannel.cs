@@ -52,10 +52,10 @@ internal static class SequenceChannel
     /// <summary>Evidence below this is left to chance, in nats.</summary>
     private const double LeastScore = 2.5;
 
-    /// <summary>A known step out of its order: parallel work has that too.</summary>
+    /// <summary>A known step out of its order, or one loop more or less: parallel work and the mix of requests have that too.</summary>
     private const double ReorderedWeight = 0.15;
 
-    /// <summary>A new step that is no error: a rare request has that too.</summary>
+    /// <summary>A new log statement that is no error: a rare request has that too.</summary>
     private const double NovelWeight = 0.2;
 
     /// <summary>
