@@ -88,6 +88,26 @@ public sealed class OtlpGrpcTests(OtlpGrpcTests.Server server) : IClassFixture<O
     }
 
     [Theory]
+    [InlineData(null)]
+    [InlineData("identity")]
+    public async Task Export_CompressedInNoNamedWay_IsInvalidArgument(string? encoding)
+    {
+        var answer = await CallAsync(Traces, [], body: [1, 0, 0, 0, 0], encoding: encoding);
+
+        Assert.Equal("3", answer.Status);
+        Assert.Contains("grpc-encoding", answer.Text, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Export_EmptyMessage_IsAnEmptySuccess()
+    {
+        var answer = await CallAsync(Traces, [], body: [0, 0, 0, 0, 0]);
+
+        Assert.Equal("0", answer.Status);
+        Assert.Empty(answer.Message);
+    }
+
+    [Theory]
     [InlineData(false)]
     [InlineData(true)]
     public async Task Export_AboveTheLimit_IsResourceExhausted(bool gzip)

@@ -1,5 +1,4 @@
 using System.Collections.Immutable;
-using System.Text.RegularExpressions;
 using Phoenix.Service.Ingest.Decode;
 
 namespace Phoenix.Service.Cost;
@@ -45,7 +44,7 @@ internal sealed class PriceBook
     private static ModelPrice[] Candidates(ImmutableArray<ModelPrice> prices, string model, string provider)
     {
         var name = model.Trim();
-        var matching = prices.Where(price => IsMatch(price.Pattern, name)).ToList();
+        var matching = prices.Where(price => price.Pattern.IsMatch(name));
         return
         [
             .. matching
@@ -55,18 +54,6 @@ internal sealed class PriceBook
                 .ThenByDescending(price => price.StartNanos)
                 .ThenByDescending(price => price.Order),
         ];
-    }
-
-    private static bool IsMatch(Regex pattern, string name)
-    {
-        try
-        {
-            return pattern.IsMatch(name);
-        }
-        catch (RegexMatchTimeoutException)
-        {
-            return false;
-        }
     }
 
     private sealed record Choice(string Model, string Provider, ModelPrice[] Candidates);

@@ -99,8 +99,6 @@ internal sealed record ModelPrice(
 /// <summary>A list of model prices, built in or written by users.</summary>
 internal static class PriceTable
 {
-    private static readonly TimeSpan s_matchTimeout = TimeSpan.FromMilliseconds(20);
-
     /// <summary>The table that ships with the service (Cost/prices.json).</summary>
     public static ImmutableArray<ModelPrice> BuiltIn { get; } = ReadBuiltIn();
 
@@ -114,7 +112,7 @@ internal static class PriceTable
             var version = document.RootElement.TryGetProperty("version", out var text) ? text.ToString() : string.Empty;
             return [.. document.RootElement.GetProperty("models").EnumerateArray().Select((model, order) => ReadModel(model, isBuiltIn, order, version))];
         }
-        catch (Exception exception) when (exception is JsonException or KeyNotFoundException or InvalidOperationException or ArgumentException)
+        catch (Exception exception) when (exception is JsonException or KeyNotFoundException or InvalidOperationException or ArgumentException or NotSupportedException)
         {
             throw new FormatException(exception.Message, exception);
         }
@@ -142,8 +140,8 @@ internal static class PriceTable
         return new ModelPrice(
             name,
             model.TryGetProperty("provider", out var provider) ? provider.GetString() : null,
-            // The time limit bounds what users write; the built-in patterns are linear.
-            new Regex(pattern, RegexOptions.CultureInvariant, s_matchTimeout),
+            // Of what users write, nothing may take more than linear time; the built-in patterns take no more anyway.
+            new Regex(pattern, isBuiltIn ? RegexOptions.CultureInvariant : RegexOptions.CultureInvariant | RegexOptions.NonBacktracking),
             model.TryGetProperty("start_time", out var start)
                 ? DateTimeOffset.Parse(start.GetString()!, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal) : null,
             prompt, completion, isBuiltIn, order, version);
@@ -154,17 +152,13 @@ internal static class PriceTable
         var rates = new Dictionary<string, Rate>(StringComparer.Ordinal);
         foreach (var entry in model.GetProperty(side).EnumerateObject())
         {
-            var rate = entry.Value.ValueKind == JsonValueKind.Number
-                ? new Rate(entry.Value.GetDecimal(), null, 0)
-                : new Rate(
-                    entry.Value.GetProperty("base_rate").GetDecimal(), entry.Value.GetProperty("threshold").GetInt64(),
-                    entry.Value.GetProperty("new_rate").GetDecimal());
-            if (rate.BaseRate is < 0 or > 1 || rate.NewRate is < 0 or > 1)
-            {
-                throw new FormatException($"model {name}: {side}.{entry.Name} must be from 0 to 1 USD per token");
-            }
+            rates[entry.Name] = entry.Value.ValueKind == JsonValueKind.Number
+                ? new Rate(Usd(entry.Value), null, 0)
+                : new Rate(Usd(entry.Value.GetProperty("base_rate")), entry.Value.GetProperty("threshold").GetInt64(), Usd(entry.Value.GetProperty("new_rate")));
 
-            rates[entry.Name] = rate;
+            decimal Usd(JsonElement value) => value.GetDecimal() is >= 0 and <= 1 and var usd
+                ? usd
+                : throw new FormatException($"model {name}: {side}.{entry.Name} must be from 0 to 1 USD per token");
         }
 
         return rates;

@@ -157,6 +157,11 @@ internal sealed partial class IngestPipeline(
                 return new IngestOutcome(IngestStatus.Malformed, "the body must be one gRPC message: five bytes of prefix and as many bytes as it says");
             }
 
+            if (body.Span[0] == 1 && encoding is null or "" or "identity")
+            {
+                return new IngestOutcome(IngestStatus.Malformed, "the message is marked as compressed, but grpc-encoding does not say how");
+            }
+
             encoding = body.Span[0] == 1 ? encoding : null;
             body.Skip(GrpcPrefixBytes);
         }

@@ -4,7 +4,9 @@ namespace Phoenix.Service.Storage;
 internal readonly record struct ModelUsage(long PromptTokens, long CompletionTokens, long CostPicoUsd)
 {
     public static ModelUsage operator +(ModelUsage left, ModelUsage right) =>
-        new(left.PromptTokens + right.PromptTokens, left.CompletionTokens + right.CompletionTokens, left.CostPicoUsd + right.CostPicoUsd);
+        new(
+            HeldSum.Of(left.PromptTokens, right.PromptTokens), HeldSum.Of(left.CompletionTokens, right.CompletionTokens),
+            HeldSum.Of(left.CostPicoUsd, right.CostPicoUsd));
 
     public static ModelUsage operator -(ModelUsage usage) => new(-usage.PromptTokens, -usage.CompletionTokens, -usage.CostPicoUsd);
 }

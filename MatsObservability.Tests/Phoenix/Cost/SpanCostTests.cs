@@ -173,20 +173,72 @@ public sealed class SpanCostTests : IDisposable
         Assert.Equal("hosted", Find(book, "acme-small", "openai")!.Name);
     }
 
+    [Theory]
+    [InlineData("llm.cost.total", long.MaxValue)]
+    [InlineData("llm.cost.total", "1e27")]
+    [InlineData("llm.cost.total", double.PositiveInfinity)]
+    [InlineData("llm.cost.total", double.NaN)]
+    [InlineData("llm.cost.total", -1.5)]
+    [InlineData("llm.cost.total", "EUR 5")]
+    [InlineData("gen_ai.usage.cost", "7e27")]
+    [InlineData("litellm.cost.total", long.MaxValue)]
+    [InlineData("langfuse.observation.cost_details", """{"total":7e27}""")]
+    [InlineData("langfuse.observation.cost_details", """{"total":-3}""")]
+    public void Decode_AbsurdReportedCost_IsNotBelieved(string key, object value)
+    {
+        var row = Llm(("llm.model_name", "gpt-4o"), ("llm.token_count.prompt", 10), (key, value));
+
+        Assert.Equal(25_000_000, row.CostPicoUsd);
+        Assert.DoesNotContain("reported", row.Derived("phoenix.cost"), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("langfuse.observation.usage_details", """{"input":9223372036854775807,"cache_read_input_tokens":9223372036854775807,"output":1}""")]
+    [InlineData("langfuse.observation.usage_details", """{"input":-5,"output":1}""")]
+    [InlineData("langfuse.observation.usage_details", """{"input":"N/A","output":1.0}""")]
+    public void Decode_AbsurdCountsInJson_AreUnknown(string key, string value)
+    {
+        var row = _decoding.Row(("langfuse.observation.type", "generation"), ("langfuse.observation.model.name", "gpt-4o"), (key, value));
+
+        Assert.Equal((null, 1L), (row.PromptTokens, row.CompletionTokens));
+    }
+
     [Fact]
-    public void Find_CatastrophicPattern_IsBoundedInTime()
+    public void Decode_SumsThatDoNotFit_StayAtTheBound()
+    {
+        var call = Decoding.Span(("openinference.span.kind", "LLM"), ("llm.model_name", "gpt-4o"), ("llm.token_count.prompt", 3_600_000_000_000));
+
+        var (trace, minute) = _decoding.Decode(Decoding.Request(call, call, call), batch => (Assert.Single(batch.Traces), Assert.Single(batch.Minutes)));
+
+        Assert.Equal((long.MaxValue, long.MaxValue), (trace.CostPicoUsd, minute.CostPicoUsd));
+    }
+
+    [Fact]
+    public void Find_CatastrophicPattern_IsLinear()
     {
         var book = new PriceBook();
-        book.Replace(Prices("""{"models":[{"name":"slow","name_pattern":"(?=(a+)+$)(a+)+b","prompt":{"input":1e-9},"completion":{"output":0}}]}"""));
+        book.Replace(Prices("""{"models":[{"name":"slow","name_pattern":"^(a+)+(a|b)*(a+)+c$","prompt":{"input":1e-9},"completion":{"output":0}}]}"""));
+        var clock = System.Diagnostics.Stopwatch.StartNew();
 
-        Assert.Null(Find(book, new string('a', 200)));
+        for (var length = 900; length < 1000; length++)
+        {
+            Assert.Null(Find(book, new string('a', length)));
+        }
+
+        Assert.True(clock.Elapsed < TimeSpan.FromSeconds(5), $"took {clock.Elapsed}");
     }
 
     [Theory]
     [InlineData("[]")]
     [InlineData("""{"models":[{"name":"m","prompt":{},"completion":{}}]}""")]
     [InlineData("""{"models":[{"name":"m","prompt":{"input":-1},"completion":{"output":0}}]}""")]
+    [InlineData("""{"models":[{"name":"m","prompt":{"input":1e25},"completion":{"output":0}}]}""")]
+    [InlineData("""{"models":[{"name":"m","prompt":{"input":1e999},"completion":{"output":0}}]}""")]
+    [InlineData("""{"models":[{"name":"m","prompt":{"input":{"base_rate":1}},"completion":{"output":0}}]}""")]
+    [InlineData("""{"models":[{"name":"m","start_time":"soon","prompt":{"input":0},"completion":{"output":0}}]}""")]
     [InlineData("""{"models":[{"name":"m","name_pattern":"(","prompt":{"input":0},"completion":{"output":0}}]}""")]
+    [InlineData("""{"models":[{"name":"m","name_pattern":"(?=a)b","prompt":{"input":0},"completion":{"output":0}}]}""")]
+    [InlineData("""{"models":[{"name":"m","name_pattern":null,"prompt":{"input":0},"completion":{"output":0}}]}""")]
     public void Parse_NotATable_IsAFormatException(string json) => Assert.Throws<FormatException>(() => Prices(json));
 
     [Fact]

@@ -12,17 +12,19 @@ namespace MatsObservability.Tests.Phoenix.Storage;
 public sealed class SecretTests(PostgresFixture postgres) : IClassFixture<PostgresFixture>
 {
     private static readonly string[] s_secrets =
-        ["sk-proj-seededkeyseededkeyseededkey0001", "seeded-user-token-0002", "seeded-session-token-0003", "seededbearer0004seededbearer", "4111111111111111", "ada.seeded@example.com"];
+        ["sk-proj-seededkeyseededkeyseededkey0001", "seeded-user-token-0002", "seeded-session-token-0003", "seededbearer0004seededbearer", "4111111111111111", "ada.seeded@example.com", "seeded-user-0007"];
 
     [Fact]
     public async Task Export_SecretsInAllSignals_AreInNoTableAndNoAnswer()
     {
         await using var server = await PhoenixServer.StartAsync(
-            postgres, ("Phoenix:Redaction:Rules:0", "drop user.email"), ("Phoenix:Redaction:Rules:1", @"mask * /\b\d{16}\b/"));
+            postgres, ("Phoenix:Redaction:Rules:0", "drop user.email"), ("Phoenix:Redaction:Rules:1", @"mask * /\b\d{16}\b/"),
+            ("Phoenix:Redaction:Rules:2", "hash user.id"));
         KeyValue[] seeded =
         [
             Otlp.Text("llm.api_key", s_secrets[0]), Otlp.Text("user.token", s_secrets[1]), Otlp.Text("session.token", s_secrets[2]),
-            Otlp.Text("note", $"Authorization: Bearer {s_secrets[3]}, card {s_secrets[4]}"), Otlp.Text("user.email", s_secrets[5]), Otlp.Text("kept", "harmless"),
+            Otlp.Text("note", $"Authorization: Bearer {s_secrets[3]}, card {s_secrets[4]}"), Otlp.Text("user.email", s_secrets[5]), Otlp.Text("user.id", s_secrets[6]),
+            Otlp.Text("session.id", $"session of {s_secrets[4]}"), Otlp.Text("kept", "harmless"),
         ];
         var spans = Otlp.Spans(2, "secrets");
         spans.ResourceSpans[0].Resource.Attributes.AddRange(seeded);
@@ -30,6 +32,7 @@ public sealed class SecretTests(PostgresFixture postgres) : IClassFixture<Postgr
         foreach (var span in spans.ResourceSpans[0].ScopeSpans[0].Spans)
         {
             span.Attributes.AddRange(seeded);
+            span.Name = $"call by {s_secrets[0]}";
             span.Status = new Status { Code = Status.Types.StatusCode.Error, Message = $"refused Bearer {s_secrets[3]}" };
             span.Events.Add(new Span.Types.Event { Name = "gen_ai.user.message", Attributes = { seeded } });
         }

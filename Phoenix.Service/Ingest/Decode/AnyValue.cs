@@ -39,6 +39,9 @@ internal readonly ref struct AnyValue
     /// <summary>The double member.</summary>
     public double Double => BitConverter.UInt64BitsToDouble(Bits);
 
+    /// <summary>A string.</summary>
+    public static AnyValue OfText(ReadOnlySpan<byte> utf8) => new(AnyValueKind.String, 0, utf8);
+
     /// <summary>Reads the AnyValue <paramref name="message"/>; false when it breaks the encoding.</summary>
     public static bool TryRead(ReadOnlySpan<byte> message, out AnyValue value)
     {

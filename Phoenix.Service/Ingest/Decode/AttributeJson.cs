@@ -8,7 +8,8 @@ namespace Phoenix.Service.Ingest.Decode;
 /// <summary>
 /// AnyValue messages as JSON text, written straight into a COPY field. string, bool, int64 → their JSON forms; double → always with '.' or an
 /// exponent; NaN and the infinities → <c>{"$double":"NaN"}</c>; bytes → <c>{"$bytes":"base64"}</c>; array → array; kvlist → object; empty →
-/// null. Values nested deeper than <see cref="MaxDepth"/> become <c>{"$truncated":"depth"}</c>.
+/// null. Values nested deeper than <see cref="MaxDepth"/> become <c>{"$truncated":"depth"}</c>, and a kvlist of too many members ends in
+/// <c>"$truncated":"members"</c>.
 /// </summary>
 internal static class AttributeJson
 {
@@ -24,10 +25,10 @@ internal static class AttributeJson
 
     /// <summary>
     /// The repeated KeyValue <paramref name="field"/> of <paramref name="message"/> as one flat JSON object (<c>{}</c> when there is none);
-    /// of a repeated key the last value stays. False when the message breaks the encoding.
+    /// of a repeated key the last value stays, and of too many entries (<paramref name="excess"/>) the first. False when the message breaks the encoding.
     /// </summary>
-    public static bool TryWriteObject(CopyRows rows, ReadOnlySpan<byte> message, int field, AttributeUse use) =>
-        TryWriteObject(rows, message, field, 0, use);
+    public static bool TryWriteObject(CopyRows rows, ReadOnlySpan<byte> message, int field, AttributeUse use, out int excess) =>
+        TryWriteObject(rows, message, field, 0, use, out excess);
 
     /// <summary>
     /// One member, <c>,"key":value</c>, as redaction lets it through; <paramref name="skip"/> is 1 for the first one, which has no comma, and 0 behind
@@ -117,7 +118,7 @@ internal static class AttributeJson
             case AnyValueKind.Array:
                 return TryWriteArray(rows, key, value.Data, depth + 1, use);
             case AnyValueKind.KeyValueList:
-                return TryWriteObject(rows, value.Data, CommonFields.KeyValueListValues, depth + 1, use);
+                return TryWriteObject(rows, value.Data, CommonFields.KeyValueListValues, depth + 1, use, out _);
             default:
                 WriteRaw(rows, "null"u8);
                 return true;
@@ -157,10 +158,12 @@ internal static class AttributeJson
         return true;
     }
 
-    private static bool TryWriteObject(CopyRows rows, ReadOnlySpan<byte> message, int field, int depth, AttributeUse use)
+    private static bool TryWriteObject(CopyRows rows, ReadOnlySpan<byte> message, int field, int depth, AttributeUse use, out int excess)
     {
-        using var entries = new KeyValueList();
-        if (!entries.TryRead(message, field))
+        using var entries = new KeyValueList(use.Policy.MaxAttributes);
+        var read = entries.TryRead(message, field);
+        excess = entries.Excess;
+        if (!read)
         {
             return false;
         }
@@ -174,6 +177,13 @@ internal static class AttributeJson
             {
                 return false;
             }
+        }
+
+        // A record has a count for what was dropped; a value inside of one has not.
+        if (depth > 0 && excess > 0)
+        {
+            WriteRaw(rows, ""","$truncated":"members"}"""u8[(skip == 1 ? 1 : 0)..]);
+            return true;
         }
 
         WriteRaw(rows, "}"u8);

@@ -53,6 +53,7 @@ internal sealed class AttributeKey
 internal sealed class AttributeKeys(Redactor redactor)
 {
     private const int Slots = 4096;
+    private const int LongestRemembered = 256;
 
     private readonly AttributeKey?[] _slots = new AttributeKey?[Slots];
 
@@ -67,6 +68,12 @@ internal sealed class AttributeKeys(Redactor redactor)
             return known;
         }
 
-        return slot = new AttributeKey(utf8, redactor);
+        var key = new AttributeKey(utf8, redactor);
+        if (utf8.Length <= LongestRemembered)
+        {
+            slot = key;
+        }
+
+        return key;
     }
 }

@@ -8,8 +8,17 @@ namespace Phoenix.Service.Ingest.Decode;
 /// <summary>What the decoders do to attributes beside encoding them: redaction and the size limit. Shared by all signals and thread-safe.</summary>
 internal sealed class AttributePolicy(AttributeKeys keys, Redactor redactor, NormalizeMetrics metrics, IOptions<NormalizeOptions> options)
 {
+    /// <summary>
+    /// Longest name of a session, user, model, provider, service, project or metric: such names are in index keys, of which PostgreSQL takes at most a third of
+    /// a page, and two of them are in one.
+    /// </summary>
+    public const int MaxLabelBytes = 1024;
+
     /// <summary>Longest text or bytes of one value that is kept.</summary>
     public int MaxBytes { get; } = (int)options.Value.MaxTraceBytes;
+
+    /// <summary>Most entries of one list of attributes that are kept.</summary>
+    public int MaxAttributes { get; } = options.Value.MaxAttributes;
 
     /// <summary>Keys with what the rules say of them.</summary>
     public AttributeKeys Keys { get; } = keys;
@@ -20,22 +29,36 @@ internal sealed class AttributePolicy(AttributeKeys keys, Redactor redactor, Nor
     /// <summary>What was changed, over all requests.</summary>
     public NormalizeMetrics Metrics { get; } = metrics;
 
-    /// <summary>The part of <paramref name="text"/> that is kept, cut between characters.</summary>
-    public ReadOnlySpan<byte> Cut(ReadOnlySpan<byte> text)
+    /// <summary>
+    /// What may be read of a value as facts about its record: the value itself, what a rule for its key stores instead, or nothing. <paramref name="message"/> is
+    /// the value's AnyValue.
+    /// </summary>
+    public AnyValue Readable(AttributeKey key, AnyValue value, ReadOnlySpan<byte> message) => key.Redaction switch
     {
-        if (text.Length <= MaxBytes)
+        null => value,
+        { Action: RedactionAction.Drop } => default,
+        var rule => AnyValue.OfText(Redactor.Replacement(rule.Action, value.Kind == AnyValueKind.String ? value.Data : message)),
+    };
+
+    /// <summary>The first <paramref name="limit"/> bytes of a longer <paramref name="text"/> at most, cut between characters.</summary>
+    public static ReadOnlySpan<byte> Cut(ReadOnlySpan<byte> text, int limit)
+    {
+        if (text.Length <= limit)
         {
             return text;
         }
 
-        var length = MaxBytes;
-        while (length > MaxBytes - 4 && (text[length] & 0xC0) == 0x80)
+        var length = limit;
+        while (length > limit - 4 && (text[length] & 0xC0) == 0x80)
         {
             length--;
         }
 
         return text[..length];
     }
+
+    /// <summary>What is kept of a longer <paramref name="text"/>, with a mark behind it.</summary>
+    public static byte[] CutAndMark(ReadOnlySpan<byte> text, int limit) => [.. Cut(text, limit), .. CutMark(text.Length)];
 
     /// <summary>What is put behind a text that was cut.</summary>
     public static byte[] CutMark(int length) => Encoding.UTF8.GetBytes($" …[truncated, {length} bytes in all]");
@@ -79,31 +102,42 @@ internal sealed class AttributeUse(AttributePolicy policy)
 
         Truncated++;
         AttributeJson.WriteRaw(rows, "\""u8);
-        Repaired += JsonText.WriteEscaped(rows, Policy.Cut(text));
+        Repaired += JsonText.WriteEscaped(rows, AttributePolicy.Cut(text, Policy.MaxBytes));
         JsonText.WriteEscaped(rows, AttributePolicy.CutMark(text.Length));
         AttributeJson.WriteRaw(rows, "\""u8);
     }
 
     /// <summary>A text column: searched, cut, repaired.</summary>
-    public void WriteColumn(CopyRows rows, ReadOnlySpan<byte> text)
+    public void WriteColumn(CopyRows rows, ReadOnlySpan<byte> text) => WriteKept(rows, Keep(default, text, Policy.MaxBytes));
+
+    /// <summary>A text column of what <see cref="Keep"/> or <see cref="Label"/> returned: repaired.</summary>
+    public void WriteKept(CopyRows rows, ReadOnlySpan<byte> kept) => Repaired += JsonText.WriteColumn(rows, kept);
+
+    /// <summary>What is kept of a name (<see cref="AttributePolicy.MaxLabelBytes"/>), in its column as in the roll-ups; the value of <paramref name="key"/>.</summary>
+    public ReadOnlySpan<byte> Label(scoped ReadOnlySpan<byte> key, ReadOnlySpan<byte> text) => Keep(key, text, AttributePolicy.MaxLabelBytes);
+
+    /// <summary>What is kept of a text outside the attributes: searched as the value of <paramref name="key"/>, cut and marked.</summary>
+    public ReadOnlySpan<byte> Keep(scoped ReadOnlySpan<byte> key, ReadOnlySpan<byte> text, int limit)
     {
         if (Search)
         {
-            text = Scrub(default, text);
+            text = Scrub(key, text);
         }
 
-        if (text.Length <= Policy.MaxBytes)
+        // A text that has to be repaired can get three times as long.
+        if (text.Length <= limit / 3)
         {
-            Repaired += JsonText.WriteColumn(rows, text);
-            return;
+            return text;
+        }
+
+        var storable = JsonText.IsStorable(text) ? text : JsonText.Repair(text);
+        if (storable.Length <= limit)
+        {
+            return text;
         }
 
         Truncated++;
-        var field = rows.BeginField();
-        var kept = Policy.Cut(text);
-        AttributeJson.WriteRaw(rows, JsonText.IsStorable(kept) ? kept : JsonText.Repair(kept));
-        AttributeJson.WriteRaw(rows, AttributePolicy.CutMark(text.Length));
-        rows.EndField(field);
+        return AttributePolicy.CutAndMark(storable, limit);
     }
 
     /// <summary>The part of a bytes value that is kept.</summary>
@@ -118,6 +152,6 @@ internal sealed class AttributeUse(AttributePolicy policy)
         return bytes[..Policy.MaxBytes];
     }
 
-    private ReadOnlySpan<byte> Scrub(ReadOnlySpan<byte> key, ReadOnlySpan<byte> text) =>
+    private ReadOnlySpan<byte> Scrub(scoped ReadOnlySpan<byte> key, ReadOnlySpan<byte> text) =>
         Policy.Redactor.MayHoldSecret(text) && Policy.Redactor.Scrub(key, text) is { } scrubbed ? scrubbed : text;
 }

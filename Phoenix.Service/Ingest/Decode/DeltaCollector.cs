@@ -99,7 +99,7 @@ internal sealed class DeltaCollector(UserLabels users)
         trace.Spans++;
         trace.StartNanos = Math.Min(trace.StartNanos, span.StartNanos);
         trace.EndNanos = Math.Max(trace.EndNanos, span.EndNanos);
-        trace.CostPicoUsd += span.CostPicoUsd;
+        trace.CostPicoUsd = HeldSum.Of(trace.CostPicoUsd, span.CostPicoUsd);
         trace.OtlpBytes += span.OtlpBytes;
         trace.HasEmbeddings |= span.SpanKind == SpanKinds.Embedding;
         _calls.Add(_lastTrace, span.SpanId, span.ParentId, span.SpanKind == SpanKinds.Llm && (span.PromptTokens | span.CompletionTokens) != 0);
@@ -111,8 +111,8 @@ internal sealed class DeltaCollector(UserLabels users)
         // Tokens of embeddings and of wrappers are not part of a trace's totals.
         if (span.SpanKind == SpanKinds.Llm)
         {
-            trace.PromptTokens += span.PromptTokens;
-            trace.CompletionTokens += span.CompletionTokens;
+            trace.PromptTokens = HeldSum.Of(trace.PromptTokens, span.PromptTokens);
+            trace.CompletionTokens = HeldSum.Of(trace.CompletionTokens, span.CompletionTokens);
         }
 
         if (span.ParentId == 0 && (trace.Root is not { } root || span.StartNanos < root.StartNanos
@@ -159,11 +159,11 @@ internal sealed class DeltaCollector(UserLabels users)
 
         if (span.SpanKind is SpanKinds.Llm or SpanKinds.Embedding)
         {
-            delta.PromptTokens += span.PromptTokens;
-            delta.CompletionTokens += span.CompletionTokens;
+            delta.PromptTokens = HeldSum.Of(delta.PromptTokens, span.PromptTokens);
+            delta.CompletionTokens = HeldSum.Of(delta.CompletionTokens, span.CompletionTokens);
         }
 
-        delta.CostPicoUsd += span.CostPicoUsd;
+        delta.CostPicoUsd = HeldSum.Of(delta.CostPicoUsd, span.CostPicoUsd);
         var duration = (double)(span.EndNanos - span.StartNanos);
         delta.DurationNanos += duration;
         delta.Buckets[Bucket(duration / 1e9)]++;

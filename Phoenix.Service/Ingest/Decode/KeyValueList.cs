@@ -5,10 +5,10 @@ using System.Text;
 namespace Phoenix.Service.Ingest.Decode;
 
 /// <summary>
-/// Where the keys and values of one repeated KeyValue field lie in its message, and which entries a later one with the same key overwrites.
-/// Owns pooled arrays until <see cref="Dispose"/>; may be read again for another message.
+/// Where the keys and values of one repeated KeyValue field lie in its message, and which entries a later one with the same key overwrites; of more
+/// than <paramref name="most"/> entries the first ones. Owns pooled arrays until <see cref="Dispose"/>; may be read again for another message.
 /// </summary>
-internal sealed class KeyValueList : IDisposable
+internal sealed class KeyValueList(int most) : IDisposable
 {
     // Up to here comparing all pairs of hashes is cheaper than sorting them.
     private const int FewEntries = 64;
@@ -18,10 +18,13 @@ internal sealed class KeyValueList : IDisposable
     /// <summary>Entries, overwritten ones included.</summary>
     public int Count { get; private set; }
 
+    /// <summary>Entries left out because there are too many.</summary>
+    public int Excess { get; private set; }
+
     /// <summary>Finds the entries of <paramref name="field"/> in <paramref name="message"/>; false when it breaks the encoding.</summary>
     public bool TryRead(ReadOnlySpan<byte> message, int field)
     {
-        Count = 0;
+        (Count, Excess) = (0, 0);
         var reader = new ProtobufReader(message);
         while (!reader.AtEnd)
         {
@@ -45,7 +48,14 @@ internal sealed class KeyValueList : IDisposable
                 return false;
             }
 
-            Add(message, key, value);
+            if (Count == most)
+            {
+                Excess++;
+            }
+            else
+            {
+                Add(message, key, value);
+            }
         }
 
         MarkOverwritten(message);

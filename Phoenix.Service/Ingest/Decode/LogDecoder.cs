@@ -89,14 +89,14 @@ internal sealed class LogDecoder(
             rows.Write(Resource.Row.Id);
             rows.Write(Scope.Id);
             var attributes = rows.BeginField();
-            if (!AttributeJson.TryWriteObject(rows, message, LogFields.RecordAttributes, use))
+            if (!AttributeJson.TryWriteObject(rows, message, LogFields.RecordAttributes, use, out var excess))
             {
                 return false;
             }
 
             rows.EndField(attributes);
             rows.Write((int)fields.Flags);
-            rows.Write((int)Math.Min(fields.DroppedAttributes, int.MaxValue));
+            rows.Write((int)Math.Min((uint)fields.DroppedAttributes + (ulong)excess, int.MaxValue));
             rows.EndRow();
             return true;
         }

@@ -6,10 +6,14 @@ namespace Phoenix.Service.Ingest.Decode;
 /// <summary>
 /// The column <c>metric_points.payload</c>: a JSON object of what a point has beside its number. Histogram: bucket_counts, bounds, min, max. Exponential
 /// histogram: scale, zero_count, zero_threshold, positive and negative {offset, counts}, min, max. Summary: quantiles [[quantile, value]]. Any of
-/// the first four types: exemplars [{time_ns, value, trace_id?, span_id?, attributes?}]. NULL when there is nothing to say.
+/// the first four types: exemplars [{time_ns, value, trace_id?, span_id?, attributes?}], the first <see cref="MaxItems"/> of them. NULL when there is
+/// nothing to say.
 /// </summary>
 internal static class MetricPayload
 {
+    /// <summary>Most exemplars or quantiles of one point that are kept: one of two bytes takes forty here.</summary>
+    public const int MaxItems = 4096;
+
     /// <summary>Writes the field; false when a list in <paramref name="message"/> breaks the encoding.</summary>
     public static bool TryWrite(CopyRows rows, MetricType type, in PointFields point, ReadOnlySpan<byte> message, AttributeUse use)
     {
@@ -170,11 +174,12 @@ internal static class MetricPayload
     {
         Name(rows, ref separator, "quantiles\":"u8);
         var opening = "[["u8;
+        var left = MaxItems;
         var reader = new ProtobufReader(message);
         while (!reader.AtEnd)
         {
             reader.TryReadTag(out var tag);
-            if (tag != ((MetricFields.SummaryQuantiles << 3) | WireType.Bytes))
+            if (tag != ((MetricFields.SummaryQuantiles << 3) | WireType.Bytes) || left-- <= 0)
             {
                 reader.TrySkip(tag);
                 continue;
@@ -220,11 +225,12 @@ internal static class MetricPayload
         };
         Name(rows, ref separator, "exemplars\":"u8);
         var opening = "["u8;
+        var left = MaxItems;
         var reader = new ProtobufReader(message);
         while (!reader.AtEnd)
         {
             reader.TryReadTag(out var tag);
-            if (tag != (((uint)field << 3) | WireType.Bytes))
+            if (tag != (((uint)field << 3) | WireType.Bytes) || left-- <= 0)
             {
                 reader.TrySkip(tag);
                 continue;
@@ -298,7 +304,7 @@ internal static class MetricPayload
         }
 
         AttributeJson.WriteRaw(rows, ",\"attributes\":"u8);
-        if (!AttributeJson.TryWriteObject(rows, message, MetricFields.ExemplarFilteredAttributes, use))
+        if (!AttributeJson.TryWriteObject(rows, message, MetricFields.ExemplarFilteredAttributes, use, out _))
         {
             return false;
         }

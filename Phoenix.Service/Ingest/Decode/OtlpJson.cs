@@ -11,15 +11,16 @@ namespace Phoenix.Service.Ingest.Decode;
 /// <summary>
 /// OTLP/JSON to the protobuf bytes of the same request, so that one decoder serves both encodings. Names are lowerCamelCase or snake_case, ids hex
 /// or base64, 64-bit integers strings or numbers, enums numbers or names, doubles also "NaN", "Infinity", "-Infinity"; null and unknown
-/// fields are skipped. An id that cannot be read is passed on as it is: the decoder then rejects that one record.
+/// fields are skipped. An id that cannot be read is passed on as it is: the decoder then rejects that one record. So are values nested deeper than
+/// <see cref="MaxDepth"/>, as empty ones: the decoder cuts them earlier.
 /// </summary>
 internal static class OtlpJson
 {
-    /// <summary>Deepest nesting of the document; every level of a nested attribute value takes four.</summary>
+    /// <summary>Deepest nesting of the document that is read; every level of a nested attribute value takes four.</summary>
     public const int MaxDepth = 256;
 
     /// <summary>Longest document: above it a nested message could outgrow what <see cref="ProtobufWriter"/> can frame.</summary>
-    public const int MaxBytes = 128 * 1024 * 1024;
+    public const int MaxBytes = 64 * 1024 * 1024;
 
     /// <summary>Appends the request to <paramref name="output"/>. Null, or what is wrong with the document and where.</summary>
     public static string? Transcode(Signal signal, ReadOnlySpan<byte> json, ProtobufWriter output)
@@ -30,7 +31,7 @@ internal static class OtlpJson
         }
 
         var reader = new Utf8JsonReader(
-            json, new JsonReaderOptions { MaxDepth = MaxDepth, CommentHandling = JsonCommentHandling.Disallow, AllowTrailingCommas = false });
+            json, new JsonReaderOptions { MaxDepth = int.MaxValue, CommentHandling = JsonCommentHandling.Disallow, AllowTrailingCommas = false });
         try
         {
             if (!reader.Read() || reader.TokenType != JsonTokenType.StartObject)
@@ -116,6 +117,12 @@ internal static class OtlpJson
                 if (reader.TokenType != JsonTokenType.StartObject)
                 {
                     return Unfit(ref reader, field);
+                }
+
+                if (reader.CurrentDepth > MaxDepth)
+                {
+                    reader.Skip();
+                    return null;
                 }
 
                 var start = output.Begin(field.Number);

@@ -11,11 +11,18 @@ internal abstract class RecordRequest(
 {
     private const long NanosPerDay = 86_400_000_000_000;
 
+    // Records of two bytes become rows of a hundred: a request made of them must not grow without bound. Ordinary ones about double.
+    private const long GrowthLimit = 8;
+    private const long AlwaysTakenBytes = 64 * 1024 * 1024;
+    private const long MostBytes = 1024 * 1024 * 1024;
+
     private int _resourceIndex;
     private int _scopeIndex;
     private int _recordIndex;
     private int _lastDay = int.MinValue;
     private CopyRows? _lastRows;
+    private long _otherDaysBytes;
+    private long _mostBytes;
 
     /// <summary>The batch that takes the rows.</summary>
     protected TelemetryBatch Batch { get; } = batch;
@@ -38,6 +45,7 @@ internal abstract class RecordRequest(
     /// <summary>Decodes one body; the batch is disposed unless the result holds it.</summary>
     public DecodeResult Decode(ReadOnlySpan<byte> body)
     {
+        _mostBytes = Math.Clamp(body.Length * GrowthLimit, AlwaysTakenBytes, MostBytes);
         var decoded = TryDecode(body);
         if (decoded && UnknownProjects is null)
         {
@@ -65,6 +73,12 @@ internal abstract class RecordRequest(
     /// <summary>Whether a record of that time, given by <paramref name="field"/>, fits into the batch; otherwise it is rejected.</summary>
     protected bool Takes(long timeNanos, string field)
     {
+        if (_otherDaysBytes + (_lastRows?.Written.Length ?? 0) > _mostBytes)
+        {
+            Reject($"the rows of the request take more than {_mostBytes} bytes: send fewer records at once");
+            return false;
+        }
+
         if (Batch.CanTake((int)(timeNanos / NanosPerDay)))
         {
             return true;
@@ -81,6 +95,7 @@ internal abstract class RecordRequest(
         if (day != _lastDay || _lastRows is null)
         {
             (_lastDay, _lastRows) = (day, Batch.RowsFor(day));
+            _otherDaysBytes = Batch.Days.Where(other => other.Day != day).Sum(static other => (long)other.Rows.Written.Length);
         }
 
         return _lastRows;

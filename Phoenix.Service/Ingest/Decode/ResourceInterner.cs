@@ -75,7 +75,7 @@ internal sealed class ResourceInterner(AttributePolicy policy)
 
     private ResourceEntry? DecodeResource(ReadOnlySpan<byte> message, ReadOnlySpan<byte> schemaUrl)
     {
-        using var attributes = new KeyValueList();
+        using var attributes = new KeyValueList(policy.MaxAttributes);
         if (!attributes.TryRead(message, CommonFields.ResourceAttributes)
             || !TryReadCount(message, CommonFields.ResourceDroppedAttributesCount, out var dropped)
             || !TryWriteSorted(message, attributes, policy, out var json))
@@ -83,15 +83,18 @@ internal sealed class ResourceInterner(AttributePolicy policy)
             return null;
         }
 
+        dropped = (int)Math.Min((long)dropped + attributes.Excess, int.MaxValue);
+
         var schema = schemaUrl.IsEmpty ? null : JsonText.ToText(schemaUrl);
-        var project = TextOf(message, attributes, "openinference.project.name"u8);
-        var service = TextOf(message, attributes, "service.name"u8) is { } name ? JsonText.ToText(name) : "unknown_service";
+        var use = new AttributeUse(policy);
+        var project = NameOf(message, attributes, "openinference.project.name"u8, use);
+        var service = NameOf(message, attributes, "service.name"u8, use) is { } name ? JsonText.ToText(name) : "unknown_service";
         var id = IdOf("resource", json, schema, dropped.ToString(CultureInfo.InvariantCulture));
         return new ResourceEntry(
             new InternedResource(id, service, json, schema, dropped),
             project is null ? null : JsonText.ToText(project),
-            TextOf(message, attributes, "session.id"u8),
-            TextOf(message, attributes, "user.id"u8));
+            NameOf(message, attributes, "session.id"u8, use),
+            NameOf(message, attributes, "user.id"u8, use));
     }
 
     private InternedScope? DecodeScope(ReadOnlySpan<byte> message, ReadOnlySpan<byte> schemaUrl)
@@ -112,13 +115,15 @@ internal sealed class ResourceInterner(AttributePolicy policy)
             }
         }
 
-        using var attributes = new KeyValueList();
+        using var attributes = new KeyValueList(policy.MaxAttributes);
         if (!attributes.TryRead(message, CommonFields.ScopeAttributes)
             || !TryReadCount(message, CommonFields.ScopeDroppedAttributesCount, out var dropped)
             || !TryWriteSorted(message, attributes, policy, out var json))
         {
             return null;
         }
+
+        dropped = (int)Math.Min((long)dropped + attributes.Excess, int.MaxValue);
 
         var nameText = JsonText.ToText(name);
         var versionText = version.IsEmpty ? null : JsonText.ToText(version);
@@ -158,9 +163,17 @@ internal sealed class ResourceInterner(AttributePolicy policy)
         return true;
     }
 
-    private static byte[]? TextOf(ReadOnlySpan<byte> message, KeyValueList attributes, ReadOnlySpan<byte> key) =>
-        attributes.TryFind(message, key, out var found) && AnyValue.TryRead(found, out var value) && value.Kind == AnyValueKind.String
-        && !value.Data.IsEmpty ? value.Data.ToArray() : null;
+    /// <summary>What is kept of the text of an attribute that names something; null when there is none, or a rule leaves it out.</summary>
+    private byte[]? NameOf(ReadOnlySpan<byte> message, KeyValueList attributes, ReadOnlySpan<byte> key, AttributeUse use)
+    {
+        if (!attributes.TryFind(message, key, out var found) || !AnyValue.TryRead(found, out var value) || value.Kind != AnyValueKind.String)
+        {
+            return null;
+        }
+
+        var name = use.Label(key, policy.Readable(policy.Keys.Get(key), value, found).Data);
+        return name.IsEmpty ? null : name.ToArray();
+    }
 
     /// <summary>The attributes as a JSON object in the order of their keys: one content, one text. False when a value breaks the encoding.</summary>
     public static bool TryWriteSorted(ReadOnlySpan<byte> message, KeyValueList attributes, AttributePolicy policy, out string json)

@@ -14,6 +14,7 @@ namespace Phoenix.Service.Ingest.Decode;
 internal sealed class SeriesInterner(AttributePolicy policy)
 {
     private const int MaxRemembered = 100_000;
+    private const int LongestRemembered = 4 * 1024;
 
     private readonly ConcurrentDictionary<UInt128, InternedSeries> _remembered = new();
 
@@ -21,7 +22,7 @@ internal sealed class SeriesInterner(AttributePolicy policy)
     public InternedSeries? Find(
         int projectId, long resourceId, long scopeId, in MetricHeader metric, ReadOnlySpan<byte> point, int attributesField)
     {
-        using var attributes = new KeyValueList();
+        using var attributes = new KeyValueList(policy.MaxAttributes);
         if (!attributes.TryRead(point, attributesField))
         {
             return null;
@@ -38,20 +39,25 @@ internal sealed class SeriesInterner(AttributePolicy policy)
             return null;
         }
 
-        var name = JsonText.ToText(metric.Name);
+        var use = new AttributeUse(policy);
+        var name = JsonText.ToText(use.Label(default, metric.Name));
         var unit = metric.Unit.IsEmpty ? null : JsonText.ToText(metric.Unit);
         var id = ResourceInterner.IdOf(
             "series", Text(projectId), Text(resourceId), Text(scopeId), name, unit, Text((short)metric.Type), Text(metric.Temporality),
             metric.Monotonic ? "1" : "0", json);
         var series = new InternedSeries(
-            id, projectId, name, metric.Description.IsEmpty ? null : JsonText.ToText(metric.Description), unit, (short)metric.Type, metric.Temporality,
+            id, projectId, name, metric.Description.IsEmpty ? null : JsonText.ToText(use.Keep(default, metric.Description, policy.MaxBytes)), unit, (short)metric.Type, metric.Temporality,
             metric.Monotonic, resourceId, scopeId, json);
-        if (_remembered.Count >= MaxRemembered)
+        if (json.Length <= LongestRemembered)
         {
-            _remembered.Clear();
+            if (_remembered.Count >= MaxRemembered)
+            {
+                _remembered.Clear();
+            }
+
+            _remembered[key] = series;
         }
 
-        _remembered[key] = series;
         return series;
     }
 

@@ -60,13 +60,15 @@ internal static class SpanChildren
     /// Column <c>extra</c>: an object of the fields few spans have, or NULL. Of values that do not fit their column the original is here: an
     /// unknown kind or status code, and an end before the start.
     /// </summary>
-    public static void WriteExtra(CopyRows rows, in SpanFields fields, uint excessAttributes)
+    public static void WriteExtra(CopyRows rows, in SpanFields fields, SpanScratch scratch)
     {
-        var dropped = (ulong)fields.DroppedAttributes + excessAttributes;
+        var dropped = fields.DroppedAttributes + (ulong)scratch.ExcessAttributes;
+        var droppedEvents = fields.DroppedEvents + (ulong)scratch.ExcessEvents;
+        var droppedLinks = fields.DroppedLinks + (ulong)scratch.ExcessLinks;
         var oddKind = fields.Kind is < 0 or > 5;
         var oddStatus = fields.StatusCode is < 0 or > 2;
         var oddEnd = fields.EndNanos < fields.StartNanos;
-        if ((fields.Flags | dropped | fields.DroppedEvents | fields.DroppedLinks) == 0 && !oddKind && !oddStatus && !oddEnd)
+        if ((fields.Flags | dropped | droppedEvents | droppedLinks) == 0 && !oddKind && !oddStatus && !oddEnd)
         {
             rows.WriteNull();
             return;
@@ -76,8 +78,8 @@ internal static class SpanChildren
         var separator = "{\""u8;
         WriteNumber(rows, ref separator, "flags\":"u8, fields.Flags);
         WriteNumber(rows, ref separator, "dropped_attributes_count\":"u8, dropped);
-        WriteNumber(rows, ref separator, "dropped_events_count\":"u8, fields.DroppedEvents);
-        WriteNumber(rows, ref separator, "dropped_links_count\":"u8, fields.DroppedLinks);
+        WriteNumber(rows, ref separator, "dropped_events_count\":"u8, droppedEvents);
+        WriteNumber(rows, ref separator, "dropped_links_count\":"u8, droppedLinks);
         if (oddKind)
         {
             WriteName(rows, ref separator, "kind\":"u8);
@@ -170,15 +172,16 @@ internal static class SpanChildren
     private static bool TryWriteAttributes(CopyRows rows, ReadOnlySpan<byte> message, int field, uint dropped, AttributeUse use)
     {
         AttributeJson.WriteRaw(rows, ",\"attributes\":"u8);
-        if (!AttributeJson.TryWriteObject(rows, message, field, use))
+        if (!AttributeJson.TryWriteObject(rows, message, field, use, out var excess))
         {
             return false;
         }
 
-        if (dropped != 0)
+        var left = dropped + (ulong)excess;
+        if (left != 0)
         {
             AttributeJson.WriteRaw(rows, ",\"dropped_attributes_count\":"u8);
-            AttributeJson.WriteUInt(rows, dropped);
+            AttributeJson.WriteUInt(rows, left);
         }
 
         AttributeJson.WriteRaw(rows, "}"u8);

@@ -12,7 +12,7 @@ namespace Phoenix.Service.Ingest.Decode;
 /// </summary>
 internal sealed class SpanDecoder(
     ProjectLookup projects, ResourceInterner interner, AttributePolicy policy, SpanNormalizer normalizer, HeadSampler sampler, UserLabels users,
-    IOptions<DecodeOptions> options, IOptions<NormalizeOptions> limits)
+    IOptions<DecodeOptions> options)
 {
     private const int MaxPooled = 64;
 
@@ -23,7 +23,7 @@ internal sealed class SpanDecoder(
     {
         if (!_pool.TryDequeue(out var scratch))
         {
-            scratch = new SpanScratch(policy, limits.Value.MaxAttributes, users);
+            scratch = new SpanScratch(policy, users);
         }
 
         var batch = new TelemetryBatch(Signal.Spans, protobufBody.Length / 4 * 5);

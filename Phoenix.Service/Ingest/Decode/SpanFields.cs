@@ -95,7 +95,7 @@ internal ref struct SpanFields
                     break;
                 case (TraceFields.SpanEvents << 3) | WireType.Bytes:
                     ok = reader.TryReadBytes(out bytes);
-                    scratch.Events.Add(new Slice(message.OffsetOf(bytes), bytes.Length));
+                    scratch.AddEvent(new Slice(message.OffsetOf(bytes), bytes.Length));
                     break;
                 case (TraceFields.SpanDroppedEventsCount << 3) | WireType.Varint:
                     ok = reader.TryReadVarint(out number);
@@ -103,7 +103,7 @@ internal ref struct SpanFields
                     break;
                 case (TraceFields.SpanLinks << 3) | WireType.Bytes:
                     ok = reader.TryReadBytes(out bytes);
-                    scratch.Links.Add(new Slice(message.OffsetOf(bytes), bytes.Length));
+                    scratch.AddLink(new Slice(message.OffsetOf(bytes), bytes.Length));
                     break;
                 case (TraceFields.SpanDroppedLinksCount << 3) | WireType.Varint:
                     ok = reader.TryReadVarint(out number);
@@ -157,12 +157,13 @@ internal ref struct SpanFields
 /// Working memory of one decoding request: the attributes, events and links of the span at hand, and the sums of the request. Kept in a pool
 /// by <see cref="SpanDecoder"/>; one thread uses it at a time.
 /// </summary>
-internal sealed class SpanScratch(AttributePolicy policy, int maxAttributes, UserLabels users)
+internal sealed class SpanScratch(AttributePolicy policy, UserLabels users)
 {
     private const int SeenSlots = 1024;
 
-    private readonly ushort[] _seen = new ushort[SeenSlots];
-    private ushort _spanMark;
+    // Per slot of a key's hash, the mark of the span that used it last (high half) and its latest attribute there (low half).
+    private readonly uint[] _seen = new uint[SeenSlots];
+    private uint _spanMark;
     private Attribute[] _attributes = new Attribute[64];
 
     /// <summary>Events of the span, in order.</summary>
@@ -190,7 +191,13 @@ internal sealed class SpanScratch(AttributePolicy policy, int maxAttributes, Use
     public int AttributeCount { get; private set; }
 
     /// <summary>Attributes left out because the span has too many.</summary>
-    public uint ExcessAttributes { get; private set; }
+    public int ExcessAttributes { get; private set; }
+
+    /// <summary>Events left out because the span has too many.</summary>
+    public int ExcessEvents { get; private set; }
+
+    /// <summary>Links left out because the span has too many.</summary>
+    public int ExcessLinks { get; private set; }
 
     /// <summary>Forgets the span before.</summary>
     public void Clear()
@@ -198,14 +205,20 @@ internal sealed class SpanScratch(AttributePolicy policy, int maxAttributes, Use
         Events.Clear();
         Links.Clear();
         AttributeCount = 0;
-        ExcessAttributes = 0;
+        ExcessAttributes = ExcessEvents = ExcessLinks = 0;
         HasDialect = HasLongValue = false;
-        if (++_spanMark == 0)
+        if (++_spanMark > ushort.MaxValue)
         {
             Array.Clear(_seen);
             _spanMark = 1;
         }
     }
+
+    /// <summary>Notes an event; of more than a span may have attributes, the first ones.</summary>
+    public void AddEvent(Slice slice) => ExcessEvents += Add(Events, slice);
+
+    /// <summary>Notes a link; of more than a span may have attributes, the first ones.</summary>
+    public void AddLink(Slice slice) => ExcessLinks += Add(Links, slice);
 
     /// <summary>Notes the KeyValue <paramref name="pair"/>, a slice of <paramref name="message"/>; false when it breaks the encoding.</summary>
     public bool TryAddAttribute(ReadOnlySpan<byte> message, ReadOnlySpan<byte> pair)
@@ -215,7 +228,7 @@ internal sealed class SpanScratch(AttributePolicy policy, int maxAttributes, Use
             return false;
         }
 
-        if (AttributeCount == maxAttributes)
+        if (AttributeCount == policy.MaxAttributes)
         {
             ExcessAttributes++;
             return true;
@@ -238,23 +251,37 @@ internal sealed class SpanScratch(AttributePolicy policy, int maxAttributes, Use
         HasDialect |= key.IsDialect;
         HasLongValue |= value.Length > policy.MaxBytes;
         ref var seen = ref _seen[key.Hash % SeenSlots];
-        if (seen == _spanMark)
+        attribute.Before = Attribute.None;
+        if (seen >> 16 == _spanMark)
         {
-            DropOverwritten(key);
+            attribute.Before = (int)(seen & ushort.MaxValue);
+            DropOverwritten(key, attribute.Before);
         }
 
-        seen = _spanMark;
+        seen = (_spanMark << 16) | (uint)AttributeCount;
         AttributeCount++;
         return true;
     }
 
-    private void DropOverwritten(AttributeKey key)
+    private int Add(List<Slice> slices, Slice slice)
     {
-        foreach (ref var earlier in _attributes.AsSpan(0, AttributeCount))
+        if (slices.Count == policy.MaxAttributes)
         {
+            return 1;
+        }
+
+        slices.Add(slice);
+        return 0;
+    }
+
+    private void DropOverwritten(AttributeKey key, int latest)
+    {
+        for (var index = latest; index != Attribute.None; index = _attributes[index].Before)
+        {
+            ref var earlier = ref _attributes[index];
             if (earlier.Key is { } other && (ReferenceEquals(other, key) || (other.Hash == key.Hash && other.Utf8.AsSpan().SequenceEqual(key.Utf8))))
             {
-                earlier = default;
+                earlier.Key = null;
                 return;
             }
         }
@@ -263,9 +290,15 @@ internal sealed class SpanScratch(AttributePolicy policy, int maxAttributes, Use
     /// <summary>One attribute: its key (null: overwritten by a later one) and where its AnyValue lies in the span.</summary>
     internal struct Attribute
     {
+        /// <summary><see cref="Before"/> of the first attribute of its slot.</summary>
+        public const int None = -1;
+
         public AttributeKey? Key;
         public int Start;
         public int Length;
+
+        /// <summary>The attribute before it in the same slot.</summary>
+        public int Before;
 
         /// <summary>The AnyValue message.</summary>
         public readonly ReadOnlySpan<byte> Value(ReadOnlySpan<byte> span) => span.Slice(Start, Length);

@@ -44,6 +44,7 @@ internal sealed class SpanRequest(
             return true;
         }
 
+        scratch.Use.Search = scratch.Use.Policy.Redactor.MayHoldSecret(message);
         var facts = default(SpanFacts);
         if (!normalizer.TryReadFacts(message, fields, scratch, Resource, Scope, ref facts))
         {
@@ -56,12 +57,12 @@ internal sealed class SpanRequest(
             return true;
         }
 
-        scratch.Use.Search = scratch.Use.Policy.Redactor.MayHoldSecret(message);
         var start = (long)fields.StartNanos;
         var end = Math.Max(start, (long)fields.EndNanos);
         var spanId = BinaryPrimitives.ReadInt64BigEndian(fields.SpanId);
         var parentId = fields.ParentSpanId.IsEmpty ? 0 : BinaryPrimitives.ReadInt64BigEndian(fields.ParentSpanId);
         var status = fields.StatusCode is >= 0 and <= 2 ? (short)fields.StatusCode : (short)0;
+        var name = scratch.Use.Keep(default, fields.Name, scratch.Use.Policy.MaxBytes);
         var rows = RowsFor(start);
         rows.StartRow(SpanColumns.Count);
         rows.Write(ProjectId);
@@ -70,17 +71,17 @@ internal sealed class SpanRequest(
         WriteOptional(rows, parentId, parentId != 0);
         rows.Write(start);
         rows.Write(end);
-        scratch.Use.WriteColumn(rows, fields.Name);
+        scratch.Use.WriteKept(rows, name);
         rows.Write(fields.Kind is >= 0 and <= 5 ? (short)fields.Kind : (short)0);
         rows.Write(facts.Kind);
         rows.Write(status);
         WriteText(rows, fields.StatusMessage);
         rows.Write(Resource.Row.Id);
         rows.Write(Scope.Id);
-        WriteText(rows, facts.SessionId);
-        WriteText(rows, facts.UserId);
-        WriteText(rows, facts.Model.Utf8);
-        WriteText(rows, facts.Provider.Utf8);
+        WriteLabel(rows, facts.SessionId);
+        WriteLabel(rows, facts.UserId);
+        WriteLabel(rows, facts.Model.Utf8);
+        WriteLabel(rows, facts.Provider.Utf8);
         WriteOptional(rows, facts.Tokens.Prompt.GetValueOrDefault(), facts.Tokens.Prompt.HasValue);
         WriteOptional(rows, facts.Tokens.Completion.GetValueOrDefault(), facts.Tokens.Completion.HasValue);
         WriteOptional(rows, facts.CostPicoUsd.GetValueOrDefault(), facts.CostPicoUsd.HasValue);
@@ -97,7 +98,7 @@ internal sealed class SpanRequest(
         }
 
         WriteText(rows, fields.TraceState);
-        SpanChildren.WriteExtra(rows, fields, scratch.ExcessAttributes);
+        SpanChildren.WriteExtra(rows, fields, scratch);
         rows.EndRow();
         scratch.Deltas.Add(new SpanFigures
         {
@@ -109,7 +110,7 @@ internal sealed class SpanRequest(
             Error = facts.ErrorOf(status, message, scratch),
             StartNanos = start,
             EndNanos = end,
-            Name = fields.Name,
+            Name = name,
             Service = Resource.Row.ServiceName,
             Texts = normalizer.Texts,
             SpanKind = facts.Kind,
@@ -143,15 +144,17 @@ internal sealed class SpanRequest(
         return true;
     }
 
-    private void WriteText(CopyRows rows, ReadOnlySpan<byte> text)
+    private void WriteText(CopyRows rows, ReadOnlySpan<byte> text) => WriteLabel(rows, scratch.Use.Keep(default, text, scratch.Use.Policy.MaxBytes));
+
+    private void WriteLabel(CopyRows rows, ReadOnlySpan<byte> kept)
     {
-        if (text.IsEmpty)
+        if (kept.IsEmpty)
         {
             rows.WriteNull();
         }
         else
         {
-            scratch.Use.WriteColumn(rows, text);
+            scratch.Use.WriteKept(rows, kept);
         }
     }
 

@@ -10,13 +10,14 @@ namespace Phoenix.Service.Ingest.Normalize;
 
 /// <summary>
 /// The attributes of one span or event by name, for the dialects: values read as text, count or JSON whatever their OTLP type. Made only for spans that
-/// carry a key of a dialect. Values that redaction leaves out or replaces cannot be seen through it.
+/// carry a key of a dialect. Values that redaction leaves out or replaces cannot be seen through it, nor what it takes out of texts.
 /// </summary>
 internal sealed class AttributeView
 {
     private readonly byte[] _message;
     private readonly AttributePolicy _policy;
     private readonly Dictionary<string, (int Start, int Length)> _values;
+    private string[]? _sorted;
 
     private AttributeView(ReadOnlySpan<byte> message, int count, AttributePolicy policy)
         : this(message, new Dictionary<string, (int Start, int Length)>(count, StringComparer.Ordinal), policy)
@@ -47,7 +48,7 @@ internal sealed class AttributeView
     /// <summary>The attributes of an event message; null when it breaks the encoding.</summary>
     public static AttributeView? OfEvent(ReadOnlySpan<byte> message, AttributePolicy policy)
     {
-        using var entries = new KeyValueList();
+        using var entries = new KeyValueList(policy.MaxAttributes);
         if (!entries.TryRead(message, TraceFields.EventAttributes))
         {
             return null;
@@ -91,7 +92,14 @@ internal sealed class AttributeView
     public bool Has(string key) => _values.ContainsKey(key);
 
     /// <summary>Whether any attribute starts with <paramref name="prefix"/>.</summary>
-    public bool HasPrefix(string prefix) => _values.Keys.Any(key => key.StartsWith(prefix, StringComparison.Ordinal));
+    public bool HasPrefix(string prefix)
+    {
+        // Lists are asked for index by index: in thousands of names each answer has to be found fast.
+        _sorted ??= [.. _values.Keys.Order(StringComparer.Ordinal)];
+        var index = Array.BinarySearch(_sorted, prefix, StringComparer.Ordinal);
+        index = index < 0 ? ~index : index;
+        return index < _sorted.Length && _sorted[index].StartsWith(prefix, StringComparison.Ordinal);
+    }
 
     /// <summary>Trimmed text of a scalar, JSON text of a list; null when absent or blank.</summary>
     public string? Text(string key)
@@ -127,7 +135,7 @@ internal sealed class AttributeView
         return null;
     }
 
-    /// <summary>The first of <paramref name="keys"/> that is a token count (<see cref="SpanFacts.CountOf"/>).</summary>
+    /// <summary>The first of <paramref name="keys"/> that is a token count (<see cref="SpanFacts"/>).</summary>
     public long? FirstCount(params ReadOnlySpan<string> keys)
     {
         foreach (var key in keys)
@@ -242,6 +250,17 @@ internal sealed class AttributeView
     private bool TryRead(string key, out AnyValue value)
     {
         value = default;
-        return _values.TryGetValue(key, out var slice) && AnyValue.TryRead(_message.AsSpan(slice.Start, slice.Length), out value);
+        if (!_values.TryGetValue(key, out var slice) || !AnyValue.TryRead(_message.AsSpan(slice.Start, slice.Length), out value))
+        {
+            return false;
+        }
+
+        if (value.Kind == AnyValueKind.String && _policy.Redactor.MayHoldSecret(value.Data)
+            && _policy.Redactor.Scrub(Encoding.UTF8.GetBytes(key), value.Data) is { } scrubbed)
+        {
+            value = AnyValue.OfText(scrubbed);
+        }
+
+        return true;
     }
 }

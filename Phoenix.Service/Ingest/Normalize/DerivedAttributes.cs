@@ -8,7 +8,7 @@ namespace Phoenix.Service.Ingest.Normalize;
 
 /// <summary>
 /// OpenInference attributes added beside the originals: never one the emitter set, and of two sources the first. Texts are searched for secrets and
-/// cut like the originals.
+/// cut like the originals; of the items of lists no more are added than a span may have attributes.
 /// </summary>
 internal sealed class DerivedAttributes(AttributeView originals, AttributePolicy policy) : IDisposable
 {
@@ -17,6 +17,9 @@ internal sealed class DerivedAttributes(AttributeView originals, AttributePolicy
     private readonly HashSet<string> _added = new(StringComparer.Ordinal);
     private readonly ArrayBufferWriter<byte> _output = new(256);
     private Utf8JsonWriter? _writer;
+
+    /// <summary>Whether no more items of lists are added.</summary>
+    public bool IsFull => _added.Count >= policy.MaxAttributes;
 
     /// <summary>Whether nothing was added.</summary>
     public bool IsEmpty => _added.Count == 0;
@@ -76,7 +79,8 @@ internal sealed class DerivedAttributes(AttributeView originals, AttributePolicy
 
     private Utf8JsonWriter? Start(string key)
     {
-        if (originals.Has(key) || !_added.Add(key))
+        // Digits are in the keys of list items alone.
+        if (originals.Has(key) || (IsFull && key.AsSpan().ContainsAnyInRange('0', '9')) || !_added.Add(key))
         {
             return null;
         }
@@ -101,6 +105,6 @@ internal sealed class DerivedAttributes(AttributeView originals, AttributePolicy
 
         return bytes.Length <= policy.MaxBytes
             ? Encoding.UTF8.GetString(bytes)
-            : Encoding.UTF8.GetString(policy.Cut(bytes)) + Encoding.UTF8.GetString(AttributePolicy.CutMark(bytes.Length));
+            : Encoding.UTF8.GetString(AttributePolicy.Cut(bytes, policy.MaxBytes)) + Encoding.UTF8.GetString(AttributePolicy.CutMark(bytes.Length));
     }
 }

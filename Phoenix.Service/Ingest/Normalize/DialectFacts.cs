@@ -31,11 +31,11 @@ internal sealed class DialectFacts
     public void OfferKind(short kind) => Kind = Kind == SpanKinds.Unknown ? kind : Kind;
 
     /// <summary>Takes the cost of the first source that has one.</summary>
-    public void OfferCost(AttributeView view, string key)
+    public void OfferCost(string key, decimal? usd)
     {
-        if (ReportedUsd is null && view.Number(key) is { } usd and >= 0)
+        if (ReportedUsd is null && usd is { } sent && SpanFacts.UsdOf(sent) is { } believed)
         {
-            (ReportedUsd, ReportedBy) = (usd, key);
+            (ReportedUsd, ReportedBy) = (believed, key);
         }
     }
 }

@@ -129,10 +129,10 @@ internal static class FrameworkMapping
             tokens.Reasoning ??= Count(usage, "output_reasoning_tokens", "reasoning_tokens");
         }
 
-        if (facts.ReportedUsd is null && view.Json("langfuse.observation.cost_details") is { ValueKind: JsonValueKind.Object } cost
+        if (view.Json("langfuse.observation.cost_details") is { ValueKind: JsonValueKind.Object } cost
             && cost.TryGetProperty("total", out var total) && total.ValueKind == JsonValueKind.Number && total.TryGetDecimal(out var usd))
         {
-            (facts.ReportedUsd, facts.ReportedBy) = (usd, "langfuse.observation.cost_details");
+            facts.OfferCost("langfuse.observation.cost_details", usd);
         }
     }
 
@@ -140,7 +140,7 @@ internal static class FrameworkMapping
     {
         foreach (var name in names)
         {
-            if (usage.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.Number && value.TryGetInt64(out var count) && count >= 0)
+            if (usage.TryGetProperty(name, out var value) && SpanFacts.CountOf(value) is { } count)
             {
                 return count;
             }

@@ -186,7 +186,7 @@ internal static class GenAiMapping
         tokens.CompletionAudio = view.FirstCount("gen_ai.usage.audio.output_tokens", "gen_ai.usage.output_audio_tokens");
         foreach (var key in new[] { "gen_ai.usage.cost", "gen_ai.cost.total_cost", "litellm.cost.total" })
         {
-            span.Facts.OfferCost(view, key);
+            span.Facts.OfferCost(key, view.Number(key));
         }
     }
 

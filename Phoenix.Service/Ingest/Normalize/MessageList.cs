@@ -19,6 +19,9 @@ internal sealed class MessageList(DialectSpan span)
     /// <summary>Text of the first output message that has one.</summary>
     public string? FirstOutputText { get; private set; }
 
+    /// <summary>Whether nothing more is kept.</summary>
+    public bool IsFull => span.Derived.IsFull;
+
     /// <summary>Begins another list, <c>llm.input_messages.</c> or <c>llm.output_messages.</c>.</summary>
     public void Start(string prefix)
     {

@@ -68,7 +68,7 @@ internal static class MessageMapping
         switch (json)
         {
             case { ValueKind: JsonValueKind.Array } messages:
-                foreach (var message in messages.EnumerateArray())
+                foreach (var message in messages.EnumerateArray().TakeWhile(_ => !list.IsFull))
                 {
                     AddMessage(list, message, role);
                 }

@@ -24,7 +24,10 @@ internal sealed class NormalizeOptions
     /// <summary>Longest text or bytes of one attribute value that is kept, in bytes; the rest is cut and marked (PHOENIX_MAX_TRACE_SIZE).</summary>
     public long MaxTraceBytes { get; set; } = 1024 * 1024;
 
-    /// <summary>Most attributes of one span that are kept; further ones are counted in dropped_attributes_count.</summary>
+    /// <summary>
+    /// Most attributes of one span, event, link, log record, resource or scope that are kept, and most events and links of a span; further ones are added to
+    /// the sender's dropped counts.
+    /// </summary>
     public int MaxAttributes { get; set; } = 4096;
 
     /// <summary>Scopes whose prompt tokens never include cached ones, whatever the numbers look like (semantic-conventions: token accounting).</summary>

@@ -1,6 +1,7 @@
 using System.Buffers.Text;
 using System.Globalization;
 using System.Text;
+using System.Text.Json;
 using Phoenix.Service.Cost;
 using Phoenix.Service.Ingest.Decode;
 using Phoenix.Service.Storage;
@@ -84,6 +85,9 @@ internal ref struct SpanFacts
 
     /// <summary>Attributes the dialects derived; null for plain OpenInference.</summary>
     public DerivedAttributes? Derived;
+
+    // Largest cost of one call that is believed.
+    private const decimal MostUsd = 1_000_000_000;
 
     private ReadOnlySpan<byte> _model;
     private ReadOnlySpan<byte> _sessionOfUser;
@@ -204,8 +208,11 @@ internal ref struct SpanFacts
         }
     }
 
-    /// <summary>Decides between the sources once all attributes are seen; the resource speaks where the span is silent.</summary>
-    public void Settle(ResourceEntry resource, TextCache texts, bool cacheIsExclusive)
+    /// <summary>
+    /// Decides between the sources once all attributes are seen; the resource speaks where the span is silent. Names become what <paramref name="use"/> keeps of
+    /// them.
+    /// </summary>
+    public void Settle(ResourceEntry resource, TextCache texts, AttributeUse use, bool cacheIsExclusive)
     {
         if (SessionId.IsEmpty)
         {
@@ -223,8 +230,11 @@ internal ref struct SpanFacts
             SpanKinds.Reranker => _rerankerModel,
             _ => default,
         };
-        Model = texts.Get(!own.IsEmpty ? own : !_model.IsEmpty ? _model : !_responseModel.IsEmpty ? _responseModel : _requestModel);
-        Provider = texts.Get(_provider);
+        var model = !own.IsEmpty ? own : !_model.IsEmpty ? _model : !_responseModel.IsEmpty ? _responseModel : _requestModel;
+        SessionId = use.Label("session.id"u8, SessionId);
+        UserId = use.Label("user.id"u8, UserId);
+        Model = texts.Get(use.Label("llm.model_name"u8, model));
+        Provider = texts.Get(use.Label("llm.provider"u8, _provider));
         if (Kind is SpanKinds.Llm or SpanKinds.Embedding or SpanKinds.Reranker)
         {
             Tokens.CacheRead ??= _cacheInput;
@@ -258,11 +268,17 @@ internal ref struct SpanFacts
         _ => null,
     };
 
+    /// <summary>A token count in JSON, by the same rule.</summary>
+    public static long? CountOf(JsonElement value) => value.ValueKind == JsonValueKind.Number && value.TryGetDouble(out var number) ? WholeNumber(number) : null;
+
+    /// <summary>A cost in USD as an emitter reports it; one that is negative or that nobody can owe is unknown (null).</summary>
+    public static decimal? UsdOf(decimal usd) => usd is >= 0 and <= MostUsd ? usd : null;
+
     private static decimal? UsdOf(scoped in AnyValue value) => value.Kind switch
     {
-        AnyValueKind.Int when value.Int >= 0 => value.Int,
-        AnyValueKind.Double when value.Double is >= 0 and < 1e9 => (decimal)value.Double,
-        AnyValueKind.String when decimal.TryParse(value.Data, NumberStyles.Float, CultureInfo.InvariantCulture, out var usd) && usd >= 0 => usd,
+        AnyValueKind.Int => UsdOf(value.Int),
+        AnyValueKind.Double when value.Double is >= 0 and <= (double)MostUsd => (decimal)value.Double,
+        AnyValueKind.String when decimal.TryParse(value.Data, NumberStyles.Float, CultureInfo.InvariantCulture, out var usd) => UsdOf(usd),
         _ => null,
     };
 

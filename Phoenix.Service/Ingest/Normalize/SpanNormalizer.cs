@@ -32,12 +32,13 @@ internal sealed class SpanNormalizer(PriceBook prices, AttributePolicy policy, I
         {
             if (attribute.Key is { Known: not KnownKey.None } key)
             {
-                if (!AnyValue.TryRead(attribute.Value(message), out var value))
+                var sent = attribute.Value(message);
+                if (!AnyValue.TryRead(sent, out var value))
                 {
                     return false;
                 }
 
-                facts.Observe(key.Known, value);
+                facts.Observe(key.Known, key.Redaction is null ? value : policy.Readable(key, value, sent));
             }
         }
 
@@ -46,7 +47,7 @@ internal sealed class SpanNormalizer(PriceBook prices, AttributePolicy policy, I
             Translate(message, fields, scratch, scope, ref facts);
         }
 
-        facts.Settle(resource, Texts, _exclusiveScopes.Length > 0 && _exclusiveScopes.Contains(scope.Name, StringComparer.Ordinal));
+        facts.Settle(resource, Texts, scratch.Use, _exclusiveScopes.Length > 0 && _exclusiveScopes.Contains(scope.Name, StringComparer.Ordinal));
         if (facts.Tokens.Any && facts.Model.Text.Length > 0
             && prices.Find(facts.Model, facts.Provider, (long)fields.StartNanos) is { } price
             && SpanCost.TryCompute(price, facts.Tokens, out facts.Cost))

@@ -83,7 +83,7 @@ internal static class VercelMapping
             }
         }
 
-        return element.ValueKind == JsonValueKind.Number && element.TryGetInt64(out var count) && count >= 0 ? count : null;
+        return SpanFacts.CountOf(element);
     }
 
     private static void MapMessages(DialectSpan span)

@@ -41,7 +41,7 @@ internal static class GrpcReceiver
             Encoding = context.Request.Headers.GrpcEncoding.ToString().ToLowerInvariant(),
             IsGrpcFrame = true,
             Via = context.Request.Headers.Via,
-            ProjectName = context.Request.Headers["x-project-name"] is { Count: > 0 } name && !string.IsNullOrWhiteSpace(name) ? name.ToString() : null,
+            ProjectName = ProjectHeader.Read(context.Request),
             Timeout = ParseTimeout(context.Request.Headers.GrpcTimeout),
         }, context.RequestAborted);
 

@@ -34,7 +34,7 @@ internal static class HttpReceiver
             Encoding = context.Request.Headers.ContentEncoding.ToString().Trim().ToLowerInvariant(),
             IsJson = isJson,
             Via = context.Request.Headers.Via,
-            ProjectName = context.Request.Headers["x-project-name"] is { Count: > 0 } name && !string.IsNullOrWhiteSpace(name) ? name.ToString() : null,
+            ProjectName = ProjectHeader.Read(context.Request),
         }, context.RequestAborted);
 
         if (outcome.Status == IngestStatus.Accepted)

@@ -1,4 +1,6 @@
+using System.Text;
 using Microsoft.AspNetCore.Http.HttpResults;
+using Phoenix.Service.Ingest.Decode;
 using Phoenix.Service.Query.Http;
 using Phoenix.Service.Security;
 using Phoenix.Service.Storage;
@@ -57,9 +59,11 @@ internal static class ProjectEndpoints
             return fault;
         }
 
-        if (body!.Name is not { } name || string.IsNullOrWhiteSpace(name) || name.AsSpan().ContainsAny("/?#\0"))
+        if (body!.Name is not { } name || string.IsNullOrWhiteSpace(name) || name.AsSpan().ContainsAny("/?#\0")
+            || Encoding.UTF8.GetByteCount(name) > AttributePolicy.MaxLabelBytes)
         {
-            return ApiResults.Invalid(new ValidationError(["body", "name"], "A project needs a name without '/', '?' and '#'", "value_error"));
+            return ApiResults.Invalid(new ValidationError(
+                ["body", "name"], $"A project needs a name of at most {AttributePolicy.MaxLabelBytes} bytes without '/', '?' and '#'", "value_error"));
         }
 
         return await editor.CreateAsync(name, body.Description, cancellationToken) is { } row

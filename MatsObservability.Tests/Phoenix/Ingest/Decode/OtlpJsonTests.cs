@@ -80,6 +80,41 @@ public sealed class OtlpJsonTests
         Assert.Matches("byte|object|expected", OtlpJson.Transcode(Signal.Spans, Encoding.UTF8.GetBytes(json), output));
     }
 
+    [Theory]
+    [InlineData("""{"intValue":1.5}""")]
+    [InlineData("""{"intValue":99999999999999999999}""")]
+    [InlineData("""{"doubleValue":"soon"}""")]
+    [InlineData("""{"boolValue":"true"}""")]
+    [InlineData("""{"bytesValue":"!!"}""")]
+    [InlineData("""{"stringValue":5}""")]
+    [InlineData("[]")]
+    public void Transcode_ValueOfAnotherType_SaysWhere(string value)
+    {
+        var json = $$"""{"resourceSpans":[{"scopeSpans":[{"spans":[{"attributes":[{"key":"a","value":{{value}}}]}]}]}]}""";
+        using var output = new ProtobufWriter();
+
+        Assert.Matches(@"at byte \d+", OtlpJson.Transcode(Signal.Spans, Encoding.UTF8.GetBytes(json), output));
+    }
+
+    [Theory]
+    [InlineData(1_000)]
+    [InlineData(200_000)]
+    public void Transcode_DeeplyNestedValue_IsCutAndItsNeighboursStay(int depth)
+    {
+        var nested = string.Concat(Enumerable.Repeat("""{"arrayValue":{"values":[""", depth)) + """{"intValue":1}""" + string.Concat(Enumerable.Repeat("]}}", depth));
+        var ids = "\"traceId\":\"0102030405060708090a0b0c0d0e0f10\",\"spanId\":\"1112131415161718\"";
+        var json = $$"""{"resourceSpans":[{"scopeSpans":[{"spans":[{{{ids}},"attributes":[{"key":"a","value":{{nested}}}]},{{{ids}},"name":"neighbour"}]}]}]}""";
+        using var output = new ProtobufWriter();
+        using var decoding = new Decoding();
+
+        Assert.Null(OtlpJson.Transcode(Signal.Spans, Encoding.UTF8.GetBytes(json), output));
+        using var batch = decoding.Spans.Decode(output.Written, projectOverride: null).Batch!;
+
+        var rows = DecodedSpan.Read(batch);
+        Assert.Contains("""{"$truncated":"depth"}""", rows[0].Text("attributes"), StringComparison.Ordinal);
+        Assert.Equal("neighbour", rows[1].Name);
+    }
+
     [Fact]
     public void Transcode_TooDeep_IsAnErrorNotACrash()
     {

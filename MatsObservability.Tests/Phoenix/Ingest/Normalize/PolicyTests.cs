@@ -122,6 +122,58 @@ public sealed class PolicyTests
     }
 
     [Fact]
+    [Trait("Req", "B131")]
+    public void Redaction_NamesInColumnsAndSums_FollowTheRules()
+    {
+        using var decoding = new Decoding(redact: options => options.Rules = ["hash user.id", "drop session.id", @"mask llm.* /\d{6}/", "hash service.name"]);
+        var span = Decoding.Span(
+            ("openinference.span.kind", "LLM"), ("user.id", "ada@example.com"), ("session.id", "ada-42"), ("llm.model_name", "tuned-123456"));
+        span.Name = $"call with Bearer {Token}";
+
+        var (row, trace, minute, resource) = decoding.Decode(Decoding.Request(span), batch =>
+            (Assert.Single(DecodedSpan.Read(batch)), Assert.Single(batch.Traces), Assert.Single(batch.Minutes), Assert.Single(batch.Resources)));
+
+        Assert.Matches("^sha256:[0-9a-f]{32}$", row.UserId);
+        Assert.Equal(row.Attributes.GetProperty("user.id").GetString(), row.UserId);
+        Assert.Equal((row.UserId, (string?)null), (trace.UserId, trace.SessionId ?? row.SessionId));
+        Assert.Equal(("tuned-***", "tuned-***"), (row.Model, minute.Key.Model));
+        Assert.Equal("call with Bearer ***", trace.Root!.Name);
+        Assert.Matches("^sha256:", resource.ServiceName);
+        Assert.Equal(resource.ServiceName, trace.Root.Service);
+    }
+
+    [Fact]
+    [Trait("Req", "B131")]
+    public void Redaction_PatternForADialectsKey_HoldsForWhatIsDerivedFromIt()
+    {
+        using var decoding = new Decoding(redact: options => options.Rules = [@"mask enduser.id;gen_ai.prompt /ada/"]);
+
+        var row = decoding.Row(("enduser.id", "ada lovelace"), ("gen_ai.prompt", "I am ada"), ("gen_ai.operation.name", "chat"));
+
+        Assert.Equal(("*** lovelace", "*** lovelace"), (row.UserId, row.Derived("user.id")));
+        Assert.Equal("I am ***", row.Derived("llm.input_messages.0.message.content"));
+    }
+
+    [Theory]
+    [Trait("Req", "B131")]
+    [InlineData("llm.api_key\n")]
+    [InlineData("line\nbreak.api_key")]
+    public void Redaction_SecretKeyWithLineBreak_IsJudgedWhole(string key)
+    {
+        using var decoding = new Decoding();
+
+        Assert.Equal(key.EndsWith('\n') ? 1 : 0, decoding.Row((key, "secret")).Attributes.EnumerateObject().Count());
+    }
+
+    [Fact]
+    public void Redaction_KeyOfMegabytes_IsJudgedWithoutAFault()
+    {
+        using var decoding = new Decoding(redact: options => options.PatternTimeout = TimeSpan.FromMilliseconds(1));
+
+        Assert.Single(decoding.Row((new string('k', 4 << 20), "v")).Attributes.EnumerateObject());
+    }
+
+    [Fact]
     public void Redaction_PatternThatTakesTooLong_MasksTheWholeValue()
     {
         using var decoding = new Decoding(redact: options =>

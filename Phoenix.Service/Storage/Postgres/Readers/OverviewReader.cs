@@ -1,4 +1,5 @@
 using Npgsql;
+using Phoenix.Service.Storage.Postgres.Rollups;
 
 namespace Phoenix.Service.Storage.Postgres.Readers;
 
@@ -61,8 +62,8 @@ internal sealed class OverviewReader(NpgsqlDataSource dataSource, ReadLimits lim
             sliced AS (
                 SELECT first + (minute - first) / size * size AS slice, size, span_minutes.*
                 FROM span_minutes, extent WHERE project_id = {project} AND minute >= {from} AND minute <= {to})
-            SELECT slice, size, sum(span_count)::bigint, sum(span_count) FILTER (WHERE status = 2)::bigint, sum(prompt_tokens)::bigint,
-                sum(completion_tokens)::bigint, sum(cost_pico_usd)::bigint, sum(span_count) FILTER (WHERE span_kind = 1)::bigint,
+            SELECT slice, size, sum(span_count)::bigint, sum(span_count) FILTER (WHERE status = 2)::bigint, {RollupSql.Whole("sum(prompt_tokens)")},
+                {RollupSql.Whole("sum(completion_tokens)")}, {RollupSql.Whole("sum(cost_pico_usd)")}, sum(span_count) FILTER (WHERE span_kind = 1)::bigint,
                 {BucketSums("span_kind = 1")}
             FROM sliced GROUP BY slice, size ORDER BY slice
             """;
@@ -85,8 +86,8 @@ internal sealed class OverviewReader(NpgsqlDataSource dataSource, ReadLimits lim
     {
         await using var command = dataSource.CreateRead(limits, string.Empty);
         command.CommandText = $"""
-            SELECT llm_model, llm_provider, sum(span_count)::bigint, sum(span_count) FILTER (WHERE status = 2)::bigint, sum(prompt_tokens)::bigint,
-                sum(completion_tokens)::bigint, sum(cost_pico_usd)::bigint, {BucketSums("true")}
+            SELECT llm_model, llm_provider, sum(span_count)::bigint, sum(span_count) FILTER (WHERE status = 2)::bigint, {RollupSql.Whole("sum(prompt_tokens)")},
+                {RollupSql.Whole("sum(completion_tokens)")}, {RollupSql.Whole("sum(cost_pico_usd)")}, {BucketSums("true")}
             FROM span_minutes
             WHERE project_id = {command.Bind(projectId)} AND minute >= {command.Bind(FloorMinute(startNanos))}
                 AND minute <= {command.Bind(FloorMinute(endNanos))} AND span_kind IN (1, 2) AND llm_model <> ''
@@ -128,7 +129,7 @@ internal sealed class OverviewReader(NpgsqlDataSource dataSource, ReadLimits lim
             FROM projects p
             LEFT JOIN LATERAL (
                 SELECT sum(span_count)::bigint AS spans, sum(span_count) FILTER (WHERE status = 2)::bigint AS errors,
-                    sum(prompt_tokens)::bigint AS prompt, sum(completion_tokens)::bigint AS completion, sum(cost_pico_usd)::bigint AS cost
+                    {RollupSql.Whole("sum(prompt_tokens)")} AS prompt, {RollupSql.Whole("sum(completion_tokens)")} AS completion, {RollupSql.Whole("sum(cost_pico_usd)")} AS cost
                 FROM span_minutes WHERE project_id = p.id AND minute >= {command.Bind(FloorMinute(startNanos))}
                     AND minute <= {command.Bind(FloorMinute(endNanos))}) AS m ON true
             LEFT JOIN LATERAL (SELECT count(*) AS traces, max(start_ns) AS last_ns FROM {traces}) AS t ON true

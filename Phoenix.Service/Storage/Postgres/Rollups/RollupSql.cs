@@ -32,6 +32,9 @@ internal static class RollupSql
     /// <summary>What a session sums up of its traces.</summary>
     private static readonly string[] s_summed = ["error_count", "prompt_tokens", "completion_tokens", "cost_pico_usd"];
 
+    /// <summary>What a minute measures of its spans.</summary>
+    private static readonly string[] s_measured = ["prompt_tokens", "completion_tokens", "cost_pico_usd", "duration_ns"];
+
     /// <summary>One row a trace for the spans in <paramref name="spans"/>: a table with the columns of <c>spans</c>, or a query in parentheses.</summary>
     public static string TraceSums(string spans) => $"""
         SELECT s.project_id, s.trace_id, min(s.start_ns), max(s.end_ns),
@@ -40,9 +43,9 @@ internal static class RollupSql
             {First("s.session_id", "s.start_ns")}, min(s.start_ns) FILTER (WHERE s.session_id IS NOT NULL),
             {First("s.user_id", "s.start_ns")}, min(s.start_ns) FILTER (WHERE s.user_id IS NOT NULL),
             count(*), count(*) FILTER (WHERE s.status = 2),
-            coalesce(sum(s.prompt_tokens) FILTER (WHERE s.span_kind = 1), 0)::bigint,
-            coalesce(sum(s.completion_tokens) FILTER (WHERE s.span_kind = 1), 0)::bigint,
-            coalesce(sum(s.cost_pico_usd), 0)::bigint,
+            {Whole("sum(s.prompt_tokens) FILTER (WHERE s.span_kind = 1)")},
+            {Whole("sum(s.completion_tokens) FILTER (WHERE s.span_kind = 1)")},
+            {Whole("sum(s.cost_pico_usd)")},
             count(*) FILTER (WHERE {UncountedCalls.IsCall}), coalesce(bit_or(1::bigint << (s.span_id & 63)::integer) FILTER (WHERE {UncountedCalls.IsCall}), 0),
             coalesce(bit_or(1::bigint << (s.parent_id & 63)::integer) FILTER (WHERE s.parent_id IS NOT NULL), 0)
         FROM {spans} AS s LEFT JOIN resources r ON r.id = s.resource_id GROUP BY s.project_id, s.trace_id
@@ -54,8 +57,8 @@ internal static class RollupSql
     /// </summary>
     public static string MinuteSums(string spans, int sign, params string[] apart) => $"""
         SELECT project_id, start_ns / 60000000000, coalesce(llm_model, ''), coalesce(llm_provider, ''), span_kind, status,
-            {sign} * count(*), {sign} * coalesce(sum(prompt_tokens), 0)::bigint, {sign} * coalesce(sum(completion_tokens), 0)::bigint,
-            {sign} * coalesce(sum(cost_pico_usd), 0)::bigint, {sign} * sum(end_ns - start_ns)::bigint,
+            {sign} * count(*), {sign} * {Whole("sum(prompt_tokens)")}, {sign} * {Whole("sum(completion_tokens)")},
+            {sign} * {Whole("sum(cost_pico_usd)")}, {sign} * {Whole("sum(end_ns - start_ns)")},
             ARRAY[{string.Join(", ", Enumerable.Range(0, s_buckets).Select(bucket => $"{sign} * count(*) FILTER (WHERE {InBucket(bucket)})"))}]{string.Concat(apart.Select(static column => ", " + column))}
         FROM {spans} AS s GROUP BY 1, 2, 3, 4, 5, 6{string.Concat(apart.Select(static column => ", " + column))}
         """;
@@ -79,7 +82,7 @@ internal static class RollupSql
                 {FirstRootPiece("root_span_id")}, min(root_ns), {FirstRootPiece("root_name")}, {FirstRootPiece("root_service")},
                 {FirstRootPiece("root_span_kind")}, {FirstRootPiece("root_status")},
                 {First("session_id", "session_ns")}, min(session_ns), {First("user_id", "user_ns")}, min(user_ns),
-                sum(span_count)::bigint, sum(error_count)::bigint, sum(prompt_tokens)::bigint, sum(completion_tokens)::bigint, sum(cost_pico_usd)::bigint,
+                sum(span_count)::bigint, {string.Join(", ", s_summed.Select(static column => Whole($"sum({column})")))},
                 sum(llm_calls)::bigint, bit_or(llm_mask), bit_or(open_mask)
             FROM piece WHERE pieces > 1 GROUP BY project_id, trace_id),
         delta AS MATERIALIZED (
@@ -92,7 +95,7 @@ internal static class RollupSql
                 {string.Join(", ", new[] { "root_span_id", "root_ns", "root_name", "root_service", "root_span_kind", "root_status" }.Select(column =>
                     Earlier(column, "(d.root_ns, d.root_span_id) < (t.root_ns, t.root_span_id) OR (t.root_ns IS NULL AND d.root_ns IS NOT NULL)")))},
                 {EarlierNamed("session")}, {EarlierNamed("user")},
-                {string.Join(", ", new[] { "span_count", "llm_calls" }.Concat(s_summed).Select(static column => $"{column} = t.{column} + d.{column}"))},
+                {string.Join(", ", new[] { "span_count", "llm_calls" }.Concat(s_summed).Select(static column => $"{column} = {Added($"t.{column}", $"d.{column}")}"))},
                 llm_mask = t.llm_mask | d.llm_mask, open_mask = t.open_mask | d.open_mask
             FROM delta d WHERE t.trace_id = d.trace_id AND t.project_id = d.project_id AND d.known_id IS NOT NULL
             RETURNING t.*, d.old_session_id, {string.Join(", ", s_summed.Select(static column => $"d.old_{column}"))}),
@@ -111,12 +114,12 @@ internal static class RollupSql
         summed AS (
             INSERT INTO sessions AS s (project_id, session_id, user_id, user_ns, start_ns, end_ns, trace_count, {string.Join(", ", s_summed)})
             SELECT project_id, session_id, {First("user_id", "user_ns")}, min(user_ns), min(start_ns), max(end_ns), count(*) FILTER (WHERE joined),
-                {string.Join(", ", s_summed.Select(static column => $"sum({column})::bigint"))}
+                {string.Join(", ", s_summed.Select(static column => Whole($"sum({column})")))}
             FROM change GROUP BY project_id, session_id ORDER BY project_id, session_id
             ON CONFLICT (project_id, session_id) DO UPDATE SET
                 start_ns = least(s.start_ns, excluded.start_ns), end_ns = greatest(s.end_ns, excluded.end_ns),
                 user_id = {EarlierValue("s", "excluded", "user_id", "user_ns")}, user_ns = least(s.user_ns, excluded.user_ns),
-                {string.Join(", ", s_summed.Prepend("trace_count").Select(static column => $"{column} = s.{column} + excluded.{column}"))})
+                {string.Join(", ", s_summed.Prepend("trace_count").Select(static column => $"{column} = {Added($"s.{column}", $"excluded.{column}")}"))})
         SELECT DISTINCT project_id, old_session_id, 0::bigint, NULL FROM grown WHERE old_session_id <> session_id
         UNION ALL
         SELECT first.project_id, NULL, first.traces, coalesce(p.name, '')
@@ -130,21 +133,20 @@ internal static class RollupSql
 
     /// <summary>llm_model, llm_provider, prompt tokens, completion tokens and cost of <paramref name="rows"/>, one row a model.</summary>
     public static string Usage(string rows) => $"""
-        SELECT llm_model, llm_provider, sum(prompt_tokens)::bigint, sum(completion_tokens)::bigint, sum(cost_pico_usd)::bigint
+        SELECT llm_model, llm_provider, {Whole("sum(prompt_tokens)")}, {Whole("sum(completion_tokens)")}, {Whole("sum(cost_pico_usd)")}
         FROM {rows} WHERE llm_model <> '' AND (prompt_tokens <> 0 OR completion_tokens <> 0 OR cost_pico_usd <> 0) GROUP BY llm_model, llm_provider
         """;
 
     /// <summary>Adds minute deltas, given as a query in parentheses with <see cref="MinuteColumns"/>, to <c>span_minutes</c>.</summary>
     public static string AddMinutes(string deltas) => $"""
         INSERT INTO span_minutes AS m ({MinuteColumns})
-        SELECT project_id, minute, llm_model, llm_provider, span_kind, status, sum(span_count)::bigint, sum(prompt_tokens)::bigint,
-            sum(completion_tokens)::bigint, sum(cost_pico_usd)::bigint, sum(duration_ns)::bigint,
+        SELECT project_id, minute, llm_model, llm_provider, span_kind, status, sum(span_count)::bigint,
+            {string.Join(", ", s_measured.Select(static column => Whole($"sum({column})")))},
             ARRAY[{Buckets(bucket => $"sum(duration_buckets[{bucket}])::bigint")}]
         FROM {deltas} AS d ({MinuteColumns}) GROUP BY project_id, minute, llm_model, llm_provider, span_kind, status ORDER BY project_id, minute
         ON CONFLICT (project_id, minute, llm_model, llm_provider, span_kind, status) DO UPDATE SET
-            span_count = m.span_count + excluded.span_count, prompt_tokens = m.prompt_tokens + excluded.prompt_tokens,
-            completion_tokens = m.completion_tokens + excluded.completion_tokens, cost_pico_usd = m.cost_pico_usd + excluded.cost_pico_usd,
-            duration_ns = m.duration_ns + excluded.duration_ns,
+            span_count = m.span_count + excluded.span_count,
+            {string.Join(", ", s_measured.Select(static column => $"{column} = {Added($"m.{column}", $"excluded.{column}")}"))},
             duration_buckets = ARRAY[{Buckets(bucket => $"m.duration_buckets[{bucket}] + excluded.duration_buckets[{bucket}]")}]
         """;
 
@@ -162,7 +164,7 @@ internal static class RollupSql
     public static string RecomputeSessions { get; } = $"""
         INSERT INTO sessions AS s (project_id, session_id, user_id, user_ns, start_ns, end_ns, trace_count, error_count, prompt_tokens, completion_tokens, cost_pico_usd)
         SELECT t.project_id, t.session_id, {First("t.user_id", "t.user_ns")}, min(t.user_ns), min(t.start_ns), max(t.end_ns), count(*),
-            sum(t.error_count)::bigint, sum(t.prompt_tokens)::bigint, sum(t.completion_tokens)::bigint, sum(t.cost_pico_usd)::bigint
+            {string.Join(", ", s_summed.Select(static column => Whole($"sum(t.{column})")))}
         FROM traces t JOIN touched_sessions USING (project_id, session_id) GROUP BY t.project_id, t.session_id
         ON CONFLICT (project_id, session_id) DO UPDATE SET user_id = excluded.user_id, user_ns = excluded.user_ns, start_ns = excluded.start_ns,
             end_ns = excluded.end_ns, trace_count = excluded.trace_count, error_count = excluded.error_count, prompt_tokens = excluded.prompt_tokens,
@@ -170,6 +172,14 @@ internal static class RollupSql
         DELETE FROM sessions s USING touched_sessions d WHERE s.project_id = d.project_id AND s.session_id = d.session_id
             AND NOT EXISTS (SELECT FROM traces t WHERE t.project_id = s.project_id AND t.session_id = s.session_id)
         """;
+
+    /// <summary>
+    /// A numeric sum as bigint, 0 for NULL, held at what that can say: senders may claim any count and any duration, and one sum that does not fit must not stop
+    /// all roll-ups.
+    /// </summary>
+    public static string Whole(string sum) => $"greatest(least(coalesce({sum}, 0), {long.MaxValue}), {-long.MaxValue})::bigint";
+
+    private static string Added(string before, string more) => Whole($"{before}::numeric + {more}");
 
     private static string Parameters(int count) => string.Join(", ", Enumerable.Range(1, count).Select(static index => $"${index}"));
 

@@ -115,8 +115,8 @@ internal static class UncountedCalls
             WHERE {IsCall}
             ON CONFLICT DO NOTHING RETURNING *),
         less AS (
-            SELECT trace_id, project_id, sum(prompt_tokens)::bigint AS prompt_tokens, sum(completion_tokens)::bigint AS completion_tokens,
-                sum(cost_pico_usd)::bigint AS cost_pico_usd
+            SELECT trace_id, project_id, {RollupSql.Whole("sum(prompt_tokens)")} AS prompt_tokens, {RollupSql.Whole("sum(completion_tokens)")} AS completion_tokens,
+                {RollupSql.Whole("sum(cost_pico_usd)")} AS cost_pico_usd
             FROM added GROUP BY trace_id, project_id),
         of_traces AS (
             UPDATE traces t SET prompt_tokens = t.prompt_tokens - less.prompt_tokens, completion_tokens = t.completion_tokens - less.completion_tokens,
@@ -126,8 +126,8 @@ internal static class UncountedCalls
         of_sessions AS (
             UPDATE sessions s SET prompt_tokens = s.prompt_tokens - l.prompt, completion_tokens = s.completion_tokens - l.completion,
                 cost_pico_usd = s.cost_pico_usd - l.cost
-            FROM (SELECT project_id, session_id, sum(prompt_tokens)::bigint AS prompt, sum(completion_tokens)::bigint AS completion,
-                    sum(cost_pico_usd)::bigint AS cost
+            FROM (SELECT project_id, session_id, {RollupSql.Whole("sum(prompt_tokens)")} AS prompt, {RollupSql.Whole("sum(completion_tokens)")} AS completion,
+                    {RollupSql.Whole("sum(cost_pico_usd)")} AS cost
                 FROM of_traces WHERE session_id IS NOT NULL GROUP BY project_id, session_id) AS l
             WHERE s.project_id = l.project_id AND s.session_id = l.session_id),
         of_minutes AS ({AddToMinutes("added", -1)})

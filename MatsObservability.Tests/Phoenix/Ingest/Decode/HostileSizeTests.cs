@@ -1,0 +1,164 @@
+using System.Diagnostics;
+using Google.Protobuf;
+using MatsObservability.Tests.Support;
+using OpenTelemetry.Proto.Collector.Logs.V1;
+using OpenTelemetry.Proto.Collector.Metrics.V1;
+using OpenTelemetry.Proto.Logs.V1;
+using OpenTelemetry.Proto.Metrics.V1;
+using OpenTelemetry.Proto.Trace.V1;
+using Phoenix.Service.Ingest.Decode;
+using Phoenix.Service.Storage;
+using AnyValue = OpenTelemetry.Proto.Common.V1.AnyValue;
+using KeyValueList = OpenTelemetry.Proto.Common.V1.KeyValueList;
+
+namespace MatsObservability.Tests.Phoenix.Ingest.Decode;
+
+/// <summary>Few bytes that would become many, and names longer than an index takes: bounded, marked, and no harm to neighbours.</summary>
+[Trait("Req", "B002")]
+[Trait("Req", "B026")]
+public sealed class HostileSizeTests : IDisposable
+{
+    private const int Most = 3;
+
+    private readonly Decoding _decoding = new(options => options.MaxAttributes = Most);
+
+    public void Dispose() => _decoding.Dispose();
+
+    [Fact]
+    public void Decode_TooManyEventsAndLinks_KeepsTheFirstAndCountsTheRest()
+    {
+        var span = Decoding.Span();
+        span.Events.AddRange(Enumerable.Range(0, 10).Select(index => new Span.Types.Event { Name = $"e{index}" }));
+        span.Links.AddRange(Enumerable.Range(0, 5).Select(_ => new Span.Types.Link { TraceId = span.TraceId, SpanId = span.SpanId }));
+        (span.DroppedEventsCount, span.DroppedLinksCount) = (100, 200);
+
+        var row = _decoding.Row(span);
+
+        Assert.Equal(["e0", "e1", "e2"], row.Events!.Value.EnumerateArray().Select(item => item.GetProperty("name").GetString()));
+        Assert.Equal(Most, row.Links!.Value.GetArrayLength());
+        Assert.Equal("""{"dropped_events_count":107,"dropped_links_count":202}""", row.Text("extra"));
+    }
+
+    [Fact]
+    public void Decode_TooManyAttributesAnywhere_KeepsTheFirstAndCountsOrMarksTheRest()
+    {
+        var many = Enumerable.Range(0, 8).Select(index => Decoding.Attribute($"k{index}", index)).ToList();
+        var span = Decoding.Span(("map", new AnyValue { KvlistValue = new KeyValueList { Values = { many } } }));
+        span.Events.Add(new Span.Types.Event { Name = "e", Attributes = { many }, DroppedAttributesCount = 1 });
+        var request = Decoding.Request(span);
+        request.ResourceSpans[0].Resource.Attributes.AddRange(many);
+
+        var (row, resource) = _decoding.Decode(request, batch => (Assert.Single(DecodedSpan.Read(batch)), Assert.Single(batch.Resources)));
+
+        Assert.Equal("""{"map":{"k0":0,"k1":1,"k2":2,"$truncated":"members"}}""", row.Text("attributes"));
+        Assert.Equal("""[{"name":"e","time_ns":0,"attributes":{"k0":0,"k1":1,"k2":2},"dropped_attributes_count":6}]""", row.Text("events"));
+        Assert.Equal(6, resource.DroppedAttributesCount);
+    }
+
+    [Fact]
+    public void Decode_RecordsThatGrowWithoutBound_RejectsThoseAtTheEnd()
+    {
+        var logs = new ScopeLogs();
+        logs.LogRecords.AddRange(Enumerable.Range(0, 900_000).Select(_ => new LogRecord()));
+        var body = new ExportLogsServiceRequest { ResourceLogs = { new ResourceLogs { ScopeLogs = { logs } } } }.ToByteArray();
+
+        using var batch = _decoding.Decode(Signal.Logs, body).Batch!;
+
+        Assert.InRange(batch.ByteCount, 32 << 20, 80 << 20);
+        Assert.Equal(900_000, batch.RecordCount + batch.RejectedCount);
+        Assert.Contains("send fewer records at once", batch.RejectionMessage, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Decode_TooManyExemplarsAndQuantiles_KeepsTheFirst()
+    {
+        var point = new NumberDataPoint { TimeUnixNano = 5, AsDouble = 1 };
+        point.Exemplars.AddRange(Enumerable.Range(0, 1_000_000).Select(_ => new Exemplar()));
+        var summary = new SummaryDataPoint { TimeUnixNano = 5 };
+        summary.QuantileValues.AddRange(Enumerable.Range(0, 1_000_000).Select(_ => new SummaryDataPoint.Types.ValueAtQuantile()));
+        var body = new ExportMetricsServiceRequest
+        {
+            ResourceMetrics =
+            {
+                new ResourceMetrics
+                {
+                    ScopeMetrics =
+                    {
+                        new ScopeMetrics
+                        {
+                            Metrics =
+                            {
+                                new Metric { Name = "gauge", Gauge = new Gauge { DataPoints = { point } } },
+                                new Metric { Name = "summary", Summary = new Summary { DataPoints = { summary } } },
+                            },
+                        },
+                    },
+                },
+            },
+        }.ToByteArray();
+
+        using var batch = _decoding.Decode(Signal.MetricPoints, body).Batch!;
+
+        Assert.Equal(2, batch.RecordCount);
+        Assert.InRange(batch.ByteCount, MetricPayload.MaxItems * 40, MetricPayload.MaxItems * 60);
+    }
+
+    [Fact]
+    public void Decode_ListsOfADialectWithoutEnd_AddNoMoreThanASpanMayHave()
+    {
+        var row = _decoding.Row(
+            ("gen_ai.operation.name", "chat"), ("gen_ai.input.messages", $"[{string.Join(',', Enumerable.Repeat("1", 1_000_000))}]"),
+            ("gen_ai.usage.input_tokens", 7));
+
+        Assert.Equal("1", row.Derived("llm.input_messages.0.message.content"));
+        Assert.Null(row.Derived("llm.input_messages.2.message.content"));
+        Assert.Equal(("LLM", 7L, "7"), (row.SpanKind, row.PromptTokens, row.Derived("llm.token_count.prompt")));
+    }
+
+    [Fact]
+    public void Decode_ThousandsOfAttributesASpan_TakesTimeInProportion()
+    {
+        using var decoding = new Decoding();
+        var body = Decoding.Request([.. Enumerable.Range(0, 100).Select(Indexed)]).ToByteArray();
+        var clock = Stopwatch.StartNew();
+
+        using var batch = decoding.Spans.Decode(body, projectOverride: null).Batch!;
+
+        Assert.Equal(100, batch.RecordCount);
+        Assert.True(clock.Elapsed < TimeSpan.FromSeconds(10), $"took {clock.Elapsed}");
+
+        static Span Indexed(int _) => Decoding.Span([.. Enumerable.Range(0, 4096).Select(index => ($"gen_ai.prompt.{index}.content", (object)"x"))]);
+    }
+
+    [Theory]
+    [InlineData(200, 200)]
+    [InlineData(1024, 1024)]
+    [InlineData(5000, 1024)]
+    public void Decode_LongNames_AreCutAlikeInColumnsAndSums(int length, int kept)
+    {
+        using var decoding = new Decoding();
+        var name = new string('n', length);
+        var span = Decoding.Span(("openinference.span.kind", "LLM"), ("session.id", name), ("user.id", name), ("llm.model_name", name), ("llm.provider", name));
+        var request = Decoding.Request(span);
+        request.ResourceSpans[0].Resource.Attributes[0] = Decoding.Attribute("service.name", name);
+
+        var (row, trace, minute) = decoding.Decode(
+            request, batch => (Assert.Single(DecodedSpan.Read(batch)), Assert.Single(batch.Traces), Assert.Single(batch.Minutes).Key));
+
+        var expected = name[..kept] + (kept < length ? $" …[truncated, {length} bytes in all]" : "");
+        Assert.All([row.SessionId, row.UserId, row.Model, row.Provider, trace.SessionId, trace.UserId, trace.Root!.Service, minute.Model, minute.Provider],
+            text => Assert.Equal(expected, text));
+    }
+
+    [Fact]
+    public void Decode_NamesThatGrowWhenRepaired_AreCutAfterwards()
+    {
+        using var decoding = new Decoding();
+        var bytes = Decoding.Request(Decoding.Span(("session.id", new string('X', 1000)))).ToByteArray();
+        bytes.AsSpan(bytes.AsSpan().IndexOf("XXXX"u8), 1000).Fill(0xFF);
+
+        using var batch = decoding.Spans.Decode(bytes, projectOverride: null).Batch!;
+
+        Assert.InRange(System.Text.Encoding.UTF8.GetByteCount(Assert.Single(batch.Traces).SessionId!), 1000, 1024 + 40);
+    }
+}
