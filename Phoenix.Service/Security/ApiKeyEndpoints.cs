@@ -39,22 +39,21 @@ internal static class ApiKeyEndpoints
         HttpContext context, TokenStore tokens, int? userId, string type, CancellationToken cancellationToken)
     {
         var query = new QueryValues(context.Request.Query);
-        var limit = query.Int("limit", 100, 1, 1000);
+        var (page, badCursor) = IdPage.Read(query, type);
         if (query.Errors.Count > 0)
         {
             return ApiResults.Invalid(query.Errors);
         }
 
-        var from = long.MaxValue;
-        if (query.Text("cursor") is { } cursor && !GlobalId.TryParse(cursor, type, out from))
+        if (badCursor is not null)
         {
-            return ApiResults.Unprocessable($"Invalid cursor format: {cursor}");
+            return badCursor;
         }
 
-        var rows = await tokens.ListKeysAsync(userId, from, limit + 1, cancellationToken);
-        var next = rows.Count > limit ? GlobalId.Format(type, rows[limit].Id) : null;
+        var rows = await tokens.ListKeysAsync(userId, page.From ?? long.MaxValue, page.Wanted, cancellationToken);
         return ApiResults.Json(
-            new ApiKeyList([.. rows.Take(limit).Select(row => ApiKeyData.From(row, withOwner: userId is null))], next), AuthJsonContext.Default.ApiKeyList);
+            new ApiKeyList([.. rows.Take(page.Limit).Select(row => ApiKeyData.From(row, withOwner: userId is null))], page.Next(rows, static row => row.Id)),
+            AuthJsonContext.Default.ApiKeyList);
     }
 
     private static async Task<IResult> CreateOwnAsync(HttpContext context, TokenStore tokens, TokenFormat format, TimeProvider time, CancellationToken cancellationToken) =>

@@ -25,21 +25,20 @@ internal static class UserEndpoints
         HttpContext context, UserStore users, CancellationToken cancellationToken)
     {
         var query = new QueryValues(context.Request.Query);
-        var limit = query.Int("limit", 100, 1, 1000);
+        var (page, badCursor) = IdPage.Read(query, "User");
         if (query.Errors.Count > 0)
         {
             return ApiResults.Invalid(query.Errors);
         }
 
-        long from = int.MaxValue;
-        if (query.Text("cursor") is { } cursor && !GlobalId.TryParse(cursor, "User", out from))
+        if (badCursor is not null)
         {
-            return ApiResults.Unprocessable($"Invalid cursor format: {cursor}");
+            return badCursor;
         }
 
-        var rows = await users.ListAsync((int)Math.Min(from, int.MaxValue), limit + 1, cancellationToken);
-        var next = rows.Count > limit ? GlobalId.Format("User", rows[limit].Id) : null;
-        return ApiResults.Json(new UserList([.. rows.Take(limit).Select(UserData.From)], next), AuthJsonContext.Default.UserList);
+        var rows = await users.ListAsync((int)Math.Min(page.From ?? int.MaxValue, int.MaxValue), page.Wanted, cancellationToken);
+        return ApiResults.Json(
+            new UserList([.. rows.Take(page.Limit).Select(UserData.From)], page.Next(rows, static row => row.Id)), AuthJsonContext.Default.UserList);
     }
 
     private static async Task<IResult> CreateAsync(HttpContext context, UserStore users, IOptions<AuthOptions> options, CancellationToken cancellationToken)

@@ -26,22 +26,21 @@ internal static class ProjectEndpoints
         HttpContext context, ProjectReader projects, CancellationToken cancellationToken)
     {
         var query = new QueryValues(context.Request.Query);
-        var limit = query.Int("limit", 100, 1, 10_000);
+        var (page, badCursor) = IdPage.Read(query, "Project", maxLimit: 10_000);
         if (query.Errors.Count > 0)
         {
             return ApiResults.Invalid(query.Errors);
         }
 
-        long from = int.MaxValue;
-        if (query.Text("cursor") is { } cursor && !GlobalId.TryParse(cursor, "Project", out from))
+        if (badCursor is not null)
         {
-            return ApiResults.Unprocessable($"Invalid cursor format: {cursor}");
+            return badCursor;
         }
 
-        var rows = await projects.ListAsync((int)Math.Min(from, int.MaxValue), query.Text("name_contains"), limit + 1, cancellationToken);
-        var next = rows.Count > limit ? GlobalId.Format("Project", rows[limit].Id) : null;
+        var rows = await projects.ListAsync(
+            (int)Math.Min(page.From ?? int.MaxValue, int.MaxValue), query.Text("name_contains"), page.Wanted, cancellationToken);
         return ApiResults.Json(
-            new ProjectList([.. rows.Take(limit).Select(ProjectData.From)], next), ProjectJsonContext.Default.ProjectList);
+            new ProjectList([.. rows.Take(page.Limit).Select(ProjectData.From)], page.Next(rows, static row => row.Id)), ProjectJsonContext.Default.ProjectList);
     }
 
     private static async Task<Results<JsonHttpResult<ProjectEnvelope>, ContentHttpResult>> GetAsync(

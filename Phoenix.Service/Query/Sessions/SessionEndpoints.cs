@@ -37,22 +37,16 @@ internal static class SessionEndpoints
         string project, HttpContext context, ProjectReader projects, SessionReader sessions, TraceReader traces, CancellationToken cancellationToken)
     {
         var query = new QueryValues(context.Request.Query);
-        var limit = query.Int("limit", 100, 1, 1_000);
+        var (page, badCursor) = IdPage.Read(query, "ProjectSession");
         var descending = query.OneOf("order", "asc", "desc") == "desc";
         if (query.Errors.Count > 0)
         {
             return ApiResults.Invalid(query.Errors);
         }
 
-        long? from = null;
-        if (query.Text("cursor") is { } cursor)
+        if (badCursor is not null)
         {
-            if (!GlobalId.TryParse(cursor, "ProjectSession", out var id))
-            {
-                return ApiResults.Unprocessable($"Invalid cursor: {cursor}");
-            }
-
-            from = id;
+            return badCursor;
         }
 
         if (await projects.FindProjectAsync(project, cancellationToken) is not { } found)
@@ -60,13 +54,13 @@ internal static class SessionEndpoints
             return ApiResults.NoProject(project);
         }
 
-        var rows = await sessions.ListAsync(found.Id, descending, from, limit + 1, cancellationToken);
-        var next = rows.Count > limit ? GlobalId.Format("ProjectSession", rows[limit].Id) : null;
-        var page = rows.Take(limit).ToList();
-        var members = (await traces.OfSessionsAsync(found.Id, [.. page.Select(row => row.SessionId)], MaxTraces, cancellationToken))
+        var rows = await sessions.ListAsync(found.Id, descending, page.From, page.Wanted, cancellationToken);
+        var shown = rows.Take(page.Limit).ToList();
+        var members = (await traces.OfSessionsAsync(found.Id, [.. shown.Select(row => row.SessionId)], MaxTraces, cancellationToken))
             .ToLookup(trace => trace.SessionId!);
         return ApiResults.Json(
-            new SessionList([.. page.Select(row => SessionData.From(row, members[row.SessionId]))], next), SessionJsonContext.Default.SessionList);
+            new SessionList([.. shown.Select(row => SessionData.From(row, members[row.SessionId]))], page.Next(rows, static row => row.Id)),
+            SessionJsonContext.Default.SessionList);
     }
 
     private static async Task<Results<NoContent, ContentHttpResult>> DeleteAsync(
