@@ -4,12 +4,13 @@ using Microsoft.Extensions.Options;
 namespace Phoenix.Service.Security;
 
 /// <summary>
-/// Locks an account for a while after wrong passwords in a row, whether it exists or not: the answer must not tell. Each replica counts its own.
-/// Thread-safe.
+/// Locks an account for a while after wrong passwords in a row, whether it exists or not: the answer must not tell. Each replica counts its own, of a bounded
+/// number of accounts: before a locked one is forgotten, so that trying many names opens none, those that are not locked are. Thread-safe.
 /// </summary>
 internal sealed class LoginGuard(IOptions<AuthOptions> options, TimeProvider time)
 {
-    private const int MostAccounts = 10_000;
+    /// <summary>Accounts whose failures are remembered.</summary>
+    public const int MostAccounts = 10_000;
 
     private readonly ConcurrentDictionary<string, Failures> _failures = new(StringComparer.OrdinalIgnoreCase);
 
@@ -25,9 +26,10 @@ internal sealed class LoginGuard(IOptions<AuthOptions> options, TimeProvider tim
     /// <summary>Counts a wrong password; those before a lock that has ended do not count any more.</summary>
     public void Failed(string account)
     {
-        if (_failures.Count >= MostAccounts)
+        if (_failures.Count >= MostAccounts && !_failures.ContainsKey(account))
         {
-            _failures.Clear();
+            var (oldest, _) = _failures.MinBy(entry => (LockedFor(entry.Key) > TimeSpan.Zero, entry.Value.Last));
+            _failures.TryRemove(oldest, out _);
         }
 
         var now = time.GetTimestamp();
