@@ -82,6 +82,12 @@ internal static class DatabaseUrl
             Parameter(builder, parameter);
         }
 
+        // As libpq does: who names a root wants the certificate checked.
+        if (builder.SslMode == SslMode.Require && builder.RootCertificate is not null)
+        {
+            builder.SslMode = SslMode.VerifyCA;
+        }
+
         return string.IsNullOrEmpty(builder.Host) ? throw new StartUpException($"{Key} must name a host") : builder.ConnectionString;
     }
 
@@ -119,17 +125,17 @@ internal static class DatabaseUrl
         var value = Uri.UnescapeDataString(Cut(ref name, '=') ?? "");
         switch (name)
         {
-            case "sslmode" or "ssl" when Enum.TryParse<SslMode>(value.Replace("-", "", StringComparison.Ordinal), ignoreCase: true, out var mode):
+            case "sslmode" or "ssl" when Enum.TryParse<SslMode>(value.Replace("-", "", StringComparison.Ordinal), ignoreCase: true, out var mode) && !char.IsAsciiDigit(value[0]):
                 builder.SslMode = mode;
                 break;
             case "sslrootcert":
-                builder.RootCertificate = value;
+                builder.RootCertificate = ExistingFile(name, value);
                 break;
             case "sslcert":
-                builder.SslCertificate = value;
+                builder.SslCertificate = ExistingFile(name, value);
                 break;
             case "sslkey":
-                builder.SslKey = value;
+                builder.SslKey = ExistingFile(name, value);
                 break;
             case "host":
                 builder.Host = value;
@@ -159,6 +165,9 @@ internal static class DatabaseUrl
                 throw new StartUpException($"{Key}: the parameter '{name}' is not known or its value cannot be read");
         }
     }
+
+    private static string ExistingFile(string parameter, string path) =>
+        File.Exists(path) ? path : throw new StartUpException($"{Key}: {parameter} must name a file, got '{path}'");
 
     /// <summary>Cuts <paramref name="text"/> at the first <paramref name="separator"/>; what follows it, or null when there is none.</summary>
     private static string? Cut(ref string text, char separator)

@@ -98,6 +98,8 @@ public sealed class PhoenixEnvironmentTests
     [InlineData("postgresql://a:s3cret@db:port/x")]
     [InlineData("postgresql://a:s3cret@/x")]
     [InlineData("postgresql://a:s3cret@db/x?sslmode=sometimes")]
+    [InlineData("postgresql://a:s3cret@db/x?sslmode=99")]
+    [InlineData("postgresql://a:s3cret@db/x?sslmode=verify-full&sslrootcert=/no/such/file.pem")]
     public void ToConnectionString_BrokenUrl_IsNamedWithoutItsPassword(string url)
     {
         var fault = Assert.Throws<StartUpException>(() => DatabaseUrl.ToConnectionString(url));
