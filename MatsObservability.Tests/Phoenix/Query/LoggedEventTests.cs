@@ -129,6 +129,29 @@ public sealed class LoggedEventTests(QueryServer server) : IClassFixture<QuerySe
         Assert.DoesNotContain("secret", JsonSerializer.Serialize(await SpansAsync("theirs")), StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task List_SearchForTextOrAttributeOfALoggedMessage_FindsItsSpanAlone()
+    {
+        await server.SendAsync("searched", [.. Enumerable.Range(1, 4).Select(id => TestSpan.Of(75, 7500 + id, kind: "LLM", startMs: id)), TestSpan.Of(75, 7505, kind: "TOOL")]);
+        await LogAsync("searched", 75, 7501, Record("gen_ai.user.message", TestSpan.Any("Where is the Blue Parcel?")));
+        await LogAsync("searched", 75, 7502, Record("gen_ai.user.message", TestSpan.Any(new Dictionary<string, object> { ["content"] = "green" })));
+        await LogAsync("searched", 75, 7503, Record(null, null, ("event.name", "gen_ai.user.message"), ("content", "a blue PARCEL")));
+        await LogAsync("searched", 75, 7504, Record("an.other.event", TestSpan.Any("blue parcel")));
+        await LogAsync("searched", 75, 7505, Record("gen_ai.user.message", TestSpan.Any("blue parcel of a tool")));
+        await LogAsync("searched-elsewhere", 75, 7502, Record("gen_ai.user.message", TestSpan.Any("blue parcel elsewhere")));
+
+        Assert.Equal((int[])[7503, 7501], await FoundAsync("text=blue%20parcel"));
+        Assert.Equal((int[])[7502], await FoundAsync("attribute=llm.input_messages.0.message.content:green"));
+        Assert.Equal((int[])[7502], await FoundAsync("attribute=input.value:green&limit=1"));
+        Assert.Empty(await FoundAsync("attribute=input.value:red"));
+
+        async Task<int[]> FoundAsync(string query) =>
+        [
+            .. (await server.WalkAsync($"/v1/projects/searched/spans?{query}")).Select(
+                span => Convert.ToInt32(span.GetProperty("context").GetProperty("span_id").GetString(), 16)),
+        ];
+    }
+
     private static void Tell(ILogger logger, string name, string json) =>
         logger.Log(LogLevel.Information, new EventId(1, name), json, null, static (text, _) => text);
 

@@ -9,6 +9,17 @@ internal sealed class LoggedMessages(NpgsqlDataSource dataSource, ReadLimits lim
     /// <summary>How far from its span, in time, an event is looked for; only bounds the partitions that are read.</summary>
     private const long SlackNanos = 3_600_000_000_000;
 
+    private const string IsEvent =
+        $"(starts_with(logs.event_name, '{LoggedEvents.Prefix}') OR logs.event_name IS NULL AND strpos(logs.attributes, '\"event.name\":\"{LoggedEvents.Prefix}') > 0)";
+
+    /// <summary>Condition of a row of <c>spans</c>: log records can complete it, and one of them meets <paramref name="condition"/> of the row <c>logs</c>.</summary>
+    public static string Completed(string condition) => $"""
+        span_kind IN ({SpanKinds.Llm}, {SpanKinds.Agent}) AND EXISTS (
+            SELECT FROM logs WHERE logs.project_id = spans.project_id AND logs.trace_id = spans.trace_id AND logs.span_id = spans.span_id
+                AND logs.time_ns BETWEEN spans.start_ns - {SlackNanos} AND least(spans.end_ns, {long.MaxValue - SlackNanos}) + {SlackNanos}
+                AND {IsEvent} AND {condition})
+        """;
+
     /// <summary>Replaces those of <paramref name="rows"/>, all of one project, that log records complete.</summary>
     public async Task AddAsync(List<SpanRow> rows, CancellationToken cancellationToken)
     {
@@ -37,7 +48,7 @@ internal sealed class LoggedMessages(NpgsqlDataSource dataSource, ReadLimits lim
                 AND span_id = ANY({command.Bind(spans.Select(static span => span.SpanId).Distinct().ToArray())})
                 AND time_ns >= {command.Bind(spans.Min(static span => span.StartNanos) - SlackNanos)}
                 AND time_ns <= {command.Bind(Math.Min(spans.Max(static span => span.EndNanos), long.MaxValue - SlackNanos) + SlackNanos)}
-                AND (starts_with(event_name, '{LoggedEvents.Prefix}') OR event_name IS NULL AND strpos(attributes, '"event.name":"{LoggedEvents.Prefix}') > 0)
+                AND {IsEvent}
             ORDER BY time_ns, id
             """;
         var found = new Dictionary<(Guid, long), List<LoggedEvent>>();

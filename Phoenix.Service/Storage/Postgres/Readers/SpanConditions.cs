@@ -36,7 +36,8 @@ internal static class SpanConditions
         {
             var needle = $"lower({command.Bind(part)})";
             text.Add($" AND (strpos(lower(name), {needle}) > 0 OR strpos(lower(attributes), {needle}) > 0 OR strpos(lower(derived), {needle}) > 0"
-                + $" OR strpos(lower(events), {needle}) > 0 OR strpos(lower(status_message), {needle}) > 0)");
+                + $" OR strpos(lower(events), {needle}) > 0 OR strpos(lower(status_message), {needle}) > 0"
+                + $" OR {LoggedMessages.Completed($"(strpos(lower(logs.body), {needle}) > 0 OR strpos(lower(logs.attributes), {needle}) > 0)")})");
         }
 
         foreach (var condition in filter.Attributes)
@@ -46,7 +47,8 @@ internal static class SpanConditions
             var needles = new[] { key, value }.Where(needle => needle is not null).ToArray();
             if (needles.Length > 0)
             {
-                text.Add($" AND (({Contains("attributes", needles)}) OR ({Contains("derived", needles)}))");
+                // What log records add has its form only once it is joined: any that can add something is a candidate.
+                text.Add($" AND (({Contains("attributes", needles)}) OR ({Contains("derived", needles)}) OR {LoggedMessages.Completed("true")})");
             }
         }
 

@@ -36,7 +36,7 @@ internal sealed record SpanFilter
     /// <summary>Spans of this session.</summary>
     public string? SessionId { get; init; }
 
-    /// <summary>Case-insensitive part of name, attributes, derived attributes, events or status message.</summary>
+    /// <summary>Case-insensitive part of name, attributes, derived attributes, events, status message, or messages that came as log records.</summary>
     public string? Text { get; init; }
 
     /// <summary>Conditions on attributes.</summary>
