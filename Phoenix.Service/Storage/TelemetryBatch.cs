@@ -188,11 +188,17 @@ public sealed class TraceDelta
     /// <summary>The span without parent, when it was in this request.</summary>
     public RootSpan? Root { get; set; }
 
-    /// <summary>Session id of the earliest span that names one (ties: the smaller id, ordinal), if any.</summary>
+    /// <summary>Session id of the first span by <see cref="SessionRank"/> that names one (ties: the smaller id, ordinal), if any.</summary>
     public string? SessionId { get; set; }
 
-    /// <summary>Start of the span that named <see cref="SessionId"/>, Unix ns: what decides between requests.</summary>
-    public long SessionNanos { get; set; } = long.MaxValue;
+    /// <summary><see cref="RankOf"/> the span that named <see cref="SessionId"/>: what decides between requests.</summary>
+    public long SessionRank { get; set; } = long.MaxValue;
+
+    /// <summary>
+    /// How early a name of a session comes; the lowest counts. One that a span was given comes before every one that was made of its user's address, and of
+    /// either kind that of the span that starts first (mats.md §1). In SQL: RollupSql.SessionRank.
+    /// </summary>
+    public static long RankOf(long startNanos, bool isUsers) => isUsers ? startNanos : startNanos - long.MaxValue;
 
     /// <summary>User id of the earliest span that names one (ties: the smaller id, ordinal), if any.</summary>
     public string? UserId { get; set; }

@@ -22,6 +22,7 @@ internal ref struct SpanFigures
     public short SpanKind;
     public short Status;
     public ReadOnlySpan<byte> SessionId;
+    public bool SessionIsUsers;
     public ReadOnlySpan<byte> UserId;
     public CachedText Model;
     public CachedText Provider;
@@ -121,9 +122,10 @@ internal sealed class DeltaCollector(UserLabels users)
             trace.Root = new RootSpan(span.SpanId, span.Texts.Get(span.Name).Text, span.Service, span.SpanKind, span.Status) { StartNanos = span.StartNanos };
         }
 
-        if (!span.SessionId.IsEmpty && IsEarlier(span.Texts, span.SessionId, span.StartNanos, trace.SessionId, trace.SessionNanos, out var session))
+        var rank = TraceDelta.RankOf(span.StartNanos, span.SessionIsUsers);
+        if (!span.SessionId.IsEmpty && IsEarlier(span.Texts, span.SessionId, rank, trace.SessionId, trace.SessionRank, out var session))
         {
-            (trace.SessionId, trace.SessionNanos) = (session, span.StartNanos);
+            (trace.SessionId, trace.SessionRank) = (session, rank);
         }
 
         if (!span.UserId.IsEmpty && IsEarlier(span.Texts, span.UserId, span.StartNanos, trace.UserId, trace.UserNanos, out var user))

@@ -116,6 +116,7 @@ internal sealed class SpanRequest(
             SpanKind = facts.Kind,
             Status = status,
             SessionId = facts.SessionId,
+            SessionIsUsers = facts.SessionIsUsers,
             UserId = facts.UserId,
             Model = facts.Model,
             Provider = facts.Provider,

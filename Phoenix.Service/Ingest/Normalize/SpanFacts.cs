@@ -48,6 +48,10 @@ internal ref struct SpanFacts
     public short Kind;
 
     public ReadOnlySpan<byte> SessionId;
+
+    /// <summary>Whether the session is the one that is made of the user's address where nothing names any.</summary>
+    public bool SessionIsUsers;
+
     public ReadOnlySpan<byte> UserId;
 
     /// <summary>Path of the request the span is about (http.target, url.path), if any; with its query, if one was sent.</summary>
@@ -216,7 +220,7 @@ internal ref struct SpanFacts
     {
         if (SessionId.IsEmpty)
         {
-            SessionId = resource.SessionId is { Length: > 0 } named ? named : _sessionOfUser;
+            SessionId = resource.SessionId ?? _sessionOfUser;
         }
 
         if (UserId.IsEmpty)
@@ -224,6 +228,7 @@ internal ref struct SpanFacts
             UserId = resource.UserId;
         }
 
+        SessionIsUsers = !SessionId.IsEmpty && SessionId.SequenceEqual(_sessionOfUser);
         var own = Kind switch
         {
             SpanKinds.Embedding => _embeddingModel,

@@ -89,7 +89,7 @@ internal sealed class RollupDeltas(SpanVectors vectors, TimeProvider time)
         Column(traces, static trace => trace.Root?.SpanId), Column(traces, static trace => trace.Root?.StartNanos),
         Column(traces, static trace => trace.Root?.Name), Column(traces, static trace => trace.Root?.Service),
         Column(traces, static trace => trace.Root?.SpanKind), Column(traces, static trace => trace.Root?.Status),
-        Column(traces, static trace => trace.SessionId), Column(traces, static trace => trace.SessionId is null ? (long?)null : trace.SessionNanos),
+        Column(traces, static trace => trace.SessionId), Column(traces, static trace => trace.SessionId is null ? (long?)null : trace.SessionRank),
         Column(traces, static trace => trace.UserId), Column(traces, static trace => trace.UserId is null ? (long?)null : trace.UserNanos),
         Column(traces, static trace => (long)trace.Spans), Column(traces, static trace => (long)trace.Errors),
         Column(traces, static trace => trace.PromptTokens), Column(traces, static trace => trace.CompletionTokens), Column(traces, static trace => trace.CostPicoUsd),

@@ -29,6 +29,17 @@ internal static class RollupSql
         FROM unnest({Parameters(11)}) WITH ORDINALITY AS d (c1, c2, c3, c4, c5, c6, c7, c8, c9, c10, c11, row)
         """;
 
+    /// <summary>
+    /// <see cref="TraceDelta.RankOf"/> of the span <c>s</c>, the values of <c>session_ns</c>: made of the user's address is a session that is named like it.
+    /// </summary>
+    private static string SessionRank { get; } = $"""
+        CASE WHEN starts_with(s.session_id, '{UserSession}') AND s.session_id = '{UserSession}' || (s.attributes::json ->> 'user.email')
+            THEN s.start_ns ELSE s.start_ns - {long.MaxValue} END
+        """;
+
+    // IdentityMapping makes them.
+    private const string UserSession = "user:";
+
     /// <summary>What a session sums up of its traces.</summary>
     private static readonly string[] s_summed = ["error_count", "prompt_tokens", "completion_tokens", "cost_pico_usd"];
 
@@ -40,7 +51,7 @@ internal static class RollupSql
         SELECT s.project_id, s.trace_id, min(s.start_ns), max(s.end_ns),
             {FirstRoot("s.span_id")}, min(s.start_ns) FILTER (WHERE s.parent_id IS NULL), {FirstRoot("s.name")}, {FirstRoot("coalesce(r.service_name, '')")},
             {FirstRoot("s.span_kind")}, {FirstRoot("s.status")},
-            {First("s.session_id", "s.start_ns")}, min(s.start_ns) FILTER (WHERE s.session_id IS NOT NULL),
+            {First("s.session_id", SessionRank)}, min({SessionRank}) FILTER (WHERE s.session_id IS NOT NULL),
             {First("s.user_id", "s.start_ns")}, min(s.start_ns) FILTER (WHERE s.user_id IS NOT NULL),
             count(*), count(*) FILTER (WHERE s.status = 2),
             {Whole("sum(s.prompt_tokens) FILTER (WHERE s.span_kind = 1)")},
