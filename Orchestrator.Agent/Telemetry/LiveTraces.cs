@@ -9,14 +9,16 @@ namespace Orchestrator.Agent.Telemetry;
 /// database (<see cref="MatsTracing.SetOnRecord"/>). A process that is killed then leaves no span whose parent nobody can send: what was on
 /// record is closed by the run that takes the job up (<see cref="AbandonedSpans"/>).
 /// </summary>
-/// <remarks>Stands before every exporter and takes all spans from those behind it, so each is exported once.</remarks>
+/// <remarks>
+/// Stands before every exporter and takes the orchestrator's own spans, and all below them, from those behind it, so each is exported once.
+/// </remarks>
 internal sealed class LiveTraces(SpanExport export) : BaseProcessor<Activity>
 {
     private readonly ConditionalWeakTable<Activity, Waiting> _waiting = new();
 
     public override void OnEnd(Activity data)
     {
-        if (!data.Recorded)
+        if (!data.Recorded || !IsOwn(data))
         {
             return;
         }
@@ -35,6 +37,19 @@ internal sealed class LiveTraces(SpanExport export) : BaseProcessor<Activity>
         {
             export.Add(span);
         }
+    }
+
+    private static bool IsOwn(Activity span)
+    {
+        for (var at = span; at is not null; at = at.Parent)
+        {
+            if (at.Source.Name == MatsTracing.SourceName)
+            {
+                return true;
+            }
+        }
+
+        return false;
     }
 
     /// <summary>The ended spans that wait for an open one.</summary>
