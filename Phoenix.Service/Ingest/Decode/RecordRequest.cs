@@ -95,7 +95,11 @@ internal abstract class RecordRequest(
         if (day != _lastDay || _lastRows is null)
         {
             (_lastDay, _lastRows) = (day, Batch.RowsFor(day));
-            _otherDaysBytes = Batch.Days.Where(other => other.Day != day).Sum(static other => (long)other.Rows.Written.Length);
+            _otherDaysBytes = -_lastRows.Written.Length;
+            foreach (var entry in Batch.Days)
+            {
+                _otherDaysBytes += entry.Rows.Written.Length;
+            }
         }
 
         return _lastRows;
