@@ -24,13 +24,17 @@ var orchestrator = builder.AddProject<Projects.Orchestrator_Agent>("orchestrator
     .WithHttpHealthCheck("/health")
     .WaitFor(phoenix);
 
-// Options, by Parameters:… or environment: a language model, without which the diagnosis is made by rules, and the key to a Phoenix.Service that asks for one.
-foreach (var (setting, secret) in new[] { ("openai-api-key", true), ("openai-base-url", false), ("openai-model", false), ("phoenix-api-key", true) })
+// Options, by Parameters:… or environment: a language model, without which the diagnosis is made by rules, and the key to a Phoenix.Service
+// that asks for one.
+foreach (var (setting, secret) in new[]
+    { ("openai-api-key", true), ("openai-base-url", false), ("openai-model", false), ("phoenix-api-key", true) })
 {
     var variable = setting.ToUpperInvariant().Replace('-', '_');
     if (builder.Configuration[$"Parameters:{setting}"] is { Length: > 0 } || builder.Configuration[variable] is { Length: > 0 })
     {
-        orchestrator.WithEnvironment(variable, builder.AddParameter(setting, () => builder.Configuration[$"Parameters:{setting}"] ?? builder.Configuration[variable]!, secret: secret));
+        var value = builder.AddParameter(
+            setting, () => builder.Configuration[$"Parameters:{setting}"] ?? builder.Configuration[variable]!, secret: secret);
+        orchestrator.WithEnvironment(variable, value);
     }
 }
 

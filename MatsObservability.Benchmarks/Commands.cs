@@ -3,10 +3,13 @@ using MatsObservability.Benchmarks.Rca;
 
 namespace MatsObservability.Benchmarks;
 
-/// <summary>The commands of this project by name; each prints a table for people and, with <c>--json FILE</c>, writes its figures for programs.</summary>
+/// <summary>
+/// The commands of this project by name; each prints a table for people and, with <c>--json FILE</c>, writes its figures for programs.
+/// </summary>
 internal static class Commands
 {
-    private static readonly Dictionary<string, (string Purpose, Func<string[], CancellationToken, Task<int>> Run)> s_commands = new(StringComparer.Ordinal)
+    private static readonly Dictionary<string, (string Purpose, Func<string[], CancellationToken, Task<int>> Run)> s_commands = new(
+        StringComparer.Ordinal)
     {
         ["ingest"] = (Ingest.IngestBenchmark.Purpose, Ingest.IngestBenchmark.RunAsync),
         ["demo"] = (DemoCommand.Purpose, DemoCommand.RunAsync),
@@ -19,7 +22,9 @@ internal static class Commands
         ["decode"] = ("protobuf bytes to normalised rows, spans a second on one core", Decode.DecodeBenchmark.RunAsync),
     };
 
-    /// <summary>Runs the command named by the first argument. 0 = done, 1 = the command failed, 2 = unknown command or bad arguments.</summary>
+    /// <summary>
+    /// Runs the command named by the first argument. 0 = done, 1 = the command failed, 2 = unknown command or bad arguments.
+    /// </summary>
     public static async Task<int> RunAsync(string[] args)
     {
         using var stop = new CancellationTokenSource();

@@ -31,7 +31,8 @@ public static partial class Extensions
         builder.AddDefaultHealthChecks();
         builder.Services.TryAddSingleton(TimeProvider.System);
         builder.Services.AddOptions<HttpResilienceOptions>().BindConfiguration(HttpResilienceOptions.Section).ValidateOnStart();
-        builder.Services.TryAddEnumerable(ServiceDescriptor.Singleton<Options.IValidateOptions<HttpResilienceOptions>, ValidateHttpResilienceOptions>());
+        builder.Services.TryAddEnumerable(
+            ServiceDescriptor.Singleton<Options.IValidateOptions<HttpResilienceOptions>, ValidateHttpResilienceOptions>());
         builder.Services.TryAddSingleton<HttpResilience>();
         builder.Services.TryAddSingleton<ServiceEndpoints>();
         builder.Services.TryAddTransient<HttpResilienceHandler>();
@@ -42,8 +43,11 @@ public static partial class Extensions
         return builder;
     }
 
-    /// <summary>Log levels below every other configuration: a line a request or a statement would drown what a service itself has to say.</summary>
-    private static void AddLogLevelDefaults(IConfigurationManager configuration) => configuration.Sources.Insert(0, new MemoryConfigurationSource
+    /// <summary>
+    /// Log levels below every other configuration: a line a request or a statement would drown what a service itself has to say.
+    /// </summary>
+    private static void AddLogLevelDefaults(
+        IConfigurationManager configuration) => configuration.Sources.Insert(0, new MemoryConfigurationSource
     {
         InitialData = new Dictionary<string, string?>(StringComparer.Ordinal)
         {

@@ -26,10 +26,13 @@ public static class HttpResilienceRequest
         || (request.Options.TryGetValue(s_retryable, out var marked) && marked);
 }
 
-/// <summary>One pipeline per authority, shared by all clients: total timeout, retry, circuit breaker, attempt timeout, outermost first.</summary>
+/// <summary>
+/// One pipeline per authority, shared by all clients: total timeout, retry, circuit breaker, attempt timeout, outermost first.
+/// </summary>
 internal sealed class HttpResilience(IOptions<HttpResilienceOptions> options, TimeProvider time)
 {
-    private readonly ConcurrentDictionary<string, ResiliencePipeline<HttpResponseMessage>> _pipelines = new(StringComparer.OrdinalIgnoreCase);
+    private readonly ConcurrentDictionary<string, ResiliencePipeline<HttpResponseMessage>> _pipelines = new(
+        StringComparer.OrdinalIgnoreCase);
 
     public static ResiliencePropertyKey<HttpRequestMessage> RequestKey { get; } = new("MatsObservability.Request");
 
@@ -93,7 +96,10 @@ internal sealed class HttpResilience(IOptions<HttpResilienceOptions> options, Ti
     }
 }
 
-/// <summary>Runs a request in its authority's pipeline. A timeout surfaces as the <see cref="TimeoutException"/> inside a cancellation, as HttpClient's own.</summary>
+/// <summary>
+/// Runs a request in its authority's pipeline. A timeout surfaces as the <see cref="TimeoutException"/> inside a cancellation, as
+/// HttpClient's own.
+/// </summary>
 internal sealed class HttpResilienceHandler(HttpResilience resilience) : DelegatingHandler
 {
     protected override async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
@@ -121,7 +127,8 @@ internal sealed class HttpResilienceHandler(HttpResilience resilience) : Delegat
         catch (BrokenCircuitException open)
         {
             throw new HttpRequestException(
-                $"{request.RequestUri?.GetLeftPart(UriPartial.Authority)} failed too often; requests to it are held back for a moment.", open);
+                $"{request.RequestUri?.GetLeftPart(UriPartial.Authority)} failed too often; requests to it are held back for a moment.",
+                open);
         }
         finally
         {

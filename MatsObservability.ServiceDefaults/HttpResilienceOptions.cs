@@ -42,10 +42,12 @@ internal sealed class ValidateHttpResilienceOptions : IValidateOptions<HttpResil
     {
         var faults = new List<string>();
         Check(options.AttemptTimeout > TimeSpan.Zero, nameof(options.AttemptTimeout), "be longer than zero", options.AttemptTimeout);
-        Check(options.TotalTimeout >= options.AttemptTimeout, nameof(options.TotalTimeout), "be at least AttemptTimeout", options.TotalTimeout);
+        Check(options.TotalTimeout >= options.AttemptTimeout, nameof(options.TotalTimeout),
+            "be at least AttemptTimeout", options.TotalTimeout);
         Check(options.MaxRetries is >= 0 and <= 20, nameof(options.MaxRetries), "be 0 to 20", options.MaxRetries);
         Check(options.RetryDelay >= TimeSpan.Zero, nameof(options.RetryDelay), "not be negative", options.RetryDelay);
-        Check(options.CircuitFailureRatio is > 0 and <= 1, nameof(options.CircuitFailureRatio), "be above 0 and at most 1", options.CircuitFailureRatio);
+        Check(options.CircuitFailureRatio is > 0 and <= 1, nameof(options.CircuitFailureRatio),
+            "be above 0 and at most 1", options.CircuitFailureRatio);
         Check(options.CircuitMinimumRequests >= 2, nameof(options.CircuitMinimumRequests), "be at least 2", options.CircuitMinimumRequests);
         Check(options.CircuitWindow >= s_shortest, nameof(options.CircuitWindow), "be at least 00:00:00.5", options.CircuitWindow);
         Check(options.CircuitPause >= s_shortest, nameof(options.CircuitPause), "be at least 00:00:00.5", options.CircuitPause);

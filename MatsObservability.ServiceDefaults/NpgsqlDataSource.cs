@@ -11,7 +11,10 @@ using OpenTelemetry.Trace;
 
 namespace Aspire.Npgsql
 {
-    /// <summary>Settings of <c>AddNpgsqlDataSource</c>; the configuration sections <c>Aspire:Npgsql</c> and <c>Aspire:Npgsql:&lt;name&gt;</c> bind to it.</summary>
+    /// <summary>
+    /// Settings of <c>AddNpgsqlDataSource</c>; the configuration sections <c>Aspire:Npgsql</c> and <c>Aspire:Npgsql:&lt;name&gt;</c> bind
+    /// to it.
+    /// </summary>
     public sealed class NpgsqlSettings
     {
         /// <summary>The connection string; <c>ConnectionStrings:&lt;name&gt;</c> takes precedence.</summary>
@@ -33,8 +36,9 @@ namespace Microsoft.Extensions.Hosting
     public static partial class Extensions
     {
         /// <summary>
-        /// Registers <see cref="NpgsqlDataSource"/> (also as <see cref="DbDataSource"/>) for <c>ConnectionStrings:&lt;connectionName&gt;</c>,
-        /// with a health check and Npgsql's traces and metrics. Signature of the package Aspire.Npgsql.
+        /// Registers <see cref="NpgsqlDataSource"/> (also as <see cref="DbDataSource"/>) for
+        /// <c>ConnectionStrings:&lt;connectionName&gt;</c>, with a health check and Npgsql's traces and metrics. Signature of the package
+        /// Aspire.Npgsql.
         /// </summary>
         /// <exception cref="InvalidOperationException">When the data source is resolved and no connection string is configured.</exception>
         public static void AddNpgsqlDataSource(
@@ -55,7 +59,8 @@ namespace Microsoft.Extensions.Hosting
 
             configureSettings?.Invoke(settings);
 
-            builder.Services.TryAddSingleton(services => Build(services, connectionName, settings.ConnectionString, configureDataSourceBuilder));
+            builder.Services.TryAddSingleton(
+                services => Build(services, connectionName, settings.ConnectionString, configureDataSourceBuilder));
             builder.Services.TryAddSingleton<DbDataSource>(services => services.GetRequiredService<NpgsqlDataSource>());
             if (!settings.DisableHealthChecks)
             {

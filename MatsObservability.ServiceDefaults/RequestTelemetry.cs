@@ -76,7 +76,8 @@ internal sealed class RequestTelemetry(RequestDelegate next, UntracedPaths untra
         catch (Exception failure)
         {
             var abandoned = failure is OperationCanceledException && context.RequestAborted.IsCancellationRequested;
-            Complete(context, activity, abandoned ? StatusCodes.Status499ClientClosedRequest : StatusCodes.Status500InternalServerError, failure);
+            Complete(context, activity,
+                abandoned ? StatusCodes.Status499ClientClosedRequest : StatusCodes.Status500InternalServerError, failure);
             throw;
         }
     }
@@ -99,7 +100,8 @@ internal sealed class RequestTelemetry(RequestDelegate next, UntracedPaths untra
         activity.SetTag("http.response.status_code", statusCode);
         if (statusCode >= StatusCodes.Status500InternalServerError)
         {
-            activity.SetTag("error.type", failure?.GetType().FullName ?? statusCode.ToString(System.Globalization.CultureInfo.InvariantCulture));
+            activity.SetTag(
+                "error.type", failure?.GetType().FullName ?? statusCode.ToString(System.Globalization.CultureInfo.InvariantCulture));
             activity.SetStatus(ActivityStatusCode.Error);
         }
     }

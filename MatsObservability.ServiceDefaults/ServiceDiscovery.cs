@@ -4,8 +4,8 @@ using Microsoft.Extensions.Configuration;
 namespace MatsObservability.ServiceDefaults;
 
 /// <summary>
-/// Resolves logical service addresses from configuration keys <c>services:&lt;name&gt;:&lt;scheme or endpoint&gt;:&lt;n&gt;</c> (as the AppHost
-/// injects them): <c>http://phoenix</c> by scheme, <c>https+http://phoenix</c> by the first scheme that has an address,
+/// Resolves logical service addresses from configuration keys <c>services:&lt;name&gt;:&lt;scheme or endpoint&gt;:&lt;n&gt;</c> (as the
+/// AppHost injects them): <c>http://phoenix</c> by scheme, <c>https+http://phoenix</c> by the first scheme that has an address,
 /// <c>http://_otlp-http.phoenix</c> by endpoint name. Several addresses take turns. Names not configured stay as they are.
 /// </summary>
 internal sealed class ServiceEndpoints(IConfiguration configuration)

@@ -40,7 +40,8 @@ public static partial class Extensions
                 .AddSource(applicationName, "Microsoft.AspNetCore", "System.Net.Http")
                 .AddSource([.. options.Sources]))
             .WithMetrics(metrics => metrics
-                .AddMeter(applicationName, "Microsoft.AspNetCore.Hosting", "Microsoft.AspNetCore.Server.Kestrel", "Microsoft.AspNetCore.Routing")
+                .AddMeter(applicationName, "Microsoft.AspNetCore.Hosting", "Microsoft.AspNetCore.Server.Kestrel",
+                    "Microsoft.AspNetCore.Routing")
                 .AddMeter("System.Net.Http", "System.Runtime")
                 .AddMeter([.. options.Meters]))
             .WithLogging(configureBuilder: null, logging =>

@@ -7,8 +7,8 @@ using OpenTelemetry.Trace;
 namespace MatsObservability.ServiceDefaults;
 
 /// <summary>
-/// Builds the providers before the first request, and shuts them down when the host stops, which sends what is pending. Registered first, so
-/// it stops last: what other hosted services record while they stop is still exported. The container disposes the providers.
+/// Builds the providers before the first request, and shuts them down when the host stops, which sends what is pending. Registered first,
+/// so it stops last: what other hosted services record while they stop is still exported. The container disposes the providers.
 /// </summary>
 internal sealed class TelemetryLifetime(IServiceProvider services) : IHostedService
 {

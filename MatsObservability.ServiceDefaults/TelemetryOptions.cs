@@ -1,6 +1,8 @@
 namespace MatsObservability.ServiceDefaults;
 
-/// <summary>What a service tells about itself by OpenTelemetry. Endpoint, protocol, headers and intervals are the standard <c>OTEL_*</c> keys.</summary>
+/// <summary>
+/// What a service tells about itself by OpenTelemetry. Endpoint, protocol, headers and intervals are the standard <c>OTEL_*</c> keys.
+/// </summary>
 public sealed class TelemetryOptions
 {
     /// <summary>Configuration section.</summary>
@@ -12,7 +14,9 @@ public sealed class TelemetryOptions
     /// </summary>
     public bool Export { get; set; } = true;
 
-    /// <summary>Resource attribute <c>openinference.project.name</c>; null leaves it out. <c>OTEL_RESOURCE_ATTRIBUTES</c> overrides it.</summary>
+    /// <summary>
+    /// Resource attribute <c>openinference.project.name</c>; null leaves it out. <c>OTEL_RESOURCE_ATTRIBUTES</c> overrides it.
+    /// </summary>
     public string? ProjectName { get; set; }
 
     /// <summary>Activity sources beside the application's own name and the framework's; a trailing <c>*</c> is a wildcard.</summary>
@@ -21,6 +25,8 @@ public sealed class TelemetryOptions
     /// <summary>Meters beside the application's own name and the framework's; a trailing <c>*</c> is a wildcard.</summary>
     public IList<string> Meters { get; } = [];
 
-    /// <summary>Path prefixes whose requests make no spans, nor does anything they call. Probes by default; ingest routes belong here too.</summary>
+    /// <summary>
+    /// Path prefixes whose requests make no spans, nor does anything they call. Probes by default; ingest routes belong here too.
+    /// </summary>
     public IList<string> UntracedPaths { get; } = ["/health", "/healthz", "/readyz", "/alive", "/metrics"];
 }

@@ -1,8 +1,8 @@
 namespace MatsObservability.Benchmarks.Chaos;
 
 /// <summary>
-/// Generates the telemetry of calculator-app: an edge that serves the public, the app on a managed platform, its database and a rates service,
-/// and a worker that calls the app from inside. A fault changes what happens from its onset on; nothing names it but its symptoms.
+/// Generates the telemetry of calculator-app: an edge that serves the public, the app on a managed platform, its database and a rates
+/// service, and a worker that calls the app from inside. A fault changes what happens from its onset on; nothing names it but its symptoms.
 /// </summary>
 internal sealed class CalculatorSystem
 {
@@ -91,14 +91,18 @@ internal sealed class CalculatorSystem
                 _script.Change(_platform, at, "update", App, "concurrency", "80", "1");
                 _script.Change(_platform, at, "update", App, "scaling.maxInstances", "(none)", "1");
                 break;
-            case "7": _script.Change(_platform, at, "update", App, "env.DB_CONNECTION_STRING", "db.internal:5432", "invalid_host:5432"); break;
+            case "7": _script.Change(_platform, at, "update", App, "env.DB_CONNECTION_STRING",
+                "db.internal:5432", "invalid_host:5432"); break;
             case "8": _script.Change(_platform, at, "update", App, "ingress", "all", "internal"); break;
-            case "9" or "9b": _script.Change(_platform, at, "update", App, "scaling.instances", "min=1", _fault == "9" ? "min=0 max=0" : "min=0 max=1"); break;
+            case "9"
+                or "9b": _script.Change(_platform, at, "update", App, "scaling.instances", "min=1",
+                    _fault == "9" ? "min=0 max=0" : "min=0 max=1"); break;
             case "10":
                 _script.Change(_platform, at, "delete", App, "service/us-central1", "ready", "deleted");
                 _script.Change(_platform, at.AddSeconds(20), "deploy", App, "service/us-west1", "(none)", "ready");
                 break;
-            case "C2": _script.Change(_platform, _start.AddSeconds(60), "deploy", App, "image", "calculator:1.8.1", "calculator:1.8.2"); break;
+            case "C2": _script.Change(_platform, _start.AddSeconds(60), "deploy", App, "image",
+                "calculator:1.8.1", "calculator:1.8.2"); break;
             case "C3": _script.Change(_platform, at.AddSeconds(-60), "iam.policy", App, "roles/run.viewer", "auditor", "(none)"); break;
         }
     }
@@ -110,7 +114,8 @@ internal sealed class CalculatorSystem
         var total = appMs + gap + 2;
         var error = status >= 400 ? $"HTTP {status}" : null;
         var (trace, caller) = _agents is { } agents ? agents.Task(at, total, status >= 400) : (_script.NewTraceId(), default(string));
-        var root = _script.Span(_front, trace, caller, "POST /calculate", Server, at, total, error, ("http.request.method", "POST"), ("http.response.status_code", status));
+        var root = _script.Span(_front, trace, caller, "POST /calculate", Server, at, total, error, ("http.request.method", "POST"),
+            ("http.response.status_code", status));
         var call = _script.Span(_front, trace, root, "POST calculator-app", Client, at.AddMilliseconds(1), appMs + gap, error,
             ("http.request.method", "POST"), ("http.response.status_code", status), ("server.address", "calculator-app.example.com"));
         if (error is not null)
@@ -126,7 +131,8 @@ internal sealed class CalculatorSystem
         if (_fault == "10" && at >= _onset.AddSeconds(25))
         {
             var west = _script.NewTraceId();
-            var served = _script.Span(new(App, $"{App}-west-a", "us-west1"), west, null, "POST /api/calculate", Server, at, 14, null, ("http.response.status_code", 200));
+            var served = _script.Span(new(App, $"{App}-west-a", "us-west1"), west, null, "POST /api/calculate", Server, at, 14, null,
+                ("http.response.status_code", 200));
             _script.Log(new(App, $"{App}-west-a", "us-west1"), at.AddMilliseconds(2), "INFO", "request accepted", west, served);
         }
     }
@@ -183,31 +189,40 @@ internal sealed class CalculatorSystem
     {
         var app = AppInstance();
         var failing = status >= 400;
-        var server = _script.Span(app, trace, parent, "POST /api/calculate", Server, at, ms, failing ? "internal error" : null, ("http.response.status_code", status));
+        var server = _script.Span(app, trace, parent, "POST /api/calculate", Server, at, ms, failing ? "internal error" : null,
+            ("http.response.status_code", status));
         _script.Log(app, at.AddMilliseconds(1), "INFO", $"request accepted, expression of {_random.Next(3, 40)} characters", trace, server);
         var badHost = failing && _fault == "7";
         _script.Span(app, trace, server, "SELECT history", Client, at.AddMilliseconds(3), badHost ? ms - 6 : 4 + _random.NextDouble(),
-            badHost ? "could not resolve host invalid_host" : null, ("db.system", "postgresql"), ("server.address", badHost ? "invalid_host" : "db.internal"));
+            badHost ? "could not resolve host invalid_host" : null, ("db.system", "postgresql"),
+            ("server.address", badHost ? "invalid_host" : "db.internal"));
         if (badHost)
         {
-            _script.Log(app, at.AddMilliseconds(ms - 2), "ERROR", "database unreachable: could not resolve host invalid_host (name or service not known)", trace, server);
+            _script.Log(app, at.AddMilliseconds(ms - 2), "ERROR",
+                "database unreachable: could not resolve host invalid_host (name or service not known)", trace, server);
             return;
         }
 
         if (_fault == "C4" && _random.Next(2) == 0)
         {
-            _script.Log(app, at.AddMilliseconds(4), "WARN", $"cache miss ratio {_random.Next(40, 90)} % above the advised 30 %", trace, server);
+            _script.Log(app, at.AddMilliseconds(4),
+                "WARN", $"cache miss ratio {_random.Next(40, 90)} % above the advised 30 %", trace, server);
         }
 
         var ratesFail = failing && _fault == "C3";
-        var call = _script.Span(app, trace, server, "GET rates-service", Client, at.AddMilliseconds(9), ratesFail ? ms - 12 : 7, ratesFail ? "HTTP 500" : null,
+        var call = _script.Span(app, trace, server, "GET rates-service", Client, at.AddMilliseconds(9), ratesFail ? ms - 12 : 7, ratesFail
+            ? "HTTP 500"
+            : null,
             ("http.response.status_code", ratesFail ? 500 : 200));
-        var rates = _script.Span(_rates, trace, call, "GET /rates", Server, at.AddMilliseconds(11), ratesFail ? ms - 16 : 4, ratesFail ? "feed unavailable" : null,
+        var rates = _script.Span(_rates, trace, call, "GET /rates", Server, at.AddMilliseconds(11), ratesFail ? ms - 16 : 4, ratesFail
+            ? "feed unavailable"
+            : null,
             ("http.response.status_code", ratesFail ? 500 : 200));
         _script.Log(_rates, at.AddMilliseconds(12), "INFO", "rates requested", trace, rates);
         if (ratesFail)
         {
-            _script.Log(_rates, at.AddMilliseconds(ms - 6), "ERROR", "FeedClient.java:88 FeedTimeoutException: the market feed did not answer", trace, rates);
+            _script.Log(_rates, at.AddMilliseconds(ms - 6), "ERROR",
+                "FeedClient.java:88 FeedTimeoutException: the market feed did not answer", trace, rates);
             _script.Log(app, at.AddMilliseconds(ms - 1), "ERROR", "Calculator.java:57 no rates: upstream answered 500", trace, server);
             return;
         }

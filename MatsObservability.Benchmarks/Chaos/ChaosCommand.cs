@@ -20,7 +20,9 @@ internal sealed record ChaosScore(Scenario Scenario, RankedCause? Top, double? O
     public bool FalseAlarm => Top is not null && (Scenario.Component is null || Scenario.Distractors.Contains(Top.Service));
 }
 
-/// <summary><c>chaos [--json FILE] [--offline] [--seed N]</c>: the generated scenarios, and whether the diagnosis names component and fault type.</summary>
+/// <summary>
+/// <c>chaos [--json FILE] [--offline] [--seed N]</c>: the generated scenarios, and whether the diagnosis names component and fault type.
+/// </summary>
 internal static class ChaosCommand
 {
     public const string Purpose = "generated chaos scenarios and controls: [--json FILE] [--offline] [--seed N]";
@@ -59,7 +61,8 @@ internal static class ChaosCommand
                 var diagnosis = EvidenceEngine.Diagnose(Window(CalculatorSystem.Generate(scenario, s_start, seed)), baseline);
                 var top = diagnosis.Causes.Count == 0 ? null : diagnosis.Causes[0];
                 return new ChaosScore(
-                    scenario, top is null ? null : new(top.Service, top.FaultType, top.Location.Kind, top.Location.Detail, top.Confidence, []),
+                    scenario,
+                    top is null ? null : new(top.Service, top.FaultType, top.Location.Kind, top.Location.Detail, top.Confidence, []),
                     OnsetError(scenario, diagnosis.OnsetNanos), clock.Elapsed.TotalSeconds);
             }),
         ];
@@ -69,7 +72,8 @@ internal static class ChaosCommand
     {
         await using var system = await SystemUnderTest.StartAsync(new SystemOptions { WithOrchestrator = true }, cancellationToken);
         using var client = new LiveClient(system.Phoenix.HttpUrl, system.OrchestratorUrl);
-        await client.UploadAsync(BaselineProject, CalculatorSystem.Healthy(s_start.AddHours(-1), seed + Scenario.All.Count).Requests(), cancellationToken);
+        await client.UploadAsync(BaselineProject,
+            CalculatorSystem.Healthy(s_start.AddHours(-1), seed + Scenario.All.Count).Requests(), cancellationToken);
         var scores = new List<ChaosScore>();
         foreach (var scenario in Scenario.All)
         {
@@ -85,7 +89,9 @@ internal static class ChaosCommand
     }
 
     private static double? OnsetError(Scenario scenario, long? found) =>
-        found is { } nanos && scenario.Component is not null ? Math.Round(((nanos - RcaCases.Nanos(s_start)) / 1e9) - scenario.OnsetSeconds, 2) : null;
+        found is { } nanos && scenario.Component is not null
+            ? Math.Round(((nanos - RcaCases.Nanos(s_start)) / 1e9) - scenario.OnsetSeconds, 2)
+            : null;
 
     private static TelemetryWindow Window(OtlpScript script)
     {
@@ -105,8 +111,11 @@ internal static class ChaosCommand
         foreach (var score in scores)
         {
             table.AddRow(
-                $"{score.Scenario.Id} {score.Scenario.Name}", score.Scenario.Component is null ? "nothing" : $"{score.Scenario.Component} {score.Scenario.FaultType}",
-                score.Top is null ? "nothing" : Markup.Escape($"{score.Top.Service} {score.Top.FaultType}: {score.Top.Detail}"), score.Top is null ? "" : $"{score.Top.Confidence:0.00}",
+                $"{score.Scenario.Id} {score.Scenario.Name}", score.Scenario.Component is null
+                    ? "nothing"
+                    : $"{score.Scenario.Component} {score.Scenario.FaultType}",
+                score.Top is null ? "nothing" : Markup.Escape($"{score.Top.Service} {score.Top.FaultType}: {score.Top.Detail}"),
+                score.Top is null ? "" : $"{score.Top.Confidence:0.00}",
                 score.OnsetError is { } error ? $"{error:0.0}" : "", score.Right ? "yes" : "no");
         }
 
@@ -129,7 +138,8 @@ internal static class ChaosCommand
             ["id"] = score.Scenario.Id,
             ["name"] = score.Scenario.Name,
             ["expected"] = new JsonObject { ["component"] = score.Scenario.Component, ["fault_type"] = score.Scenario.FaultType },
-            ["found"] = score.Top is null ? null : new JsonObject { ["component"] = score.Top.Service, ["fault_type"] = score.Top.FaultType, ["detail"] = score.Top.Detail, ["confidence"] = score.Top.Confidence },
+            ["found"] = score.Top is null ? null : new JsonObject { ["component"] = score.Top.Service, ["fault_type"] = score.Top.FaultType,
+                ["detail"] = score.Top.Detail, ["confidence"] = score.Top.Confidence },
             ["top1"] = score.ComponentRight,
             ["fault_type_right"] = score.Right,
             ["onset_error_s"] = score.OnsetError,

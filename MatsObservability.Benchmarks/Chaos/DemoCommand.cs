@@ -5,8 +5,9 @@ using Spectre.Console;
 namespace MatsObservability.Benchmarks.Chaos;
 
 /// <summary>
-/// <c>demo</c>: an agent and the services it calls, in which somebody has just broken an environment variable; sent into the running system, which is
-/// then asked what is wrong. Needs Phoenix.Service and Orchestrator.Agent to run; their addresses come from the AppHost, else the default ports.
+/// <c>demo</c>: an agent and the services it calls, in which somebody has just broken an environment variable; sent into the running
+/// system, which is then asked what is wrong. Needs Phoenix.Service and Orchestrator.Agent to run; their addresses come from the AppHost,
+/// else the default ports.
 /// </summary>
 internal static class DemoCommand
 {
@@ -15,12 +16,14 @@ internal static class DemoCommand
     private const string HealthyProject = "demo-calculator-healthy";
     private static readonly TimeSpan s_startLimit = TimeSpan.FromMinutes(2);
 
-    /// <remarks>1 wait for the services; 2 send an hour-old healthy stretch and the incident of the last three minutes; 3 ask; 4 show.</remarks>
+    /// <remarks>1 wait for the services; 2 send an hour-old healthy stretch and the incident of the last three minutes; 3 ask; 4
+    /// show.</remarks>
     public static async Task<int> RunAsync(string[] args, CancellationToken cancellationToken)
     {
         var phoenix = Address(args, "--phoenix", "services__phoenix__http__0", "services__phoenix__ui__0") ?? "http://127.0.0.1:6006";
         var orchestrator = Address(args, "--orchestrator", "services__orchestrator__http__0") ?? "http://127.0.0.1:8084";
-        foreach (var (name, url) in new[] { ("Phoenix.Service", $"{phoenix}/readyz"), ("Orchestrator.Agent", $"{orchestrator}/health") }) // 1
+        foreach (var (name, url) in new[] { ("Phoenix.Service", $"{phoenix}/readyz"),
+            ("Orchestrator.Agent", $"{orchestrator}/health") }) // 1
         {
             if (!await ReadyAsync(url, cancellationToken))
             {
@@ -32,7 +35,8 @@ internal static class DemoCommand
         var start = TimeProvider.System.GetUtcNow().AddSeconds(-Scenario.Seconds);
         var scenario = Scenario.All.First(static given => given.FaultType == "bad_configuration");
         using var client = new LiveClient(phoenix, orchestrator);
-        await client.UploadAsync(HealthyProject, CalculatorSystem.Healthy(start.AddHours(-1), 1, withAgents: true).Requests(), cancellationToken); // 2
+        await client.UploadAsync(HealthyProject,
+            CalculatorSystem.Healthy(start.AddHours(-1), 1, withAgents: true).Requests(), cancellationToken); // 2
         await client.UploadAsync(Project, CalculatorSystem.Generate(scenario, start, 2, withAgents: true).Requests(), cancellationToken);
         Console.WriteLine($"Sent the last three minutes of {AgentTraffic.Service}, {CalculatorSystem.Front}, {CalculatorSystem.App} and {CalculatorSystem.Rates} into project {Project}.");
 

@@ -8,7 +8,10 @@ namespace MatsObservability.Benchmarks.Chaos;
 /// <summary>Where generated telemetry comes from.</summary>
 internal sealed record Source(string Service, string Instance, string Region);
 
-/// <summary>Collects spans, logs and gauges and writes them as OTLP/JSON export requests. Ids come from a counter and a seed: the same script gives the same bytes.</summary>
+/// <summary>
+/// Collects spans, logs and gauges and writes them as OTLP/JSON export requests. Ids come from a counter and a seed: the same script gives
+/// the same bytes.
+/// </summary>
 internal sealed class OtlpScript(string seed)
 {
     private readonly Dictionary<Source, (JsonArray Spans, JsonArray Logs, Dictionary<(string, string), JsonArray> Gauges)> _sources = [];
@@ -18,7 +21,8 @@ internal sealed class OtlpScript(string seed)
 
     /// <summary>Adds a span and returns its id.</summary>
     public string Span(
-        Source source, string traceId, string? parentId, string name, int kind, DateTimeOffset start, double durationMs, string? error = null,
+        Source source, string traceId, string? parentId, string name, int kind, DateTimeOffset start,
+        double durationMs, string? error = null,
         params ReadOnlySpan<(string Key, object Value)> attributes)
     {
         var id = Id(8);
@@ -70,7 +74,8 @@ internal sealed class OtlpScript(string seed)
     /// <summary>Records that somebody changed something: what mats.md §16 calls a change event.</summary>
     public void Change(Source source, DateTimeOffset time, string type, string target, string field, string before, string after) => Log(
         source, time, "INFO", $"{type} {target} {field}: {before} -> {after}", null, null,
-        ("event.name", "change"), ("change.id", $"chg-{Id(4)}"), ("change.type", type), ("change.target", target), ("change.field", field), ("change.before", before),
+        ("event.name", "change"), ("change.id", $"chg-{Id(4)}"), ("change.type", type), ("change.target", target),
+        ("change.field", field), ("change.before", before),
         ("change.after", after), ("change.actor", "operator@example.com"));
 
     public void Gauge(Source source, DateTimeOffset time, string name, string unit, double value)
@@ -118,7 +123,8 @@ internal sealed class OtlpScript(string seed)
         {
             ["resource"] = new JsonObject
             {
-                ["attributes"] = Attributes(("service.name", source.Service), ("service.instance.id", source.Instance), ("cloud.region", source.Region)),
+                ["attributes"] = Attributes(("service.name", source.Service), ("service.instance.id", source.Instance),
+                    ("cloud.region", source.Region)),
             },
             [scopes] = new JsonArray(new JsonObject { ["scope"] = new JsonObject { ["name"] = "generated" }, [records] = list }),
         }),
@@ -135,7 +141,8 @@ internal sealed class OtlpScript(string seed)
     }
 
     private string Id(int bytes) =>
-        Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(string.Create(CultureInfo.InvariantCulture, $"{seed}/{_ids++}")))[..bytes]);
+        Convert.ToHexStringLower(
+            SHA256.HashData(Encoding.UTF8.GetBytes(string.Create(CultureInfo.InvariantCulture, $"{seed}/{_ids++}")))[..bytes]);
 
     private static string Nanos(DateTimeOffset time) => Rca.RcaCases.Nanos(time).ToString(CultureInfo.InvariantCulture);
 

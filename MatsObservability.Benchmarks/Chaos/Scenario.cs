@@ -4,7 +4,8 @@ namespace MatsObservability.Benchmarks.Chaos;
 /// <param name="Component">The service at fault; null for a control in which nothing is wrong.</param>
 /// <param name="OnsetSeconds">Seconds from the start of the window to the first effect of the fault.</param>
 /// <param name="Distractors">Services that must not be blamed.</param>
-internal sealed record Scenario(string Id, string Name, string? Component, string FaultType, double OnsetSeconds, IReadOnlyList<string> Distractors)
+internal sealed record Scenario(string Id, string Name, string? Component, string FaultType, double OnsetSeconds,
+    IReadOnlyList<string> Distractors)
 {
     public const double Seconds = 180;
 
@@ -25,7 +26,8 @@ internal sealed record Scenario(string Id, string Name, string? Component, strin
         new("9b", "Cold Start Freeze, one instance", CalculatorSystem.App, "scaling_disabled", 60, [CalculatorSystem.Front]),
         new("C1", "Control: steady load", null, "", 0, []),
         new("C2", "Control: harmless deployment", null, "", 0, []),
-        new("C3", "Red herring: a policy change before a dependency fault", CalculatorSystem.Rates, "exception", 120, [CalculatorSystem.App]),
+        new("C3", "Red herring: a policy change before a dependency fault", CalculatorSystem.Rates,
+            "exception", 120, [CalculatorSystem.App]),
         new("C4", "Red herring: noisy warnings", null, "", 0, []),
     ];
 

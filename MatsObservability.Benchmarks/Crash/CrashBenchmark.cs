@@ -23,12 +23,14 @@ internal enum CrashMode
 }
 
 /// <summary>
-/// <c>crash [--trials 20] [--mode server|postgres|replicas|twice|all] [--connections 4] [--json FILE]</c>: what becomes of acknowledged spans when
-/// something dies under load. A sender repeats what was not acknowledged, as OTLP exporters do; then every span must be stored exactly once.
+/// <c>crash [--trials 20] [--mode server|postgres|replicas|twice|all] [--connections 4] [--json FILE]</c>: what becomes of acknowledged
+/// spans when something dies under load. A sender repeats what was not acknowledged, as OTLP exporters do; then every span must be stored
+/// exactly once.
 /// </summary>
 internal static class CrashBenchmark
 {
-    public const string Purpose = "kill -9 under load: [--trials 20] [--mode server|postgres|replicas|twice|all] [--connections 4] [--json FILE]";
+    public const string Purpose =
+        "kill -9 under load: [--trials 20] [--mode server|postgres|replicas|twice|all] [--connections 4] [--json FILE]";
     private const int SpansPerRequest = 200;
 
     /// <summary>Runs the command; 1 when a span was lost or stored twice.</summary>
@@ -43,8 +45,12 @@ internal static class CrashBenchmark
         foreach (var mode in modes)
         {
             var tally = await RunAsync(mode, trials, connections, cancellationToken);
-            table.AddRow(mode.ToString(), trials.ToString(CultureInfo.InvariantCulture), $"{tally.Acknowledged:N0}", $"{tally.Lost:N0}", $"{tally.Duplicates:N0}", $"{tally.Repeated:N0}");
-            total = new Tally(total.Acknowledged + tally.Acknowledged, total.Lost + tally.Lost, total.Duplicates + tally.Duplicates, total.Repeated + tally.Repeated);
+            table.AddRow(
+                mode.ToString(),
+                trials.ToString(
+                    CultureInfo.InvariantCulture), $"{tally.Acknowledged:N0}", $"{tally.Lost:N0}", $"{tally.Duplicates:N0}", $"{tally.Repeated:N0}");
+            total = new Tally(total.Acknowledged + tally.Acknowledged, total.Lost + tally.Lost, total.Duplicates + tally.Duplicates,
+                total.Repeated + tally.Repeated);
         }
 
         AnsiConsole.Write(table);
@@ -52,7 +58,8 @@ internal static class CrashBenchmark
         {
             await File.WriteAllTextAsync(file, JsonSerializer.Serialize(new Dictionary<string, long>(StringComparer.Ordinal)
             {
-                ["trials"] = trials * modes.Length, ["acked"] = total.Acknowledged, ["lost"] = total.Lost, ["duplicates"] = total.Duplicates,
+                ["trials"] = trials * modes.Length, ["acked"] = total.Acknowledged, ["lost"] = total.Lost,
+                ["duplicates"] = total.Duplicates,
             }), cancellationToken);
         }
 
@@ -115,7 +122,8 @@ internal static class CrashBenchmark
             }
         }
 
-        var duplicates = await system.ScalarAsync<long>("SELECT count(*) - count(DISTINCT (trace_id, span_id)) FROM spans", cancellationToken);
+        var duplicates = await system.ScalarAsync<long>(
+            "SELECT count(*) - count(DISTINCT (trace_id, span_id)) FROM spans", cancellationToken);
         return new Tally(acknowledged * SpansPerRequest, missing, duplicates, senders.Sum(sender => sender.Repeated));
     }
 

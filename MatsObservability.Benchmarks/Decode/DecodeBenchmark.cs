@@ -8,8 +8,9 @@ using Spectre.Console;
 namespace MatsObservability.Benchmarks.Decode;
 
 /// <summary>
-/// <c>decode [--seconds 3] [--spans 500] [--json FILE]</c>: protobuf bytes to normalised COPY rows on one thread, no I/O. Rates are per second of
-/// processor time of the whole process, collector included, so that other work on the machine does not count; the median of five rounds.
+/// <c>decode [--seconds 3] [--spans 500] [--json FILE]</c>: protobuf bytes to normalised COPY rows on one thread, no I/O. Rates are per
+/// second of processor time of the whole process, collector included, so that other work on the machine does not count; the median of five
+/// rounds.
 /// </summary>
 internal static class DecodeBenchmark
 {

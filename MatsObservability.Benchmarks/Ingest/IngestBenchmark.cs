@@ -6,16 +6,18 @@ using Spectre.Console;
 namespace MatsObservability.Benchmarks.Ingest;
 
 /// <summary>
-/// <c>ingest [--seconds 20] [--connections 4] [--spans 2000] [--rate 20000] [--stored N] [--minutes N] [--postgres NAME=VALUE]… [--writers 1,2,4] [--batches 512,2048,2048/5s] [--json FILE]</c>: durable spans a second over gRPC and
-/// HTTP beside raw COPY of the same rows in the same run, the acknowledgement's latency at a given rate and at the peak, and what it costs. With
-/// <c>--stored</c> it goes on at full load until that many spans are stored, watching the server's memory, and measures the rate once more. With
-/// <c>--writers 1,2,4</c> only the rate over gRPC is measured, once for each of these numbers of writers, on a fresh server each time; with
-/// <c>--batches 512,2048/5s</c> likewise for each largest transaction, in records, and linger, and then the acknowledgement's latency at the given rate.
-/// With <c>--minutes</c> there is only full load over gRPC for that long, and what the server's memory does meanwhile.
+/// <c>ingest [--seconds 20] [--connections 4] [--spans 2000] [--rate 20000] [--stored N] [--minutes N] [--postgres NAME=VALUE]… [--writers
+/// 1,2,4] [--batches 512,2048,2048/5s] [--json FILE]</c>: durable spans a second over gRPC and HTTP beside raw COPY of the same rows in the
+/// same run, the acknowledgement's latency at a given rate and at the peak, and what it costs. With <c>--stored</c> it goes on at full load
+/// until that many spans are stored, watching the server's memory, and measures the rate once more. With <c>--writers 1,2,4</c> only the
+/// rate over gRPC is measured, once for each of these numbers of writers, on a fresh server each time; with <c>--batches 512,2048/5s</c>
+/// likewise for each largest transaction, in records, and linger, and then the acknowledgement's latency at the given rate. With
+/// <c>--minutes</c> there is only full load over gRPC for that long, and what the server's memory does meanwhile.
 /// </summary>
 internal static class IngestBenchmark
 {
-    public const string Purpose = "durable spans a second against raw COPY: [--seconds 20] [--connections 4] [--spans 2000] [--rate 20000] [--stored N] [--minutes N] [--postgres NAME=VALUE]… [--writers 1,2,4] [--batches 512,2048,2048/5s] [--json FILE]";
+    public const string Purpose =
+        "durable spans a second against raw COPY: [--seconds 20] [--connections 4] [--spans 2000] [--rate 20000] [--stored N] [--minutes N] [--postgres NAME=VALUE]… [--writers 1,2,4] [--batches 512,2048,2048/5s] [--json FILE]";
 
     // Below this the JIT is still compiling the hot path.
     private static readonly TimeSpan s_warmUp = TimeSpan.FromSeconds(8);
@@ -32,14 +34,17 @@ internal static class IngestBenchmark
         var rate = Number(args, "--rate", 20_000);
         if (Array.IndexOf(args, "--writers") is var at and >= 0)
         {
-            var variants = args[at + 1].Split(',').Select(static writers => ($"writers_{writers}", Phoenix(("PHOENIX_MAX_WORKERS", writers))));
+            var variants = args[at + 1].Split(',')
+                .Select(static writers => ($"writers_{writers}", Phoenix(("PHOENIX_MAX_WORKERS", writers))));
             Report(args, await CompareAsync(variants, args, duration, connections, spansPerRequest, rate: null, cancellationToken));
             return 0;
         }
 
         if (Array.IndexOf(args, "--batches") is var batches and >= 0)
         {
-            Report(args, await CompareAsync(args[batches + 1].Split(',').Select(Batch), args, duration, connections, spansPerRequest, rate, cancellationToken));
+            Report(args,
+                await CompareAsync(args[batches + 1].Split(',').Select(Batch), args, duration, connections,
+                    spansPerRequest, rate, cancellationToken));
             return 0;
         }
 
@@ -58,7 +63,8 @@ internal static class IngestBenchmark
         await raw.PrepareAsync(cancellationToken);
         await raw.RunAsync(2, s_warmUp / 2, cancellationToken);
         var rawOne = await raw.RunAsync(1, duration, cancellationToken);
-        var acknowledged = (await grpc.RunAsync(s_warmUp, null, cancellationToken)).Spans + (await http.RunAsync(s_warmUp, null, cancellationToken)).Spans;
+        var acknowledged = (await grpc.RunAsync(s_warmUp, null, cancellationToken)).Spans
+            + (await http.RunAsync(s_warmUp, null, cancellationToken)).Spans;
 
         var rounds = new Rounds(system, raw, grpc, http);
         await rounds.RunAsync(duration, cancellationToken);
@@ -73,7 +79,8 @@ internal static class IngestBenchmark
         var stored = await system.ScalarAsync<long>("SELECT count(*) FROM spans", cancellationToken);
         Compare(acknowledged, stored);
 
-        var bytes = await system.ScalarAsync<decimal>("SELECT sum(pg_total_relation_size(inhrelid)) FROM pg_inherits WHERE inhparent = 'spans'::regclass", cancellationToken);
+        var bytes = await system.ScalarAsync<decimal>(
+            "SELECT sum(pg_total_relation_size(inhrelid)) FROM pg_inherits WHERE inhparent = 'spans'::regclass", cancellationToken);
         var figures = new Dictionary<string, double>(StringComparer.Ordinal)
         {
             ["cores"] = Environment.ProcessorCount,
@@ -111,17 +118,19 @@ internal static class IngestBenchmark
     }
 
     /// <summary>
-    /// <c>NAME_spans_per_s</c> of each variant at full load, on a server of its own, and with a <paramref name="rate"/> <c>NAME_p50_ack_ms</c> and
-    /// <c>NAME_p99_ack_ms</c> at that many spans a second.
+    /// <c>NAME_spans_per_s</c> of each variant at full load, on a server of its own, and with a <paramref name="rate"/>
+    /// <c>NAME_p50_ack_ms</c> and <c>NAME_p99_ack_ms</c> at that many spans a second.
     /// </summary>
     private static async Task<Dictionary<string, double>> CompareAsync(
-        IEnumerable<(string Name, Dictionary<string, string?> Phoenix)> variants, string[] args, TimeSpan duration, int connections, int spansPerRequest, double? rate,
+        IEnumerable<(string Name, Dictionary<string, string?> Phoenix)> variants, string[] args, TimeSpan duration, int connections,
+        int spansPerRequest, double? rate,
         CancellationToken cancellationToken)
     {
         var figures = new Dictionary<string, double>(StringComparer.Ordinal) { ["cores"] = Environment.ProcessorCount };
         foreach (var (name, phoenix) in variants)
         {
-            await using var system = await SystemUnderTest.StartAsync(new SystemOptions { Postgres = Settings(args), Phoenix = phoenix }, cancellationToken);
+            await using var system = await SystemUnderTest.StartAsync(
+                new SystemOptions { Postgres = Settings(args), Phoenix = phoenix }, cancellationToken);
             var load = new LoadRun(system.Phoenix.GrpcUrl, grpc: true, connections, spansPerRequest);
             await MakeLogFilesAsync(system, cancellationToken);
             await load.RunAsync(s_warmUp, null, cancellationToken);
@@ -137,28 +146,37 @@ internal static class IngestBenchmark
         return figures;
     }
 
-    /// <summary>A variant of <c>--batches</c>: the most records of a transaction and, behind a slash, how long a writer waits for company.</summary>
+    /// <summary>
+    /// A variant of <c>--batches</c>: the most records of a transaction and, behind a slash, how long a writer waits for company.
+    /// </summary>
     private static (string Name, Dictionary<string, string?> Phoenix) Batch(string text)
     {
         var (most, linger) = text.Split('/') is [var records, var wait] ? (records, wait) : (text, "0");
         var enough = Math.Min(int.Parse(most, CultureInfo.InvariantCulture), 1024).ToString(CultureInfo.InvariantCulture);
-        return ($"batch_{text}", Phoenix(("Phoenix__Storage__MaxBatchRecords", most), ("Phoenix__Storage__BatchRecords", enough), ("Phoenix__Storage__Linger", linger)));
+        return ($"batch_{text}",
+            Phoenix(("Phoenix__Storage__MaxBatchRecords", most), ("Phoenix__Storage__BatchRecords", enough),
+                ("Phoenix__Storage__Linger", linger)));
     }
 
     private static Dictionary<string, string?> Phoenix(params (string Name, string Value)[] variables) =>
         variables.ToDictionary(static variable => variable.Name, static variable => (string?)variable.Value, StringComparer.Ordinal);
 
-    /// <summary>Full load for so long, after a first minute in which memory settles. Spans are counted and removed on the way, because no disk would hold them.</summary>
+    /// <summary>
+    /// Full load for so long, after a first minute in which memory settles. Spans are counted and removed on the way, because no disk would
+    /// hold them.
+    /// </summary>
     private static async Task<Dictionary<string, double>> WatchMemoryAsync(
         TimeSpan length, string[] args, int connections, int spansPerRequest, CancellationToken cancellationToken)
     {
         await using var system = await SystemUnderTest.StartAsync(new SystemOptions { Postgres = Settings(args) }, cancellationToken);
         var load = new LoadRun(system.Phoenix.GrpcUrl, grpc: true, connections, spansPerRequest);
-        var (acknowledged, removed, elapsed) = ((await load.RunAsync(TimeSpan.FromMinutes(1), null, cancellationToken)).Spans, 0L, TimeSpan.Zero);
+        var (acknowledged, removed, elapsed) = ((await load.RunAsync(TimeSpan.FromMinutes(1), null, cancellationToken)).Spans, 0L,
+            TimeSpan.Zero);
         var (before, memory) = (acknowledged, new List<double> { Megabytes(system.Phoenix.ResidentBytes) });
         while (elapsed < length)
         {
-            var phase = await load.RunAsync(TimeSpan.FromSeconds(Math.Min(s_warmUp.TotalSeconds, (length - elapsed).TotalSeconds)), null, cancellationToken);
+            var phase = await load.RunAsync(TimeSpan.FromSeconds(Math.Min(s_warmUp.TotalSeconds, (length - elapsed).TotalSeconds)), null,
+                cancellationToken);
             (acknowledged, elapsed) = (acknowledged + phase.Spans, elapsed + phase.Elapsed);
             memory.Add(Megabytes(system.Phoenix.ResidentBytes));
             if (acknowledged - removed > MostKeptSpans || elapsed >= length)
@@ -194,8 +212,8 @@ internal static class IngestBenchmark
     private static double Megabytes(long bytes) => bytes / 1048576.0;
 
     /// <summary>
-    /// Makes PostgreSQL write as much log as it keeps, and recycle it. A server that is minutes old still makes every file of its write-ahead log, which costs
-    /// a third of the rate; one that has run for a while writes into files that are there.
+    /// Makes PostgreSQL write as much log as it keeps, and recycle it. A server that is minutes old still makes every file of its
+    /// write-ahead log, which costs a third of the rate; one that has run for a while writes into files that are there.
     /// </summary>
     private static async Task MakeLogFilesAsync(SystemUnderTest system, CancellationToken cancellationToken)
     {
@@ -206,7 +224,9 @@ internal static class IngestBenchmark
         await system.ExecuteAsync("CHECKPOINT", cancellationToken);
     }
 
-    /// <summary>Full load until <paramref name="wanted"/> spans are stored, then one measured phase of <paramref name="duration"/>.</summary>
+    /// <summary>
+    /// Full load until <paramref name="wanted"/> spans are stored, then one measured phase of <paramref name="duration"/>.
+    /// </summary>
     private static async Task<FullLoad> FillAsync(
         SystemUnderTest system, LoadRun load, long stored, long wanted, TimeSpan duration, CancellationToken cancellationToken)
     {
@@ -255,6 +275,8 @@ internal static class IngestBenchmark
     private static Dictionary<string, string> Settings(string[] args) => args.Zip(args.Skip(1)).Where(pair => pair.First == "--postgres")
         .Select(pair => pair.Second.Split('=', 2)).ToDictionary(setting => setting[0], setting => setting[1], StringComparer.Ordinal);
 
-    /// <summary>A long stretch of full load: spans acknowledged in it, the rate of its last phase, the server's memory before and after, its length.</summary>
+    /// <summary>
+    /// A long stretch of full load: spans acknowledged in it, the rate of its last phase, the server's memory before and after, its length.
+    /// </summary>
     private sealed record FullLoad(long Spans, double SpansPerSecond, long FirstResidentBytes, long LastResidentBytes, TimeSpan Elapsed);
 }

@@ -7,7 +7,9 @@ using Phoenix.Service.Storage.Postgres;
 
 namespace MatsObservability.Benchmarks.Ingest;
 
-/// <summary>The yardstick: the same rows, already encoded, by binary COPY into a table of the same definition and indexes, each batch committed.</summary>
+/// <summary>
+/// The yardstick: the same rows, already encoded, by binary COPY into a table of the same definition and indexes, each batch committed.
+/// </summary>
 internal sealed class RawCopy(string connectionString, int rowsPerBatch)
 {
     private const string Table = "raw_spans";
@@ -30,7 +32,9 @@ internal sealed class RawCopy(string connectionString, int rowsPerBatch)
         }
 
         var clock = Stopwatch.StartNew();
-        var rows = await Task.WhenAll(Enumerable.Range(0, connections).Select(index => Task.Run(() => CopyAsync(index, clock, duration, cancellationToken), cancellationToken)));
+        var rows = await Task.WhenAll(
+            Enumerable.Range(0, connections)
+                .Select(index => Task.Run(() => CopyAsync(index, clock, duration, cancellationToken), cancellationToken)));
         return rows.Sum() / clock.Elapsed.TotalSeconds;
     }
 
@@ -69,8 +73,8 @@ internal sealed class RawCopy(string connectionString, int rowsPerBatch)
 /// <summary>Rows as Phoenix.Service encodes them, made once and then given other ids and times in place.</summary>
 internal sealed class EncodedRows
 {
-    // A row is its field count, then project_id (4 + 4 bytes), trace_id (4 + 16), span_id (4 + 8), parent_id (4, and 8 when there is one), start_ns and
-    // end_ns (4 + 8 each).
+    // A row is its field count, then project_id (4 + 4 bytes), trace_id (4 + 16), span_id (4 + 8), parent_id (4, and 8 when there is one),
+    // start_ns and end_ns (4 + 8 each).
     private const int TraceIdOffset = 2 + 8 + 4;
     private const int ParentOffset = 2 + 8 + 20 + 12;
 
@@ -94,7 +98,9 @@ internal sealed class EncodedRows
     /// <summary>How many they are.</summary>
     public int Count => _offsets.Count - 1;
 
-    /// <summary>As <see cref="LoadRequest.Stamp"/>: the traces become those of <paramref name="serial"/>, and move to <paramref name="startNanos"/>.</summary>
+    /// <summary>
+    /// As <see cref="LoadRequest.Stamp"/>: the traces become those of <paramref name="serial"/>, and move to <paramref name="startNanos"/>.
+    /// </summary>
     public void Stamp(ulong serial, long startNanos)
     {
         for (var row = 0; row < Count; row++)
@@ -104,7 +110,8 @@ internal sealed class EncodedRows
             var start = ParentOffset + 4 + Math.Max(0, BinaryPrimitives.ReadInt32BigEndian(fields[ParentOffset..])) + 4;
             foreach (var time in (ReadOnlySpan<int>)[start, start + 8 + 4])
             {
-                BinaryPrimitives.WriteInt64BigEndian(fields[time..], BinaryPrimitives.ReadInt64BigEndian(fields[time..]) + startNanos - _startNanos);
+                BinaryPrimitives.WriteInt64BigEndian(
+                    fields[time..], BinaryPrimitives.ReadInt64BigEndian(fields[time..]) + startNanos - _startNanos);
             }
         }
 

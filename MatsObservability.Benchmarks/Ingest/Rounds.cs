@@ -3,8 +3,8 @@ using MatsObservability.Benchmarks.Load;
 namespace MatsObservability.Benchmarks.Ingest;
 
 /// <summary>
-/// Raw COPY over two connections, gRPC and HTTP by turns of a few seconds, every other round backwards: the machine's speed drifts and tables grow, and
-/// both must touch all three alike.
+/// Raw COPY over two connections, gRPC and HTTP by turns of a few seconds, every other round backwards: the machine's speed drifts and
+/// tables grow, and both must touch all three alike.
 /// </summary>
 internal sealed class Rounds(SystemUnderTest system, RawCopy raw, LoadRun grpc, LoadRun http)
 {

@@ -2,7 +2,10 @@ using System.Diagnostics;
 
 namespace MatsObservability.Benchmarks.Load;
 
-/// <summary>What load showed. <paramref name="Milliseconds"/> holds the time of each request, from the moment it was due to its acknowledgement, ascending.</summary>
+/// <summary>
+/// What load showed. <paramref name="Milliseconds"/> holds the time of each request, from the moment it was due to its acknowledgement,
+/// ascending.
+/// </summary>
 internal sealed record LoadResult(long Spans, TimeSpan Elapsed, IReadOnlyList<double> Milliseconds, long Refused)
 {
     /// <summary>Acknowledged spans a second.</summary>
@@ -21,19 +24,26 @@ internal sealed record LoadResult(long Spans, TimeSpan Elapsed, IReadOnlyList<do
         [.. phases.SelectMany(phase => phase.Milliseconds).Order()],
         phases.Sum(phase => phase.Refused));
 
-    private double At(double quantile) => Milliseconds.Count == 0 ? double.NaN : Milliseconds[(int)Math.Min(Milliseconds.Count - 1, Milliseconds.Count * quantile)];
+    private double At(double quantile) => Milliseconds.Count == 0
+        ? double.NaN
+        : Milliseconds[(int)Math.Min(Milliseconds.Count - 1, Milliseconds.Count * quantile)];
 }
 
-/// <summary>Sends export requests on several connections and measures; every span sent is new, because each request is stamped with its own serial.</summary>
+/// <summary>
+/// Sends export requests on several connections and measures; every span sent is new, because each request is stamped with its own serial.
+/// </summary>
 internal sealed class LoadRun(string url, bool grpc, int connections, int spansPerRequest)
 {
     private static long s_serial;
-    private readonly List<LoadRequest> _requests = [.. Enumerable.Range(0, connections).Select(index => new SpanLoad(index + 1).Next(spansPerRequest))];
+    private readonly List<LoadRequest> _requests = [.. Enumerable.Range(0, connections)
+        .Select(index => new SpanLoad(index + 1).Next(spansPerRequest))];
 
     /// <summary>Bytes of one request.</summary>
     public int RequestBytes => _requests[0].Bytes.Length;
 
-    /// <summary>Sends for <paramref name="duration"/> as fast as answers come, or <paramref name="spansPerSecond"/> over all connections.</summary>
+    /// <summary>
+    /// Sends for <paramref name="duration"/> as fast as answers come, or <paramref name="spansPerSecond"/> over all connections.
+    /// </summary>
     /// <exception cref="InvalidOperationException">The server answered what no client can do anything about.</exception>
     public async Task<LoadResult> RunAsync(TimeSpan duration, double? spansPerSecond, CancellationToken cancellationToken)
     {

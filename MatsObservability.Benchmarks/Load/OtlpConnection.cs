@@ -18,7 +18,10 @@ internal enum ExportAnswer
     Failed,
 }
 
-/// <summary>One connection that exports one request at a time, with as little work as the protocol allows, so that the generator does not slow the server.</summary>
+/// <summary>
+/// One connection that exports one request at a time, with as little work as the protocol allows, so that the generator does not slow the
+/// server.
+/// </summary>
 internal abstract class OtlpConnection(Socket socket) : IAsyncDisposable
 {
     private readonly byte[] _received = new byte[64 * 1024];
@@ -34,7 +37,8 @@ internal abstract class OtlpConnection(Socket socket) : IAsyncDisposable
         try
         {
             await socket.ConnectAsync(target.Host, target.Port, cancellationToken);
-            return grpc ? await GrpcConnection.OpenAsync(socket, target.Authority, cancellationToken) : new HttpConnection(socket, target.Authority);
+            return grpc ? await GrpcConnection.OpenAsync(socket, target.Authority, cancellationToken) : new HttpConnection(
+                socket, target.Authority);
         }
         catch
         {
@@ -100,7 +104,9 @@ internal abstract class OtlpConnection(Socket socket) : IAsyncDisposable
             var answer = Encoding.ASCII.GetString(Received.Span[..end]);
             var status = int.Parse(answer.AsSpan(9, 3), CultureInfo.InvariantCulture);
             var length = answer.IndexOf("Content-Length: ", StringComparison.OrdinalIgnoreCase);
-            var body = length < 0 ? 0 : int.Parse(answer.AsSpan(length + 16).TrimEnd().ToString().Split('\r')[0], CultureInfo.InvariantCulture);
+            var body = length < 0
+                ? 0
+                : int.Parse(answer.AsSpan(length + 16).TrimEnd().ToString().Split('\r')[0], CultureInfo.InvariantCulture);
             await FillAsync(end + 4 + body, cancellationToken);
             Take(end + 4 + body);
             return status == 200 && body == 0 ? ExportAnswer.Stored : status is 429 or 503 ? ExportAnswer.Retry : ExportAnswer.Failed;
@@ -143,7 +149,8 @@ internal abstract class OtlpConnection(Socket socket) : IAsyncDisposable
         {
             var connection = new GrpcConnection(socket, authority);
             // One setting: no dynamic header table (1 = 0), so that trailers arrive as plain text.
-            await connection.SendAsync((byte[])[.. "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"u8, 0, 0, 6, Settings, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0], cancellationToken);
+            await connection.SendAsync(
+                (byte[])[.. "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"u8, 0, 0, 6, Settings, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0], cancellationToken);
             return connection;
         }
 
@@ -217,7 +224,8 @@ internal abstract class OtlpConnection(Socket socket) : IAsyncDisposable
                 case Headers when (head[4] & EndStream) != 0 && stream == _stream:
                     _answer = Status(payload.Span);
                     break;
-                // A request refused before all of it was sent is answered first and reset afterwards: that reset belongs to an earlier stream.
+                // A request refused before all of it was sent is answered first and reset afterwards: that reset belongs to an earlier
+                // stream.
                 case ResetStream when stream == _stream:
                     _answer = ExportAnswer.Failed;
                     break;
@@ -265,7 +273,8 @@ internal abstract class OtlpConnection(Socket socket) : IAsyncDisposable
         private byte[] FrameHead(int length, int type, int flags)
         {
             var head = new byte[9];
-            (head[0], head[1], head[2], head[3], head[4]) = ((byte)(length >> 16), (byte)(length >> 8), (byte)length, (byte)type, (byte)flags);
+            (head[0], head[1], head[2], head[3], head[4]) = ((byte)(length >> 16), (byte)(length >> 8),
+                (byte)length, (byte)type, (byte)flags);
             BinaryPrimitives.WriteInt32BigEndian(head.AsSpan(5), _stream);
             return head;
         }

@@ -53,9 +53,11 @@ internal class ServiceProcess(string project, IReadOnlyDictionary<string, string
     /// <exception cref="InvalidOperationException">It ended, or is not ready in time; the message holds its last lines.</exception>
     public async Task StartAsync(CancellationToken cancellationToken)
     {
-        var variables = new Dictionary<string, string?>(environment, StringComparer.Ordinal) { ["ASPNETCORE_URLS"] = Url, ["Logging__LogLevel__Default"] = "Warning" };
+        var variables = new Dictionary<string, string?>(environment, StringComparer.Ordinal) { ["ASPNETCORE_URLS"] = Url,
+            ["Logging__LogLevel__Default"] = "Warning" };
         AddVariables(variables);
-        _process = ChildProcess.Start(new ChildProcessSpec(Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") ?? "dotnet", [AssemblyPath()])
+        _process = ChildProcess.Start(new ChildProcessSpec(
+            Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") ?? "dotnet", [AssemblyPath()])
         {
             Environment = variables,
             Output = (line, _) =>
@@ -137,7 +139,8 @@ internal class ServiceProcess(string project, IReadOnlyDictionary<string, string
             using var response = await s_http.GetAsync(Url + readyPath, cancellationToken);
             return response.IsSuccessStatusCode;
         }
-        catch (Exception exception) when (exception is HttpRequestException or TaskCanceledException && !cancellationToken.IsCancellationRequested)
+        catch (Exception exception) when (exception is HttpRequestException or TaskCanceledException
+            && !cancellationToken.IsCancellationRequested)
         {
             return false;
         }
@@ -145,7 +148,8 @@ internal class ServiceProcess(string project, IReadOnlyDictionary<string, string
 }
 
 /// <summary>A replica of Phoenix.Service.</summary>
-internal sealed class PhoenixProcess(IReadOnlyDictionary<string, string?> environment) : ServiceProcess("Phoenix.Service", environment, "/readyz")
+internal sealed class PhoenixProcess(IReadOnlyDictionary<string, string?> environment) : ServiceProcess(
+    "Phoenix.Service", environment, "/readyz")
 {
     private readonly int _grpcPort = FreePort.Next();
     private readonly int _otlpPort = FreePort.Next();

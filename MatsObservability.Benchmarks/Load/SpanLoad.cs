@@ -5,8 +5,8 @@ using Phoenix.Service.Ingest.Decode;
 namespace MatsObservability.Benchmarks.Load;
 
 /// <summary>
-/// The dataset of the ingest and decode benchmarks: OpenInference spans with 11 attributes, 20 spans a trace (1 AGENT, 4 CHAIN, 8 LLM, 7 TOOL),
-/// 600 to 900 bytes of OTLP a span, text of ordinary words. The same seed gives the same spans.
+/// The dataset of the ingest and decode benchmarks: OpenInference spans with 11 attributes, 20 spans a trace (1 AGENT, 4 CHAIN, 8 LLM, 7
+/// TOOL), 600 to 900 bytes of OTLP a span, text of ordinary words. The same seed gives the same spans.
 /// </summary>
 internal sealed class SpanLoad(int seed, string project = "default")
 {
@@ -15,22 +15,28 @@ internal sealed class SpanLoad(int seed, string project = "default")
 
     private static readonly string[] s_words =
     [
-        "the", "order", "customer", "asked", "about", "delivery", "status", "of", "a", "refund", "was", "not", "found", "in", "our", "system", "please",
-        "check", "account", "balance", "before", "answering", "search", "results", "show", "that", "weather", "today", "is", "mild", "with", "light",
-        "rain", "and", "policy", "allows", "returns", "within", "thirty", "days", "if", "item", "unused", "document", "says", "invoice", "number",
+        "the", "order", "customer", "asked", "about", "delivery", "status", "of", "a", "refund", "was", "not", "found",
+        "in", "our", "system", "please",
+        "check", "account", "balance", "before", "answering", "search", "results", "show", "that", "weather", "today",
+        "is", "mild", "with", "light",
+        "rain", "and", "policy", "allows", "returns", "within", "thirty", "days", "if", "item", "unused",
+        "document", "says", "invoice", "number",
         "must", "match", "next", "step", "call", "tool", "summarise", "answer", "briefly", "user", "prefers", "short", "replies",
     ];
 
     private static readonly (string Model, string Provider)[] s_models =
     [
-        ("gpt-4o-mini-2024-07-18", "openai"), ("gpt-4o-2024-08-06", "openai"), ("claude-3-5-sonnet-20241022", "anthropic"), ("gemini-1.5-flash", "google"),
+        ("gpt-4o-mini-2024-07-18", "openai"), ("gpt-4o-2024-08-06", "openai"), ("claude-3-5-sonnet-20241022", "anthropic"),
+        ("gemini-1.5-flash", "google"),
     ];
 
     private static readonly string[] s_tools = ["search_orders", "get_weather", "lookup_policy", "send_email", "query_database"];
 
     private readonly Random _random = new(seed);
 
-    /// <summary>A request of <paramref name="spans"/> spans whose traces start at Unix 0; <see cref="LoadRequest.Stamp"/> gives it ids and time.</summary>
+    /// <summary>
+    /// A request of <paramref name="spans"/> spans whose traces start at Unix 0; <see cref="LoadRequest.Stamp"/> gives it ids and time.
+    /// </summary>
     public LoadRequest Next(int spans)
     {
         if (spans <= 0 || spans % SpansPerTrace != 0)
@@ -60,8 +66,8 @@ internal sealed class SpanLoad(int seed, string project = "default")
     }
 
     /// <summary>
-    /// The id of trace number <paramref name="trace"/> of a request: eight bytes that scatter as random ids do, then <paramref name="serial"/>. Real trace ids are
-    /// random, and what they cost an index is part of what is measured.
+    /// The id of trace number <paramref name="trace"/> of a request: eight bytes that scatter as random ids do, then
+    /// <paramref name="serial"/>. Real trace ids are random, and what they cost an index is part of what is measured.
     /// </summary>
     public static void WriteTraceId(Span<byte> id, ulong serial, int trace)
     {
@@ -103,7 +109,8 @@ internal sealed class SpanLoad(int seed, string project = "default")
         resourceSpans.Written.CopyTo(request.Reserve(resourceSpans.Length));
         request.Advance(resourceSpans.Length);
         return new LoadRequest(
-            request.Written.ToArray(), [.. marks.Select(mark => (mark.TraceId + spansStart, mark.Start + spansStart, mark.End + spansStart))]);
+            request.Written.ToArray(),
+            [.. marks.Select(mark => (mark.TraceId + spansStart, mark.Start + spansStart, mark.End + spansStart))]);
     }
 
     /// <summary>Span 0 is the AGENT; 1 to 4 are CHAINs below it; every CHAIN has LLM and TOOL calls.</summary>
@@ -121,7 +128,9 @@ internal sealed class SpanLoad(int seed, string project = "default")
 
         var kind = index == 0 ? "AGENT" : index <= 4 ? "CHAIN" : index <= 12 ? "LLM" : "TOOL";
         var tool = s_tools[_random.Next(s_tools.Length)];
-        span.WriteBytes(TraceFields.SpanName, Encoding.UTF8.GetBytes(kind switch { "AGENT" => "support_agent.run", "CHAIN" => "plan_step", "LLM" => "ChatCompletion", _ => tool }));
+        span.WriteBytes(TraceFields.SpanName,
+            Encoding.UTF8.GetBytes(
+                kind switch { "AGENT" => "support_agent.run", "CHAIN" => "plan_step", "LLM" => "ChatCompletion", _ => tool }));
         span.WriteVarint(TraceFields.SpanKind, kind == "LLM" ? 3u : 1u);
         var start = (ulong)(index * 150_000_000 + _random.Next(1_000_000));
         span.WriteFixed64(TraceFields.SpanStartTime, start);
@@ -162,7 +171,8 @@ internal sealed class SpanLoad(int seed, string project = "default")
             return;
         }
 
-        Attribute(span, "input.value", kind == "TOOL" ? $$"""{"query": "{{Sentence(16)}}", "limit": {{_random.Next(1, 50)}}}""" : Sentence(18));
+        Attribute(
+            span, "input.value", kind == "TOOL" ? $$"""{"query": "{{Sentence(16)}}", "limit": {{_random.Next(1, 50)}}}""" : Sentence(18));
         Attribute(span, "output.value", kind == "TOOL" ? $$"""{"rows": [{"text": "{{Sentence(18)}}"}], "ok": true}""" : Sentence(16));
         Attribute(span, "input.mime_type", kind == "TOOL" ? "application/json" : "text/plain");
         Attribute(span, "output.mime_type", kind == "TOOL" ? "application/json" : "text/plain");
@@ -223,7 +233,9 @@ internal sealed class SpanLoad(int seed, string project = "default")
     }
 }
 
-/// <summary>One encoded ExportTraceServiceRequest whose trace ids and times can be replaced in place, to send it again as new spans.</summary>
+/// <summary>
+/// One encoded ExportTraceServiceRequest whose trace ids and times can be replaced in place, to send it again as new spans.
+/// </summary>
 internal sealed class LoadRequest(byte[] bytes, (int TraceId, int Start, int End)[] spans)
 {
     private long _shift;
@@ -235,8 +247,8 @@ internal sealed class LoadRequest(byte[] bytes, (int TraceId, int Start, int End
     public int SpanCount => spans.Length;
 
     /// <summary>
-    /// Makes the traces those of <paramref name="serial"/> (not 0; another serial, other traces) and moves them to <paramref name="startNanos"/>
-    /// (Unix ns). Not while the bytes are being sent.
+    /// Makes the traces those of <paramref name="serial"/> (not 0; another serial, other traces) and moves them to
+    /// <paramref name="startNanos"/> (Unix ns). Not while the bytes are being sent.
     /// </summary>
     public void Stamp(ulong serial, long startNanos)
     {

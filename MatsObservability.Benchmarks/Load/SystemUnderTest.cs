@@ -22,8 +22,8 @@ internal sealed class SystemOptions
 }
 
 /// <summary>
-/// PostgreSQL, Phoenix.Service and, when asked for, Orchestrator.Agent as child processes on free ports in a temporary folder. Disposing ends
-/// them and removes the folder; they end with this process in any case.
+/// PostgreSQL, Phoenix.Service and, when asked for, Orchestrator.Agent as child processes on free ports in a temporary folder. Disposing
+/// ends them and removes the folder; they end with this process in any case.
 /// </summary>
 internal sealed class SystemUnderTest : IAsyncDisposable
 {
@@ -34,19 +34,23 @@ internal sealed class SystemUnderTest : IAsyncDisposable
     private readonly List<PhoenixProcess> _replicas = [];
     private readonly List<ServiceProcess> _orchestrators = [];
 
-    private SystemUnderTest(string folder, PostgresServer postgres, SystemOptions options) => (_folder, Postgres, _options) = (folder, postgres, options);
+    private SystemUnderTest(string folder, PostgresServer postgres, SystemOptions options) =>
+        (_folder, Postgres, _options) = (folder, postgres, options);
 
     /// <summary>The database server.</summary>
     public PostgresServer Postgres { get; }
 
     /// <summary>Npgsql connection string of the service's database, with its schema in the search path.</summary>
-    public string ConnectionString => new NpgsqlConnectionStringBuilder(Postgres.ConnectionString(Database)) { SearchPath = "phoenix" }.ConnectionString;
+    public string ConnectionString =>
+        new NpgsqlConnectionStringBuilder(Postgres.ConnectionString(Database)) { SearchPath = "phoenix" }.ConnectionString;
 
     /// <summary>The first replica of Phoenix.Service.</summary>
     public PhoenixProcess Phoenix => _replicas[0];
 
     /// <summary>Base address of Orchestrator.Agent.</summary>
-    public string OrchestratorUrl => _orchestrators.Count > 0 ? _orchestrators[0].Url : throw new InvalidOperationException("The orchestrator was not asked for.");
+    public string OrchestratorUrl => _orchestrators.Count > 0
+        ? _orchestrators[0].Url
+        : throw new InvalidOperationException("The orchestrator was not asked for.");
 
     /// <summary>Starts everything and waits until it is ready.</summary>
     public static async Task<SystemUnderTest> StartAsync(SystemOptions options, CancellationToken cancellationToken)
@@ -92,7 +96,8 @@ internal sealed class SystemUnderTest : IAsyncDisposable
     /// <summary>Starts another replica of Orchestrator.Agent; its own spans go into Phoenix.Service.</summary>
     public async Task<ServiceProcess> AddOrchestratorAsync(CancellationToken cancellationToken)
     {
-        var replica = new ServiceProcess("Orchestrator.Agent", new Dictionary<string, string?>(_options.Orchestrator, StringComparer.Ordinal)
+        var replica = new ServiceProcess("Orchestrator.Agent",
+            new Dictionary<string, string?>(_options.Orchestrator, StringComparer.Ordinal)
         {
             ["ConnectionStrings__phoenixdb"] = Postgres.ConnectionString(Database),
             ["services__phoenix__http__0"] = Phoenix.HttpUrl,
@@ -132,7 +137,8 @@ internal sealed class SystemUnderTest : IAsyncDisposable
         }
 
         // Own time and that of ended children, in hundredths of a second (proc(5), stat).
-        var ticks = stats.Where(stat => members.Contains(stat[0])).Sum(stat => stat[3..7].Sum(field => long.Parse(field, CultureInfo.InvariantCulture)));
+        var ticks = stats.Where(stat => members.Contains(stat[0]))
+            .Sum(stat => stat[3..7].Sum(field => long.Parse(field, CultureInfo.InvariantCulture)));
         return TimeSpan.FromMilliseconds(ticks * 10);
     }
 
@@ -155,13 +161,16 @@ internal sealed class SystemUnderTest : IAsyncDisposable
 
     private static async Task ExecuteAsync(string connectionString, string sql, CancellationToken cancellationToken)
     {
-        await using var connection = new NpgsqlConnection(new NpgsqlConnectionStringBuilder(connectionString) { Pooling = false }.ConnectionString);
+        await using var connection = new NpgsqlConnection(
+            new NpgsqlConnectionStringBuilder(connectionString) { Pooling = false }.ConnectionString);
         await connection.OpenAsync(cancellationToken);
         await using var command = new NpgsqlCommand(sql, connection) { CommandTimeout = 0 };
         await command.ExecuteNonQueryAsync(cancellationToken);
     }
 
-    /// <summary>pid, name, parent, user, system, children's user and system time of one /proc entry; null when it is none or has ended.</summary>
+    /// <summary>
+    /// pid, name, parent, user, system, children's user and system time of one /proc entry; null when it is none or has ended.
+    /// </summary>
     private static string[]? ReadStat(string directory)
     {
         try

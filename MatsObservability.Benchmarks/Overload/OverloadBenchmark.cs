@@ -5,12 +5,14 @@ using MatsObservability.Benchmarks.Load;
 namespace MatsObservability.Benchmarks.Overload;
 
 /// <summary>
-/// <c>overload [--seconds 60] [--connections 160] [--json FILE]</c>: far more requests than the server can store. Senders repeat what is refused, as
-/// OTLP exporters do; everything acknowledged must be stored exactly once, memory must stay bounded, and the server must be itself again soon.
+/// <c>overload [--seconds 60] [--connections 160] [--json FILE]</c>: far more requests than the server can store. Senders repeat what is
+/// refused, as OTLP exporters do; everything acknowledged must be stored exactly once, memory must stay bounded, and the server must be
+/// itself again soon.
 /// </summary>
 internal static class OverloadBenchmark
 {
-    public const string Purpose = "more load than can be stored, and the recovery from it: [--seconds 60] [--connections 160] [--json FILE]";
+    public const string Purpose =
+        "more load than can be stored, and the recovery from it: [--seconds 60] [--connections 160] [--json FILE]";
     private const int SpansPerRequest = 1000;
 
     private static readonly TimeSpan s_warmUp = TimeSpan.FromSeconds(8);
@@ -26,7 +28,8 @@ internal static class OverloadBenchmark
 
         var warm = await usual.RunAsync(s_warmUp, null, cancellationToken);
         var sustainable = await usual.RunAsync(s_warmUp, null, cancellationToken);
-        var overload = await new LoadRun(system.Phoenix.GrpcUrl, grpc: true, connections, SpansPerRequest).RunAsync(duration, null, cancellationToken);
+        var overload = await new LoadRun(system.Phoenix.GrpcUrl, grpc: true, connections, SpansPerRequest).RunAsync(
+            duration, null, cancellationToken);
         var (recovery, after) = await RecoverAsync(system, cancellationToken);
 
         var acknowledged = warm.Spans + sustainable.Spans + overload.Spans + after;

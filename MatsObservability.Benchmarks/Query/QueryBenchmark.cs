@@ -7,8 +7,8 @@ using Npgsql;
 namespace MatsObservability.Benchmarks.Query;
 
 /// <summary>
-/// <c>query [--spans 1000000] [--rounds 50] [--json FILE]</c>: loads spans by OTLP, waits until they are rolled up, then asks the REST API what people ask,
-/// each time for something else, one request at a time. Milliseconds to the last byte.
+/// <c>query [--spans 1000000] [--rounds 50] [--json FILE]</c>: loads spans by OTLP, waits until they are rolled up, then asks the REST API
+/// what people ask, each time for something else, one request at a time. Milliseconds to the last byte.
 /// </summary>
 internal static class QueryBenchmark
 {
@@ -37,9 +37,11 @@ internal static class QueryBenchmark
 
         var rollupLag = lag.Elapsed;
         await system.ExecuteAsync("VACUUM ANALYZE", cancellationToken);
-        var traces = await SampleAsync(system, $"SELECT replace(trace_id::text, '-', '') FROM traces ORDER BY random() LIMIT {rounds}", cancellationToken);
+        var traces = await SampleAsync(system, $"SELECT replace(trace_id::text, '-', '') FROM traces ORDER BY random() LIMIT {rounds}",
+            cancellationToken);
         var sessions = await SampleAsync(system, $"SELECT session_id FROM sessions ORDER BY random() LIMIT {rounds}", cancellationToken);
-        var users = await SampleAsync(system, $"SELECT user_id FROM traces WHERE user_id IS NOT NULL ORDER BY random() LIMIT {rounds}", cancellationToken);
+        var users = await SampleAsync(system, $"SELECT user_id FROM traces WHERE user_id IS NOT NULL ORDER BY random() LIMIT {rounds}",
+            cancellationToken);
         var starts = await SampleAsync(system, $"SELECT start_ns::text FROM traces ORDER BY random() LIMIT {rounds}", cancellationToken);
         using var client = new HttpClient { BaseAddress = new Uri(system.Phoenix.HttpUrl) };
         var figures = new Dictionary<string, double>(StringComparer.Ordinal)
@@ -98,6 +100,8 @@ internal static class QueryBenchmark
             samples.Add(reader.GetString(0));
         }
 
-        return samples.Count > 0 ? samples : throw new InvalidOperationException(string.Create(CultureInfo.InvariantCulture, $"Nothing to ask for: {sql}"));
+        return samples.Count > 0
+            ? samples
+            : throw new InvalidOperationException(string.Create(CultureInfo.InvariantCulture, $"Nothing to ask for: {sql}"));
     }
 }

@@ -16,7 +16,8 @@ internal sealed class Calibration
 
     public JsonArray ToJson() => new([.. Bins().Select(static bin => new JsonObject
     {
-        ["from"] = bin.From, ["to"] = bin.To, ["claims"] = bin.Count, ["mean_confidence"] = Math.Round(bin.Mean, 3), ["right"] = Math.Round(bin.Right, 3),
+        ["from"] = bin.From, ["to"] = bin.To, ["claims"] = bin.Count, ["mean_confidence"] = Math.Round(bin.Mean, 3), ["right"] = Math.Round(
+            bin.Right, 3),
     })]);
 
     public Table ToTable()
@@ -38,7 +39,8 @@ internal sealed class Calibration
             var inside = _claims.Where(claim => claim.Confidence >= s_edges[i] && claim.Confidence < s_edges[i + 1]).ToList();
             if (inside.Count > 0)
             {
-                yield return (s_edges[i], Math.Min(1, s_edges[i + 1]), inside.Count, inside.Average(static claim => claim.Confidence), inside.Average(static claim => claim.Right ? 1.0 : 0));
+                yield return (s_edges[i], Math.Min(1, s_edges[i + 1]), inside.Count, inside.Average(static claim => claim.Confidence),
+                    inside.Average(static claim => claim.Right ? 1.0 : 0));
             }
         }
     }

@@ -7,7 +7,9 @@ internal sealed record Stretch(string Name, long Start, long End);
 /// <param name="BaselinePart">The stretch of the baseline's day; null = the whole day.</param>
 internal sealed record Control(string Name, string Day, Stretch Part, string BaselineDay, Stretch? BaselinePart);
 
-/// <summary>Every baseline and its halves and thirds against the next other days, and against the parts of itself that do not overlap.</summary>
+/// <summary>
+/// Every baseline and its halves and thirds against the next other days, and against the parts of itself that do not overlap.
+/// </summary>
 internal static class Controls
 {
     /// <summary>Other days a day is held against: with all of them, the time would grow with the square of the days.</summary>
@@ -17,13 +19,15 @@ internal static class Controls
     {
         foreach (var (place, day) in cases.Baselines.Index())
         {
-            var others = Enumerable.Range(1, Math.Min(OtherDays, cases.Baselines.Count - 1)).Select(step => cases.Baselines[(place + step) % cases.Baselines.Count]).ToList();
+            var others = Enumerable.Range(1, Math.Min(OtherDays, cases.Baselines.Count - 1))
+                .Select(step => cases.Baselines[(place + step) % cases.Baselines.Count]).ToList();
             var starts = cases.ReadBaseline(day).Spans.Select(static span => span.StartNanos).Order().ToList();
             long At(double share) => starts[(int)(share * (starts.Count - 1))];
             var end = starts[^1] + 1;
             Stretch[] parts =
             [
-                new("whole", starts[0], end), new("first half", starts[0], At(0.5)), new("second half", At(0.5), end), new("first third", starts[0], At(0.33)),
+                new("whole", starts[0], end), new("first half", starts[0], At(0.5)), new("second half", At(0.5), end),
+                new("first third", starts[0], At(0.33)),
                 new("second third", At(0.33), At(0.67)), new("last third", At(0.67), end),
             ];
             foreach (var part in parts)

@@ -9,7 +9,8 @@ namespace MatsObservability.Benchmarks.Rca;
 
 /// <summary>What the orchestrator answered: its causes, and how many of the records it cites exist.</summary>
 /// <param name="Result">The job's result object as it came.</param>
-internal sealed record LiveAnswer(IReadOnlyList<RankedCause> Ranked, string Verdict, double Seconds, int Cited, int Resolved, JsonObject Result);
+internal sealed record LiveAnswer(IReadOnlyList<RankedCause> Ranked, string Verdict, double Seconds, int Cited,
+    int Resolved, JsonObject Result);
 
 /// <summary>The running system as a user sees it: OTLP in, a troubleshooting request, the result, and the records it cites.</summary>
 internal sealed class LiveClient(string phoenixUrl, string orchestratorUrl) : IDisposable
@@ -27,7 +28,8 @@ internal sealed class LiveClient(string phoenixUrl, string orchestratorUrl) : ID
         {
             while (true)
             {
-                using var request = new HttpRequestMessage(HttpMethod.Post, $"{phoenixUrl}/v1/{signal}") { Content = new StringContent(line, Encoding.UTF8, "application/json") };
+                using var request = new HttpRequestMessage(
+                    HttpMethod.Post, $"{phoenixUrl}/v1/{signal}") { Content = new StringContent(line, Encoding.UTF8, "application/json") };
                 request.Headers.Add("x-project-name", project);
                 using var response = await _http.SendAsync(request, cancellationToken);
                 if (response.StatusCode is HttpStatusCode.TooManyRequests or HttpStatusCode.ServiceUnavailable)
@@ -47,7 +49,8 @@ internal sealed class LiveClient(string phoenixUrl, string orchestratorUrl) : ID
     }
 
     /// <summary>Asks for a diagnosis, waits for the job, and resolves every record that the causes cite.</summary>
-    public async Task<LiveAnswer> AskAsync(string project, DateTimeOffset start, DateTimeOffset end, string? baselineProject, CancellationToken cancellationToken)
+    public async Task<LiveAnswer> AskAsync(string project, DateTimeOffset start, DateTimeOffset end, string? baselineProject,
+        CancellationToken cancellationToken)
     {
         var clock = Stopwatch.StartNew();
         var body = new JsonObject
@@ -67,10 +70,14 @@ internal sealed class LiveClient(string phoenixUrl, string orchestratorUrl) : ID
         var seconds = clock.Elapsed.TotalSeconds;
         var causes = result["root_causes"] as JsonArray ?? [];
         var evidence = causes.SelectMany(static cause => cause!["evidence"]!.AsArray()).Select(static item => item!.AsObject()).ToList();
-        var records = await ResolveAsync([project, .. baselineProject is null ? [] : new[] { baselineProject }], evidence, cancellationToken);
+        var records = await ResolveAsync([project, .. baselineProject is null ? [] : new[] { baselineProject }], evidence,
+            cancellationToken);
         var ranked = causes.Select(cause => new RankedCause(
-            Text(cause!, "service"), Text(cause!, "fault_type"), Text(cause!["location"]!, "kind"), Text(cause["location"]!, "detail"), cause["confidence"]!.GetValue<double>(),
-            [Text(cause["location"]!, "detail"), .. cause["evidence"]!.AsArray().SelectMany(item => new[] { Text(item!, "claim"), records[evidence.IndexOf(item!.AsObject())] ?? "" })])).ToList();
+            Text(cause!, "service"), Text(cause!, "fault_type"), Text(cause!["location"]!, "kind"), Text(cause["location"]!, "detail"),
+            cause["confidence"]!.GetValue<double>(),
+            [Text(cause["location"]!, "detail"),
+                .. cause["evidence"]!.AsArray()
+                    .SelectMany(item => new[] { Text(item!, "claim"), records[evidence.IndexOf(item!.AsObject())] ?? "" })])).ToList();
         return new(ranked, Text(result, "verdict"), seconds, evidence.Count, records.Count(static record => record is not null), result);
     }
 
@@ -84,7 +91,9 @@ internal sealed class LiveClient(string phoenixUrl, string orchestratorUrl) : ID
             var state = (await GetAsync($"{orchestratorUrl}/jobs/{job}", cancellationToken)).AsObject();
             if (state["result"] is JsonObject result && Text(state, "status") is not "RUNNING" and not "running")
             {
-                return Text(result, "status") == "FAILURE" ? throw new InvalidOperationException($"Job {job} failed: {Text(result, "error")}") : result;
+                return Text(result, "status") == "FAILURE"
+                    ? throw new InvalidOperationException($"Job {job} failed: {Text(result, "error")}")
+                    : result;
             }
 
             await Task.Delay(s_pollEvery, cancellationToken);
@@ -94,7 +103,8 @@ internal sealed class LiveClient(string phoenixUrl, string orchestratorUrl) : ID
     }
 
     /// <summary>The text of each cited record from the first project that has it; null where none has.</summary>
-    private async Task<List<string?>> ResolveAsync(IReadOnlyList<string> projects, List<JsonObject> evidence, CancellationToken cancellationToken)
+    private async Task<List<string?>> ResolveAsync(
+        IReadOnlyList<string> projects, List<JsonObject> evidence, CancellationToken cancellationToken)
     {
         var records = Enumerable.Repeat<string?>(null, evidence.Count).ToList();
         foreach (var project in projects)
@@ -102,7 +112,9 @@ internal sealed class LiveClient(string phoenixUrl, string orchestratorUrl) : ID
             foreach (var batch in Enumerable.Range(0, evidence.Count).Where(i => records[i] is null).Chunk(ResolveBatch))
             {
                 var refs = new JsonArray([.. batch.Select(i => Reference(evidence[i]))]);
-                var found = (await PostAsync($"{phoenixUrl}/v1/projects/{Uri.EscapeDataString(project)}/records/resolve", new JsonObject { ["refs"] = refs }, cancellationToken))["data"]!.AsArray();
+                var found =
+                    (await PostAsync($"{phoenixUrl}/v1/projects/{Uri.EscapeDataString(project)}/records/resolve",
+                        new JsonObject { ["refs"] = refs }, cancellationToken))["data"]!.AsArray();
                 for (var i = 0; i < batch.Length; i++)
                 {
                     records[batch[i]] = found[i]?.ToJsonString();
@@ -136,12 +148,19 @@ internal sealed class LiveClient(string phoenixUrl, string orchestratorUrl) : ID
     private static async Task<JsonNode> ReadAsync(string url, HttpResponseMessage response, CancellationToken cancellationToken)
     {
         var text = await response.Content.ReadAsStringAsync(cancellationToken);
-        return response.IsSuccessStatusCode ? JsonNode.Parse(text)! : throw new HttpRequestException($"{url}: {(int)response.StatusCode} {text}");
+        return response.IsSuccessStatusCode
+            ? JsonNode.Parse(text)!
+            : throw new HttpRequestException($"{url}: {(int)response.StatusCode} {text}");
     }
 
-    private static TimeSpan RetryAfter(RetryConditionHeaderValue? header) => header?.Delta is { } delta && delta > TimeSpan.Zero ? delta : TimeSpan.FromMilliseconds(100);
+    private static TimeSpan RetryAfter(RetryConditionHeaderValue? header) =>
+        header?.Delta is { } delta && delta > TimeSpan.Zero ? delta : TimeSpan.FromMilliseconds(100);
 
-    private static string Iso(DateTimeOffset time) => time.UtcDateTime.ToString("yyyy-MM-ddTHH:mm:ss.fffffffZ", System.Globalization.CultureInfo.InvariantCulture);
+    private static string Iso(DateTimeOffset time) =>
+        time.UtcDateTime.ToString("yyyy-MM-ddTHH:mm:ss.fffffffZ", System.Globalization.CultureInfo.InvariantCulture);
 
-    private static string Text(JsonNode owner, string name) => owner[name] is JsonValue value && value.GetValueKind() == JsonValueKind.String ? value.GetValue<string>() : owner[name]?.ToJsonString() ?? "";
+    private static string Text(JsonNode owner, string name) =>
+        owner[name] is JsonValue value && value.GetValueKind() == JsonValueKind.String
+            ? value.GetValue<string>()
+            : owner[name]?.ToJsonString() ?? "";
 }

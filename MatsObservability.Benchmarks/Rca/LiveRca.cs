@@ -2,7 +2,9 @@ using MatsObservability.Benchmarks.Load;
 
 namespace MatsObservability.Benchmarks.Rca;
 
-/// <summary>The evaluation through the real system: telemetry in by OTLP, the question and the answer over HTTP, every cited record looked up.</summary>
+/// <summary>
+/// The evaluation through the real system: telemetry in by OTLP, the question and the answer over HTTP, every cited record looked up.
+/// </summary>
 internal sealed class LiveRca(RcaCases cases, LiveClient system)
 {
     private int _cited;
@@ -45,7 +47,8 @@ internal sealed class LiveRca(RcaCases cases, LiveClient system)
 
     private static string BaselineProject(string day) => $"rca-baseline-{day}";
 
-    private async Task<LiveAnswer> AskAsync(string project, DateTimeOffset start, DateTimeOffset end, string baseline, CancellationToken cancellationToken)
+    private async Task<LiveAnswer> AskAsync(string project, DateTimeOffset start, DateTimeOffset end, string baseline,
+        CancellationToken cancellationToken)
     {
         var answer = await system.AskAsync(project, start, end, baseline, cancellationToken);
         _cited += answer.Cited;
@@ -59,7 +62,9 @@ internal sealed class LiveRca(RcaCases cases, LiveClient system)
         return await AskAsync($"rca-{given.Id}", given.WindowStart, given.WindowEnd, BaselineProject(given.Baseline), cancellationToken);
     }
 
-    /// <summary>A part of a day against another day asks in the day's project; against another part of itself, that part gets a project of its own.</summary>
+    /// <summary>
+    /// A part of a day against another day asks in the day's project; against another part of itself, that part gets a project of its own.
+    /// </summary>
     private async Task<LiveAnswer> AskControlAsync(Control control, CancellationToken cancellationToken)
     {
         var baseline = BaselineProject(control.BaselineDay);
@@ -68,7 +73,8 @@ internal sealed class LiveRca(RcaCases cases, LiveClient system)
             baseline = $"rca-control-{control.BaselineDay}-{part.Name.Replace(' ', '-')}";
             if (_parts.Add(baseline))
             {
-                await system.UploadAsync(baseline, OtlpFiles.Requests(cases.BaselineFolder(control.BaselineDay), part.Start, part.End), cancellationToken);
+                await system.UploadAsync(baseline,
+                    OtlpFiles.Requests(cases.BaselineFolder(control.BaselineDay), part.Start, part.End), cancellationToken);
             }
         }
 

@@ -4,12 +4,16 @@ using Orchestrator.Agent.Evidence;
 namespace MatsObservability.Benchmarks.Rca;
 
 /// <summary>A change of what the engine gets to see.</summary>
-internal delegate (TelemetryWindow Incident, TelemetryWindow? Baseline) Handicap(string baselineDay, TelemetryWindow incident, TelemetryWindow baseline);
+internal delegate (TelemetryWindow Incident, TelemetryWindow? Baseline) Handicap(
+    string baselineDay, TelemetryWindow incident, TelemetryWindow baseline);
 
-/// <summary>The evaluation without servers: the engine directly on the files. What the full run adds is storage, API and verification.</summary>
+/// <summary>
+/// The evaluation without servers: the engine directly on the files. What the full run adds is storage, API and verification.
+/// </summary>
 internal sealed class OfflineRca(RcaCases cases)
 {
-    private readonly Dictionary<string, TelemetryWindow> _baselines = cases.Baselines.ToDictionary(static day => day, cases.ReadBaseline, StringComparer.Ordinal);
+    private readonly Dictionary<string, TelemetryWindow> _baselines = cases.Baselines.ToDictionary(
+        static day => day, cases.ReadBaseline, StringComparer.Ordinal);
 
     public IReadOnlyDictionary<string, TelemetryWindow> Baselines => _baselines;
 
@@ -48,7 +52,9 @@ internal sealed class OfflineRca(RcaCases cases)
         {
             var (seen, against) = handicap?.Invoke(day, incident, baseline) ?? (incident, baseline);
             var diagnosis = EvidenceEngine.Diagnose(seen, against);
-            return diagnosis.Causes.Count == 0 ? null : $"{diagnosis.Causes[0].Service} {diagnosis.Causes[0].FaultType} {diagnosis.Causes[0].Location.Detail}";
+            return diagnosis.Causes.Count == 0
+                ? null
+                : $"{diagnosis.Causes[0].Service} {diagnosis.Causes[0].FaultType} {diagnosis.Causes[0].Location.Detail}";
         }
     }
 
@@ -57,6 +63,8 @@ internal sealed class OfflineRca(RcaCases cases)
         var bodies = window.Logs.ToDictionary(static log => log.RecordId, static log => log.Body);
         return new(given, [.. diagnosis.Causes.Select(cause => new RankedCause(
             cause.Service, cause.FaultType, cause.Location.Kind, cause.Location.Detail, cause.Confidence,
-            [cause.Location.Detail, .. cause.Evidence.SelectMany(item => new[] { item.Claim, item.RecordId is { } id ? bodies[id] : "" })]))], took.TotalSeconds);
+            [cause.Location.Detail,
+                .. cause.Evidence.SelectMany(item => new[] { item.Claim, item.RecordId is { } id ? bodies[id] : "" })]))],
+                took.TotalSeconds);
     }
 }

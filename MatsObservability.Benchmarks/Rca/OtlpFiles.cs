@@ -6,7 +6,9 @@ using Orchestrator.Agent.Evidence;
 
 namespace MatsObservability.Benchmarks.Rca;
 
-/// <summary>Reads telemetry in OTLP/JSON lines (one export request a line, gzip) into a window, as Phoenix.Service would answer it.</summary>
+/// <summary>
+/// Reads telemetry in OTLP/JSON lines (one export request a line, gzip) into a window, as Phoenix.Service would answer it.
+/// </summary>
 internal sealed class OtlpFiles
 {
     private readonly List<SpanRecord> _spans = [];
@@ -75,7 +77,8 @@ internal sealed class OtlpFiles
 
     /// <summary>The objects in the arrays of an object: the resources of a request, the scopes of a resource.</summary>
     private static IEnumerable<JsonObject> Arrays(JsonNode? owner) =>
-        (owner as JsonObject ?? []).Select(static pair => pair.Value).OfType<JsonArray>().SelectMany(static list => list.OfType<JsonObject>());
+        (owner as JsonObject ?? []).Select(static pair => pair.Value).OfType<JsonArray>()
+            .SelectMany(static list => list.OfType<JsonObject>());
 
     private static long Nanos(JsonNode? record, string field) =>
         long.TryParse(record?[field]?.ToString(), NumberStyles.Integer, CultureInfo.InvariantCulture, out var nanos) ? nanos : 0;
@@ -89,7 +92,8 @@ internal sealed class OtlpFiles
             {
                 var about = resource.TryGetProperty("resource", out var described) ? Attributes(described) : [];
                 var service = about.GetValueOrDefault("service.name") as string ?? "unknown";
-                var instance = about.GetValueOrDefault("k8s.pod.name") as string ?? about.GetValueOrDefault("service.instance.id") as string;
+                var instance = about.GetValueOrDefault("k8s.pod.name") as string
+                    ?? about.GetValueOrDefault("service.instance.id") as string;
                 Scopes(resource, "scopeSpans", "spans", span => _spans.Add(Span(span, service, instance)));
                 Scopes(resource, "scopeLogs", "logRecords", log => _logs.Add(Log(log, service, instance)));
                 Scopes(resource, "scopeMetrics", "metrics", metric => _series.AddRange(Series(metric, service, instance)));
@@ -108,7 +112,8 @@ internal sealed class OtlpFiles
         }
 
         var (start, end) = (times.Min(), times.Max() + 1);
-        return new(project, start, end, [.. _spans], [.. _logs.Select(static (log, index) => log with { RecordId = index + 1 })], [.. _series], []);
+        return new(project, start, end, [.. _spans],
+            [.. _logs.Select(static (log, index) => log with { RecordId = index + 1 })], [.. _series], []);
     }
 
     private static void Scopes(JsonElement resource, string scopes, string records, Action<JsonElement> read)
@@ -134,13 +139,16 @@ internal sealed class OtlpFiles
     {
         var status = span.TryGetProperty("status", out var given) ? given : default;
         return new(
-            Text(span, "traceId")!, Text(span, "spanId")!, Text(span, "parentSpanId") is { Length: > 0 } parent ? parent : null, service, instance, Text(span, "name") ?? "",
+            Text(span, "traceId")!, Text(span, "spanId")!, Text(span, "parentSpanId") is { Length: > 0 } parent ? parent : null, service,
+            instance, Text(span, "name") ?? "",
             Enumerated(span, "kind", s_spanKinds) ?? 1,
             status.ValueKind == JsonValueKind.Object ? Enumerated(status, "code", s_statusCodes) ?? 0 : 0,
             status.ValueKind == JsonValueKind.Object ? Text(status, "message") : null,
             Nanos(span, "startTimeUnixNano"), Nanos(span, "endTimeUnixNano"), Attributes(span),
             span.TryGetProperty("events", out var events)
-                ? [.. events.EnumerateArray().Select(static happened => new SpanEventRecord(Text(happened, "name") ?? "", Nanos(happened, "timeUnixNano"), Attributes(happened)))]
+                ? [.. events.EnumerateArray()
+                    .Select(static happened =>
+                        new SpanEventRecord(Text(happened, "name") ?? "", Nanos(happened, "timeUnixNano"), Attributes(happened)))]
                 : []);
     }
 
@@ -148,7 +156,8 @@ internal sealed class OtlpFiles
     {
         var attributes = Attributes(log);
         return new(
-            0, Nanos(log, "timeUnixNano"), service, instance, log.TryGetProperty("severityNumber", out var severity) ? severity.GetInt32() : 0, Text(log, "severityText"),
+            0, Nanos(log, "timeUnixNano"), service, instance,
+            log.TryGetProperty("severityNumber", out var severity) ? severity.GetInt32() : 0, Text(log, "severityText"),
             log.TryGetProperty("body", out var body) ? Value(body) as string ?? "" : "", Text(log, "traceId"), Text(log, "spanId"),
             Text(log, "eventName") ?? attributes.GetValueOrDefault("event.name") as string, attributes);
     }
@@ -163,12 +172,16 @@ internal sealed class OtlpFiles
         }
 
         return points.EnumerateArray()
-            .Select(static point => (Attributes: Attributes(point), Time: Nanos(point, "timeUnixNano"), Value: Value(point, "asDouble") ?? Value(point, "asInt") ?? Mean(point)))
+            .Select(static point => (Attributes: Attributes(point), Time: Nanos(point, "timeUnixNano"),
+                Value: Value(point, "asDouble") ?? Value(point, "asInt") ?? Mean(point)))
             .Where(static point => point.Value is { } value && double.IsFinite(value))
-            .GroupBy(static point => string.Join(',', point.Attributes.Select(static pair => $"{pair.Key}={pair.Value}")), StringComparer.Ordinal)
+            .GroupBy(static point => string.Join(',', point.Attributes.Select(static pair => $"{pair.Key}={pair.Value}")),
+                StringComparer.Ordinal)
             .Select(group => new MetricSeries(
-                HashCode.Combine(name, service, instance, group.Key), name, Text(metric, "unit"), type, service, instance, group.First().Attributes,
-                [.. group.Select(static point => new MetricPoint(point.Time, point.Value!.Value)).OrderBy(static point => point.TimeNanos)]));
+                HashCode.Combine(name, service, instance, group.Key), name, Text(metric, "unit"), type, service,
+                instance, group.First().Attributes,
+                [.. group.Select(static point => new MetricPoint(point.Time, point.Value!.Value))
+                    .OrderBy(static point => point.TimeNanos)]));
     }
 
     /// <summary>In the order of <see cref="MetricSeries.Type"/>, which counts from 1.</summary>

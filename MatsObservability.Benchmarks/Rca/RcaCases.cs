@@ -34,7 +34,8 @@ internal sealed class RcaCases
         Folder = folder;
         All = cases.FindAll(static given => given.Label is not null);
         FaultFree = cases.FindAll(static given => given.Label is null);
-        Baselines = [.. Directory.EnumerateDirectories(Path.Combine(folder, "baseline")).Select(static path => Path.GetFileName(path)!).Order(StringComparer.Ordinal)];
+        Baselines = [.. Directory.EnumerateDirectories(Path.Combine(folder, "baseline")).Select(static path => Path.GetFileName(path)!)
+            .Order(StringComparer.Ordinal)];
     }
 
     public string Folder { get; }

@@ -4,7 +4,8 @@ using Spectre.Console;
 namespace MatsObservability.Benchmarks.Rca;
 
 /// <summary>The figures of one evaluation, as a table for people and as design.md's keys for programs.</summary>
-internal sealed record RcaReport(IReadOnlyList<CaseScore> Scores, IReadOnlyList<(string Name, string? Blamed)> Controls, double EvidenceResolved)
+internal sealed record RcaReport(IReadOnlyList<CaseScore> Scores,
+    IReadOnlyList<(string Name, string? Blamed)> Controls, double EvidenceResolved)
 {
     public double Share(Func<CaseScore, bool> right) => Scores.Count == 0 ? 0 : Math.Round((double)Scores.Count(right) / Scores.Count, 4);
 
@@ -17,9 +18,14 @@ internal sealed record RcaReport(IReadOnlyList<CaseScore> Scores, IReadOnlyList<
     public double RightOfClaims => Claims == 0 ? 0 : Math.Round((double)Scores.Count(static score => score.Within(1)) / Claims, 4);
 
     /// <summary>Mean confidence of the first-ranked causes of incidents.</summary>
-    public double MeanConfidence => Math.Round(Scores.Where(static score => score.Ranked.Count > 0).Select(static score => score.Ranked[0].Confidence).DefaultIfEmpty().Average(), 4);
+    public double MeanConfidence =>
+        Math.Round(
+            Scores.Where(static score => score.Ranked.Count > 0).Select(static score => score.Ranked[0].Confidence).DefaultIfEmpty()
+                .Average(), 4);
 
-    public double P50Seconds => Scores.Count == 0 ? 0 : Math.Round(Scores.Select(static score => score.Seconds).Order().ElementAt(Scores.Count / 2), 3);
+    public double P50Seconds => Scores.Count == 0
+        ? 0
+        : Math.Round(Scores.Select(static score => score.Seconds).Order().ElementAt(Scores.Count / 2), 3);
 
     /// <summary>How sure the first-ranked causes were, and whether they were right.</summary>
     public Calibration Confidence => Calibrate([this]);
@@ -44,7 +50,9 @@ internal sealed record RcaReport(IReadOnlyList<CaseScore> Scores, IReadOnlyList<
         {
             var first = score.Ranked.Count > 0 ? score.Ranked[0] : null;
             table.AddRow(
-                score.Case.Id, $"{score.Case.RootCause.Service} {score.Case.RootCause.Fault}", first is null ? "-" : Markup.Escape($"{first.Service} {first.FaultType}: {first.Detail}"),
+                score.Case.Id, $"{score.Case.RootCause.Service} {score.Case.RootCause.Fault}", first is null
+                    ? "-"
+                    : Markup.Escape($"{first.Service} {first.FaultType}: {first.Detail}"),
                 first is null ? "" : $"{first.Confidence:0.00}", $"{score.Rank}", score.InnerRight ? "yes" : "no", $"{score.Seconds:0.00}");
         }
 
@@ -79,9 +87,11 @@ internal sealed record RcaReport(IReadOnlyList<CaseScore> Scores, IReadOnlyList<
             ["expected"] = new JsonObject { ["service"] = score.Case.RootCause.Service, ["fault"] = score.Case.RootCause.Fault },
             ["ranked"] = new JsonArray([.. score.Ranked.Select(static cause => new JsonObject
             {
-                ["service"] = cause.Service, ["fault_type"] = cause.FaultType, ["kind"] = cause.Kind, ["detail"] = cause.Detail, ["confidence"] = cause.Confidence,
+                ["service"] = cause.Service, ["fault_type"] = cause.FaultType, ["kind"] = cause.Kind, ["detail"] = cause.Detail,
+                ["confidence"] = cause.Confidence,
             })]),
-            ["evidence"] = new JsonArray([.. score.Ranked.Take(1).SelectMany(static cause => cause.Cited).Select(static text => (JsonNode)text!)]),
+            ["evidence"] = new JsonArray(
+                [.. score.Ranked.Take(1).SelectMany(static cause => cause.Cited).Select(static text => (JsonNode)text!)]),
             ["seconds"] = Math.Round(score.Seconds, 3),
         })]),
     };

@@ -64,12 +64,14 @@ internal static class GeneratedRca
             ["generated"] = json, ["brier"] = Math.Round(calibration.Brier, 4), ["reliability"] = calibration.ToJson(),
             ["healthy_nats"] = new JsonArray([.. Healthy(scores).OrderDescending().Select(static nats => (JsonNode)Math.Round(nats, 1))]),
             ["nearly_claimed"] = new JsonArray([.. scores.Where(static s => s.Case.Fault is null && s.Diagnosis.Findings.Count > 0)
-                .OrderByDescending(static s => s.Diagnosis.Findings[0].Score).Take(8).Select(static s => (JsonNode)$"{s.Case.Name}: {Say(s.Diagnosis.Findings[0])}")]),
+                .OrderByDescending(static s => s.Diagnosis.Findings[0].Score).Take(8)
+                .Select(static s => (JsonNode)$"{s.Case.Name}: {Say(s.Diagnosis.Findings[0])}")]),
             ["true_nats"] = new JsonArray([.. Faulty(scores).Order().Select(static nats => (JsonNode)Math.Round(nats, 1))]),
             ["not_right"] = new JsonArray([.. scores.Where(static s => s.Case.Fault is null ? s.Claims : s.Rank != 1 || !s.KindRight)
                 .Select(static s => new JsonObject
             {
-                ["window"] = s.Case.Name, ["visible"] = s.Case.Visible, ["fault"] = s.Case.Fault?.ToString(), ["struck"] = s.Case.Struck, ["spans"] =
+                ["window"] = s.Case.Name, ["visible"] = s.Case.Visible, ["fault"] = s.Case.Fault?.ToString(),
+                ["struck"] = s.Case.Struck, ["spans"] =
                     s.Case.Incident.Spans.Count, ["baseline_spans"] = s.Case.Baseline.Spans.Count,
                 ["claimed"] = s.Diagnosis.Causes.Count,
                 ["findings"] = new JsonArray([.. s.Diagnosis.Findings.Take(4)

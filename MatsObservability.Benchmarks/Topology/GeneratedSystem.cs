@@ -154,7 +154,9 @@ internal sealed class GeneratedSystem
             : new Store($"SELECT {operation.Service.Name}_other", "mysql", 5);
     }
 
-    /// <summary>Whether spans can show the fault: a call made or left out, or a status. What only took longer or shorter does not count.</summary>
+    /// <summary>
+    /// Whether spans can show the fault: a call made or left out, or a status. What only took longer or shorter does not count.
+    /// </summary>
     private bool Visible(Fault fault)
     {
         if (fault.Operation is not { } operation)
@@ -186,7 +188,8 @@ internal sealed class GeneratedSystem
             var steps = Leaves(caller.Steps).ToList();
             for (var at = 0; at < steps.Count; at++)
             {
-                foreach (var call in (steps[at] is Parallel parallel ? parallel.Steps : [steps[at]]).OfType<Call>().Where(call => call.Target == operation))
+                foreach (var call in (steps[at] is Parallel parallel ? parallel.Steps : [steps[at]]).OfType<Call>()
+                    .Where(call => call.Target == operation))
                 {
                     var stops = failed ? call.OnError is OnError.Propagate : call.OnWrong is OnWrong.Stop;
                     var skips = !failed && call.OnWrong is OnWrong.SkipNext;

@@ -163,7 +163,8 @@ internal sealed class SystemPlan
             var memory = Between(60, 900);
             var service = new ServicePlan(_habit(noun))
             {
-                ClientSpans = Chance(clients), MethodSpans = Chance(methods), StoreSpans = Chance(_shop ? 0.4 : 0.75), IsRpc = Chance(_shop ? 0.8 : 0.4), IdleCores =
+                ClientSpans = Chance(clients), MethodSpans = Chance(methods), StoreSpans = Chance(_shop ? 0.4 : 0.75),
+                IsRpc = Chance(_shop ? 0.8 : 0.4), IdleCores =
                     Between(0.005, 0.08),
                 CoresPerRequest = Between(0.002, 0.02), CpuLimit = new[] { 0.3, 0.5, 1, 2 }[_random.Next(4)], MemoryMb = memory,
                     MemoryLimitMb = memory * Between(1.3, 3),

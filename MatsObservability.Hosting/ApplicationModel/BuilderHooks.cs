@@ -2,7 +2,9 @@ using Microsoft.Extensions.Hosting;
 
 namespace Aspire.Hosting;
 
-/// <summary>Lets a test take part while an AppHost's entry point, called on a thread of its own, makes and builds its application.</summary>
+/// <summary>
+/// Lets a test take part while an AppHost's entry point, called on a thread of its own, makes and builds its application.
+/// </summary>
 /// <remarks>Flows with the execution context, so parallel tests do not see each other's builders.</remarks>
 internal sealed class BuilderHooks
 {

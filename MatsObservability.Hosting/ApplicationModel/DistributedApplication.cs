@@ -28,9 +28,12 @@ public class DistributedApplication : IHost, IAsyncDisposable
 
     public static IDistributedApplicationBuilder CreateBuilder(string[] args) => new DistributedApplicationBuilder(args);
 
-    public static IDistributedApplicationBuilder CreateBuilder(DistributedApplicationOptions options) => new DistributedApplicationBuilder(options);
+    public static IDistributedApplicationBuilder CreateBuilder(DistributedApplicationOptions options) =>
+        new DistributedApplicationBuilder(options);
 
-    /// <summary>Runs until the application is asked to stop. A failure that its user can understand is one line on standard error and exit code 1.</summary>
+    /// <summary>
+    /// Runs until the application is asked to stop. A failure that its user can understand is one line on standard error and exit code 1.
+    /// </summary>
     public void Run()
     {
         try
@@ -66,7 +69,8 @@ public class DistributedApplication : IHost, IAsyncDisposable
             await StartAsync(cancellationToken);
             await _host.WaitForShutdownAsync(cancellationToken);
         }
-        catch (OperationCanceledException) when (lifetime.ApplicationStopping.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
+        catch (OperationCanceledException) when (lifetime.ApplicationStopping.IsCancellationRequested
+            && !cancellationToken.IsCancellationRequested)
         {
             // Asked to stop while it was starting.
         }
@@ -76,7 +80,9 @@ public class DistributedApplication : IHost, IAsyncDisposable
         }
     }
 
-    /// <summary>Checks the model, publishes <see cref="BeforeStartEvent"/>, then starts the hosted services that run or publish the system.</summary>
+    /// <summary>
+    /// Checks the model, publishes <see cref="BeforeStartEvent"/>, then starts the hosted services that run or publish the system.
+    /// </summary>
     public virtual async Task StartAsync(CancellationToken cancellationToken = default)
     {
         var model = Services.GetRequiredService<DistributedApplicationModel>();

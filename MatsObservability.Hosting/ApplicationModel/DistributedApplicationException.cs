@@ -1,6 +1,8 @@
 namespace Aspire.Hosting;
 
-/// <summary>The model is wrong, or the system cannot be run or published as it says. The message is meant for the person who wrote or started it.</summary>
+/// <summary>
+/// The model is wrong, or the system cannot be run or published as it says. The message is meant for the person who wrote or started it.
+/// </summary>
 public class DistributedApplicationException : Exception
 {
     public DistributedApplicationException()

@@ -33,7 +33,8 @@ public class DistributedApplicationExecutionContext
     public bool IsPublishMode => Operation == DistributedApplicationOperation.Publish;
 
     /// <exception cref="InvalidOperationException">The application is not built yet.</exception>
-    public IServiceProvider Services => _services ?? throw new InvalidOperationException("The services are available only after the application is built.");
+    public IServiceProvider Services => _services
+        ?? throw new InvalidOperationException("The services are available only after the application is built.");
 
     internal void SetServices(IServiceProvider services) => _services = services;
 }

@@ -6,12 +6,16 @@ namespace Aspire.Hosting.ApplicationModel;
 /// <summary>The environment and arguments of a resource, as its annotations make them.</summary>
 internal static class ResolvedValues
 {
-    /// <summary>Runs the environment callbacks in the order they were added. Values are strings or values yet to be resolved; keys keep the order in which they were first written.</summary>
+    /// <summary>
+    /// Runs the environment callbacks in the order they were added. Values are strings or values yet to be resolved; keys keep the order in
+    /// which they were first written.
+    /// </summary>
     public static async Task<Dictionary<string, object>> CollectEnvironmentAsync(
         IResource resource, DistributedApplicationExecutionContext executionContext, ILogger? logger, CancellationToken cancellationToken)
     {
         var variables = new Dictionary<string, object>(StringComparer.Ordinal);
-        var context = new EnvironmentCallbackContext(executionContext, resource, variables, cancellationToken) { Logger = logger ?? NullLogger.Instance };
+        var context = new EnvironmentCallbackContext(executionContext, resource, variables, cancellationToken) { Logger = logger
+            ?? NullLogger.Instance };
         foreach (var annotation in resource.Annotations.OfType<EnvironmentCallbackAnnotation>().ToArray())
         {
             await annotation.Callback(context);
@@ -74,7 +78,8 @@ internal static class ResolvedValues
     public static bool IsSecret(object? value) => Unwrap(value) switch
     {
         ParameterResource parameter => parameter.Secret,
-        EndpointReference or EndpointReferenceExpression => false, // An address refers to its resource, whose connection string may refer back to it.
+        EndpointReference
+            or EndpointReferenceExpression => false, // An address refers to its resource, whose connection string may refer back to it.
         IValueWithReferences composite => composite.References.Any(IsSecret),
         _ => false,
     };
@@ -84,10 +89,12 @@ internal static class ResolvedValues
 
     /// <summary>The text of one value; null when it has none.</summary>
     public static async ValueTask<string?> ResolveAsync(
-        object value, IResource caller, DistributedApplicationExecutionContext executionContext, CancellationToken cancellationToken) => Unwrap(value) switch
+        object value, IResource caller, DistributedApplicationExecutionContext executionContext, CancellationToken cancellationToken) =>
+        Unwrap(value) switch
         {
             string text => text,
-            IValueProvider provider => await provider.GetValueAsync(new ValueProviderContext { Caller = caller, ExecutionContext = executionContext }, cancellationToken),
+            IValueProvider provider => await provider.GetValueAsync(
+                new ValueProviderContext { Caller = caller, ExecutionContext = executionContext }, cancellationToken),
             var other => Convert.ToString(other, System.Globalization.CultureInfo.InvariantCulture),
         };
 }

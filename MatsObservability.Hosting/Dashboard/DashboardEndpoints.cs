@@ -40,14 +40,19 @@ internal static class DashboardEndpoints
         TypedResults.ServerSentEvents(RowsAsync(context, cancellationToken), "rows");
 
     private static Results<ContentHttpResult, NotFound> Details(string id, RunContext context) =>
-        Find(context, id) is { } view ? TypedResults.Content(DashboardPage.Details(view), "text/html; charset=utf-8") : TypedResults.NotFound();
+        Find(context, id) is { } view
+            ? TypedResults.Content(DashboardPage.Details(view), "text/html; charset=utf-8")
+            : TypedResults.NotFound();
 
     private static Results<Ok<ResourceView>, NotFound> Resource(string id, RunContext context) =>
         Find(context, id) is { } view ? TypedResults.Ok(view) : TypedResults.NotFound();
 
     /// <summary>The kept lines of the resource's log, then new ones as they come: each event is a JSON array of lines.</summary>
-    private static Results<ServerSentEventsResult<string>, NotFound> Logs(string id, RunContext context, CancellationToken cancellationToken) =>
-        Find(context, id) is { } view ? TypedResults.ServerSentEvents(LinesAsync(context, view.Name, cancellationToken), "lines") : TypedResults.NotFound();
+    private static Results<ServerSentEventsResult<string>, NotFound> Logs(
+        string id, RunContext context, CancellationToken cancellationToken) =>
+        Find(context, id) is { } view
+            ? TypedResults.ServerSentEvents(LinesAsync(context, view.Name, cancellationToken), "lines")
+            : TypedResults.NotFound();
 
     private static async Task<Results<Ok<CommandResultView>, BadRequest<CommandResultView>, NotFound>> SendCommandAsync(
         string id, string command, RunContext context, ResourceCommandService commands, CancellationToken cancellationToken)
@@ -70,7 +75,8 @@ internal static class DashboardEndpoints
             ?? views.FirstOrDefault(view => string.Equals(view.Name, id, StringComparison.OrdinalIgnoreCase));
     }
 
-    private static async IAsyncEnumerable<string> RowsAsync(RunContext context, [EnumeratorCancellation] CancellationToken cancellationToken)
+    private static async IAsyncEnumerable<string> RowsAsync(
+        RunContext context, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         using var ending = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         await using var changes = context.Notifications.WatchAsync(ending.Token).GetAsyncEnumerator(ending.Token);
@@ -88,11 +94,13 @@ internal static class DashboardEndpoints
         }
     }
 
-    private static async IAsyncEnumerable<string> LinesAsync(RunContext context, string resource, [EnumeratorCancellation] CancellationToken cancellationToken)
+    private static async IAsyncEnumerable<string> LinesAsync(
+        RunContext context, string resource, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         await foreach (var lines in context.Loggers.WatchAsync(resource).WithCancellation(cancellationToken))
         {
-            IReadOnlyList<LogLineView> views = [.. lines.Select(line => new LogLineView(line.LineNumber, line.Content, line.IsErrorMessage))];
+            IReadOnlyList<LogLineView> views =
+                [.. lines.Select(line => new LogLineView(line.LineNumber, line.Content, line.IsErrorMessage))];
             yield return JsonSerializer.Serialize(views, DashboardJsonContext.Default.IReadOnlyListLogLineView);
         }
     }

@@ -60,7 +60,8 @@ internal static class DashboardPage
         foreach (var view in resources)
         {
             var mark = Mark(view);
-            html.Append(CultureInfo.InvariantCulture, $"<tr data-id=\"{Text(view.Id)}\" data-name=\"{Text(view.Name)}\" data-mark=\"{mark}\" tabindex=\"0\">")
+            html.Append(
+                CultureInfo.InvariantCulture, $"<tr data-id=\"{Text(view.Id)}\" data-name=\"{Text(view.Name)}\" data-mark=\"{mark}\" tabindex=\"0\">")
                 .Append(CultureInfo.InvariantCulture, $"<td class=\"name{(view.Parent is null ? "" : " child")}\">{Text(view.Name)}{Instance(view)}</td>")
                 .Append(CultureInfo.InvariantCulture, $"<td class=\"quiet\">{Text(view.Type)}</td>")
                 .Append(CultureInfo.InvariantCulture, $"<td><span class=\"state {mark}\"{Reason(view)}>{Text(StateText(view))}</span></td><td>");
@@ -75,7 +76,8 @@ internal static class DashboardPage
             html.Append(CultureInfo.InvariantCulture, $"</td><td class=\"quiet\">{Time(view.StartedAt)}</td><td class=\"commands\">");
             foreach (var command in view.Commands)
             {
-                html.Append(CultureInfo.InvariantCulture, $"<button type=\"button\" data-command=\"{Text(command.Name)}\" title=\"{Text(command.DisplayName)} {Text(view.Name)}\"{(command.IsEnabled ? "" : " disabled")}>{Text(command.DisplayName)}</button>");
+                html.Append(
+                    CultureInfo.InvariantCulture, $"<button type=\"button\" data-command=\"{Text(command.Name)}\" title=\"{Text(command.DisplayName)} {Text(view.Name)}\"{(command.IsEnabled ? "" : " disabled")}>{Text(command.DisplayName)}</button>");
             }
 
             html.Append("</td></tr>");
@@ -88,7 +90,11 @@ internal static class DashboardPage
     public static string Details(ResourceView view)
     {
         var html = new StringBuilder();
-        Section("Health", view.HealthReports.Select(report => (report.Name, (string?)$"{report.Status ?? "not checked yet"}{(report.Description is null ? "" : $": {report.Description}")}")));
+        Section("Health",
+            view.HealthReports.Select(
+                report =>
+                    (report.Name,
+                        (string?)$"{report.Status ?? "not checked yet"}{(report.Description is null ? "" : $": {report.Description}")}")));
         Section("Endpoints", view.Urls.Select(url => (url.Name ?? "url", (string?)url.Url)));
         Section("Environment", view.Environment.Select(variable => (variable.Name, variable.Value)));
         Section("Properties", view.Properties.Select(property => (property.Name, property.Value)));
@@ -129,7 +135,8 @@ internal static class DashboardPage
     private static string StateText(ResourceView view) => view.State switch
     {
         "Running" when view.Health is not null and not "Healthy" => "Running (not healthy)",
-        "Finished" or "Exited" or "Restarting" when view.ExitCode is { } code => string.Create(CultureInfo.InvariantCulture, $"{view.State} ({code})"),
+        "Finished" or "Exited"
+            or "Restarting" when view.ExitCode is { } code => string.Create(CultureInfo.InvariantCulture, $"{view.State} ({code})"),
         _ => view.State,
     };
 
@@ -145,7 +152,8 @@ internal static class DashboardPage
     private static string Time(DateTime? time) =>
         time is { } value ? string.Create(CultureInfo.InvariantCulture, $"<time datetime=\"{value:O}\">{value:HH:mm:ss}</time>") : "";
 
-    private static bool IsLink(UrlView url) => url.IsActive && (url.Url.StartsWith("http://", StringComparison.Ordinal) || url.Url.StartsWith("https://", StringComparison.Ordinal));
+    private static bool IsLink(UrlView url) => url.IsActive
+        && (url.Url.StartsWith("http://", StringComparison.Ordinal) || url.Url.StartsWith("https://", StringComparison.Ordinal));
 
     private static string Text(string text) => HtmlEncoder.Default.Encode(text);
 }

@@ -46,7 +46,8 @@ internal sealed class DashboardServer(RunContext context, ResourceCommandService
                 kestrel.ListenLocalhost(context.Options.DashboardPort);
             }
         });
-        builder.Services.ConfigureHttpJsonOptions(json => json.SerializerOptions.TypeInfoResolverChain.Insert(0, DashboardJsonContext.Default));
+        builder.Services.ConfigureHttpJsonOptions(
+            json => json.SerializerOptions.TypeInfoResolverChain.Insert(0, DashboardJsonContext.Default));
         builder.Services.AddSingleton(context);
         builder.Services.AddSingleton(commands);
         _app = builder.Build();

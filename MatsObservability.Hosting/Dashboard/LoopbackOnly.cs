@@ -3,8 +3,8 @@ using Microsoft.AspNetCore.Http;
 namespace MatsObservability.Hosting.Dashboard;
 
 /// <summary>
-/// Keeps other sites out of a page that has no login: a name that merely resolves to this machine is refused (DNS rebinding), and a request that
-/// changes something must come from the page itself (cross-site request forgery).
+/// Keeps other sites out of a page that has no login: a name that merely resolves to this machine is refused (DNS rebinding), and a request
+/// that changes something must come from the page itself (cross-site request forgery).
 /// </summary>
 internal static class LoopbackOnly
 {
@@ -24,14 +24,17 @@ internal static class LoopbackOnly
         }
 
         var headers = context.Response.Headers;
-        headers.ContentSecurityPolicy = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+        headers.ContentSecurityPolicy =
+            "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
         headers.XContentTypeOptions = "nosniff";
         headers["Referrer-Policy"] = "no-referrer";
         headers.CacheControl = "no-store";
         await next(context);
     }
 
-    /// <summary>Browsers name the origin of every request that is not a plain read; a program that is no browser sends neither header.</summary>
+    /// <summary>
+    /// Browsers name the origin of every request that is not a plain read; a program that is no browser sends neither header.
+    /// </summary>
     private static bool IsSameOrigin(HttpRequest request)
     {
         var origin = request.Headers.Origin.ToString();

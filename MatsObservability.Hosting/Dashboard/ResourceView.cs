@@ -57,8 +57,11 @@ internal sealed record ResourceView(
             (current.Resource as IResourceWithParent)?.Parent.Name,
             [.. snapshot.Urls.Select(url => new UrlView(url.Name, url.Url, !url.IsInactive))],
             [.. snapshot.HealthReports.Select(report => new HealthReportView(report.Name, report.Status?.ToString(), report.Description))],
-            [.. snapshot.EnvironmentVariables.Select(variable => new VariableView(variable.Name, variable.Value, variable.Value == Supervisor.Masked))],
-            [.. snapshot.Properties.Select(property => new PropertyView(property.Name, property.IsSensitive ? Supervisor.Masked : Convert.ToString(property.Value, CultureInfo.InvariantCulture)))],
+            [.. snapshot.EnvironmentVariables.Select(
+                variable => new VariableView(variable.Name, variable.Value, variable.Value == Supervisor.Masked))],
+            [.. snapshot.Properties.Select(
+                property => new PropertyView(property.Name,
+                    property.IsSensitive ? Supervisor.Masked : Convert.ToString(property.Value, CultureInfo.InvariantCulture)))],
             [.. snapshot.Relationships.Select(relationship => new RelationshipView(relationship.ResourceName, relationship.Type))],
             [.. snapshot.Commands.Where(command => command.State != ResourceCommandState.Hidden)
                 .Select(command => new CommandView(command.Name, command.DisplayName, command.State == ResourceCommandState.Enabled))]);

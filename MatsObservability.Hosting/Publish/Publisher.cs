@@ -7,8 +7,12 @@ using Microsoft.Extensions.Hosting;
 
 namespace MatsObservability.Hosting.Publish;
 
-/// <summary>One way of publishing, chosen by <c>--step</c>: gets the model and the output path (null if none was given) and returns the line that tells people what was written.</summary>
-internal sealed record PublishStep(string Name, Func<DistributedApplicationModel, DistributedApplicationExecutionContext, string?, CancellationToken, Task<string>> RunAsync);
+/// <summary>
+/// One way of publishing, chosen by <c>--step</c>: gets the model and the output path (null if none was given) and returns the line that
+/// tells people what was written.
+/// </summary>
+internal sealed record PublishStep(string Name,
+    Func<DistributedApplicationModel, DistributedApplicationExecutionContext, string?, CancellationToken, Task<string>> RunAsync);
 
 /// <summary>Publishes while the host starts, and then stops it: nothing of the model is ever run.</summary>
 internal sealed class Publisher(

@@ -14,10 +14,10 @@ namespace MatsObservability.Hosting.Run;
 
 /// <summary>Turns the model into running processes and back.</summary>
 /// <remarks>
-/// Start: 1 take servers that exist already; 2 name the instances; 3 publish the first snapshots; 4 read the parameters; 5 allocate the endpoints and
-/// check the fixed ports; 6 open the resource page and tell everybody the addresses; 7 begin the supervision, which waits, starts, watches and starts again; 8 wait for the
-/// database servers, because a system without its database cannot run. A failure in any of these ends the run with everything stopped.
-/// Stop: dependents before what they depend on.
+/// Start: 1 take servers that exist already; 2 name the instances; 3 publish the first snapshots; 4 read the parameters; 5 allocate the
+/// endpoints and check the fixed ports; 6 open the resource page and tell everybody the addresses; 7 begin the supervision, which waits,
+/// starts, watches and starts again; 8 wait for the database servers, because a system without its database cannot run. A failure in any of
+/// these ends the run with everything stopped. Stop: dependents before what they depend on.
 /// </remarks>
 internal sealed partial class ApplicationRunner(
     RunContext context,
@@ -60,7 +60,8 @@ internal sealed partial class ApplicationRunner(
             foreach (var resource in context.Model.Resources)
             {
                 await context.Notifications.PublishUpdateAsync(resource, snapshot => snapshot with { CreationTimeStamp = context.Now });
-                var initialize = new InitializeResourceEvent(resource, context.Eventing, context.Loggers, context.Notifications, context.Services);
+                var initialize = new InitializeResourceEvent(
+                    resource, context.Eventing, context.Loggers, context.Notifications, context.Services);
                 await context.Eventing.PublishAsync(initialize, EventDispatchBehavior.NonBlockingConcurrent, cancellationToken);
             }
 
@@ -78,7 +79,8 @@ internal sealed partial class ApplicationRunner(
             // 5
             foreach (var resource in context.Model.Resources)
             {
-                _endpoints.Allocate(resource, listens: IsSupervised(resource) && !resource.HasAnnotationOfType<ExplicitStartupAnnotation>());
+                _endpoints.Allocate(resource,
+                    listens: IsSupervised(resource) && !resource.HasAnnotationOfType<ExplicitStartupAnnotation>());
             }
 
             var page = context.Options is { HasDashboard: true, DashboardPort: > 0 } options
@@ -124,7 +126,8 @@ internal sealed partial class ApplicationRunner(
     }
 
     private static bool IsSupervised(IResource resource) =>
-        resource is ProjectResource or ExecutableResource || (resource is PostgresServerResource && !resource.HasAnnotationOfType<ExistingServerAnnotation>());
+        resource is ProjectResource or ExecutableResource
+            || (resource is PostgresServerResource && !resource.HasAnnotationOfType<ExistingServerAnnotation>());
 
     private async Task AnnounceAsync(CancellationToken cancellationToken)
     {
@@ -153,11 +156,14 @@ internal sealed partial class ApplicationRunner(
             switch (resource)
             {
                 case ProjectResource project:
-                    Supervise(project, (id, instance) => new ProcessProgram(context, project, id, instance, environment, () => ProjectCommand.Of(project, appHost)));
+                    Supervise(
+                        project, (id, instance) =>
+                            new ProcessProgram(context, project, id, instance, environment, () => ProjectCommand.Of(project, appHost)));
                     break;
                 case ExecutableResource executable:
                     Supervise(executable, (id, instance) => new ProcessProgram(
-                        context, executable, id, instance, environment, () => new ProgramCommand(executable.Command, [], executable.WorkingDirectory)));
+                        context, executable, id, instance, environment, () =>
+                            new ProgramCommand(executable.Command, [], executable.WorkingDirectory)));
                     break;
                 case PostgresServerResource server when IsSupervised(server):
                     Supervise(server, (_, _) => Server(server));
@@ -167,7 +173,8 @@ internal sealed partial class ApplicationRunner(
                     break;
                 case ContainerResource container:
                     Log.NoContainerRuntime(context.Loggers.GetLogger(container), container.Name);
-                    await context.Notifications.PublishUpdateAsync(container, snapshot => snapshot with { State = new ResourceStateSnapshot(KnownResourceStates.RuntimeUnhealthy, "error") });
+                    await context.Notifications.PublishUpdateAsync(container,
+                        snapshot => snapshot with { State = new ResourceStateSnapshot(KnownResourceStates.RuntimeUnhealthy, "error") });
                     break;
                 case ConnectionStringResource or ExternalServiceResource or (IResourceWithConnectionString and ParameterResource):
                     await PublishRunningAsync([resource]);

@@ -10,13 +10,19 @@ namespace MatsObservability.Hosting.Run;
 /// <summary>The server runs already, somewhere: it is used, not started.</summary>
 internal sealed class ExistingServerAnnotation : IResourceAnnotation;
 
-/// <summary>Puts a server that the user names by <c>ConnectionStrings:database</c> (or <c>:server</c>) in the place of the one the model would start.</summary>
+/// <summary>
+/// Puts a server that the user names by <c>ConnectionStrings:database</c> (or <c>:server</c>) in the place of the one the model would
+/// start.
+/// </summary>
 internal sealed class ExistingServers(RunContext context)
 {
     private const int ConnectSeconds = 5;
 
-    /// <summary>Looks for connection strings of the model's PostgreSQL servers and databases, tries them, and rewires the model to them.</summary>
-    /// <exception cref="DistributedApplicationException">One cannot be used; the message names its setting and the reason, never its password.</exception>
+    /// <summary>
+    /// Looks for connection strings of the model's PostgreSQL servers and databases, tries them, and rewires the model to them.
+    /// </summary>
+    /// <exception cref="DistributedApplicationException">One cannot be used; the message names its setting and the reason, never its
+    /// password.</exception>
     public async Task ApplyAsync(CancellationToken cancellationToken)
     {
         foreach (var server in context.Model.Resources.OfType<PostgresServerResource>())
@@ -31,7 +37,8 @@ internal sealed class ExistingServers(RunContext context)
                 }
             }
 
-            if (!server.HasAnnotationOfType<ExistingServerAnnotation>() && context.Configuration.GetConnectionString(server.Name) is { Length: > 0 } serverText)
+            if (!server.HasAnnotationOfType<ExistingServerAnnotation>()
+                && context.Configuration.GetConnectionString(server.Name) is { Length: > 0 } serverText)
             {
                 Use(server, await TryAsync(server.Name, serverText, "postgres", cancellationToken));
             }
@@ -42,7 +49,8 @@ internal sealed class ExistingServers(RunContext context)
         context.Model.Resources.OfType<PostgresDatabaseResource>().Where(database => ReferenceEquals(database.Parent, server));
 
     /// <summary>Connects once; a database that is missing is created.</summary>
-    private static async Task<NpgsqlConnectionStringBuilder> TryAsync(string name, string text, string defaultDatabase, CancellationToken cancellationToken)
+    private static async Task<NpgsqlConnectionStringBuilder> TryAsync(
+        string name, string text, string defaultDatabase, CancellationToken cancellationToken)
     {
         try
         {
@@ -61,15 +69,20 @@ internal sealed class ExistingServers(RunContext context)
             catch (PostgresException missing) when (missing.SqlState == PostgresErrorCodes.InvalidCatalogName)
             {
                 var creation = $"CREATE DATABASE {new NpgsqlCommandBuilder().QuoteIdentifier(settings.Database)}";
-                await OpenAsync(new NpgsqlConnectionStringBuilder(probe.ConnectionString) { Database = "postgres" }, creation, cancellationToken);
+                await OpenAsync(new NpgsqlConnectionStringBuilder(probe.ConnectionString) { Database = "postgres" }, creation,
+                    cancellationToken);
             }
 
             return settings;
         }
-        catch (Exception failure) when (failure is DbException or ArgumentException or FormatException or TimeoutException or InvalidOperationException)
+        catch (Exception failure) when (failure is DbException or ArgumentException or FormatException or TimeoutException
+            or InvalidOperationException)
         {
-            var reason = failure.InnerException is { } inner && failure is not PostgresException ? $"{failure.Message} ({inner.Message})" : failure.Message;
-            throw new DistributedApplicationException($"ConnectionStrings__{name} cannot be used: {reason.ReplaceLineEndings(" ")}", failure);
+            var reason = failure.InnerException is { } inner && failure is not PostgresException
+                ? $"{failure.Message} ({inner.Message})"
+                : failure.Message;
+            throw new DistributedApplicationException($"ConnectionStrings__{name} cannot be used: {reason.ReplaceLineEndings(" ")}",
+                failure);
         }
     }
 
@@ -95,7 +108,8 @@ internal sealed class ExistingServers(RunContext context)
         server.UserNameParameter = Fixed($"{server.Name}-user", settings.Username ?? "", secret: false);
         server.PasswordParameter = Fixed($"{server.Name}-password", settings.Password ?? "", secret: true);
         var endpoint = server.PrimaryEndpoint.EndpointAnnotation;
-        endpoint.AllocatedEndpoint = new AllocatedEndpoint(endpoint, settings.Host!, settings.Port, settings.Port.ToString(CultureInfo.InvariantCulture));
+        endpoint.AllocatedEndpoint = new AllocatedEndpoint(
+            endpoint, settings.Host!, settings.Port, settings.Port.ToString(CultureInfo.InvariantCulture));
         var withoutDatabase = new NpgsqlConnectionStringBuilder(settings.ConnectionString);
         withoutDatabase.Remove("Database");
         Redirect(server, server.Name, withoutDatabase.ConnectionString);
@@ -113,7 +127,9 @@ internal sealed class ExistingServers(RunContext context)
     }
 
     private static void Redirect(IResource resource, string name, string connectionString) =>
-        resource.Annotations.Add(new ConnectionStringRedirectAnnotation(new ConnectionStringParameterResource(name, _ => connectionString, environmentVariableName: null)));
+        resource.Annotations.Add(
+            new ConnectionStringRedirectAnnotation(
+                new ConnectionStringParameterResource(name, _ => connectionString, environmentVariableName: null)));
 
     private static ParameterResource Fixed(string name, string value, bool secret) => new(name, _ => value, secret);
 }

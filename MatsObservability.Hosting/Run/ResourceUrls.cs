@@ -7,14 +7,16 @@ namespace MatsObservability.Hosting.Run;
 internal static class ResourceUrls
 {
     /// <summary>One for each endpoint, then what the model adds or changes. They are inactive until the resource runs.</summary>
-    public static async Task<ImmutableArray<UrlSnapshot>> OfAsync(RunContext context, IResource resource, CancellationToken cancellationToken)
+    public static async Task<ImmutableArray<UrlSnapshot>> OfAsync(
+        RunContext context, IResource resource, CancellationToken cancellationToken)
     {
         var urls = new List<ResourceUrlAnnotation>();
         if (resource is IResourceWithEndpoints withEndpoints)
         {
             urls.AddRange(resource.Annotations.OfType<EndpointAnnotation>()
                 .Where(endpoint => endpoint.AllocatedEndpoint is not null)
-                .Select(endpoint => new ResourceUrlAnnotation { Url = endpoint.AllocatedEndpoint!.UriString, Endpoint = new EndpointReference(withEndpoints, endpoint) }));
+                .Select(endpoint => new ResourceUrlAnnotation { Url = endpoint.AllocatedEndpoint!.UriString,
+                    Endpoint = new EndpointReference(withEndpoints, endpoint) }));
         }
 
         urls.AddRange(resource.Annotations.OfType<ResourceUrlAnnotation>());
@@ -24,7 +26,9 @@ internal static class ResourceUrls
             await annotation.Callback(callback);
         }
 
-        return [.. urls.Select(url => new UrlSnapshot(url.Endpoint?.EndpointName ?? url.DisplayText, Absolute(url), IsInternal: url.DisplayLocation == UrlDisplayLocation.DetailsOnly) { IsInactive = true })];
+        return [.. urls.Select(
+            url => new UrlSnapshot(url.Endpoint?.EndpointName ?? url.DisplayText, Absolute(url),
+                IsInternal: url.DisplayLocation == UrlDisplayLocation.DetailsOnly) { IsInactive = true })];
     }
 
     private static string Absolute(ResourceUrlAnnotation url) =>

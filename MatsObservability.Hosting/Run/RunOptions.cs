@@ -28,14 +28,16 @@ internal sealed class RunOptions : IDisposable
         RandomizePorts = Flag(configuration, RandomizePortsKey);
         HasDashboard = !application.DisableDashboard;
         LogsToHost = application.EnableResourceLogging;
-        DashboardTitle = application.DashboardApplicationName ?? Path.GetFileNameWithoutExtension(configuration["AppHost:Path"]) ?? "AppHost";
+        DashboardTitle = application.DashboardApplicationName ?? Path.GetFileNameWithoutExtension(configuration["AppHost:Path"])
+            ?? "AppHost";
         DashboardPort = Port(configuration, DashboardPortKey) ?? DefaultDashboardPort;
         IsTemporary = Flag(configuration, TemporaryDataKey) && configuration[DataDirectoryKey] is null;
         DataDirectory = IsTemporary ? Directory.CreateTempSubdirectory("mats-").FullName : Persistent(configuration);
         if (IsTemporary && !OperatingSystem.IsWindows())
         {
             // A server that root starts runs under another account, which must get through to its own folder below.
-            File.SetUnixFileMode(DataDirectory, File.GetUnixFileMode(DataDirectory) | UnixFileMode.GroupExecute | UnixFileMode.OtherExecute);
+            File.SetUnixFileMode(DataDirectory,
+                File.GetUnixFileMode(DataDirectory) | UnixFileMode.GroupExecute | UnixFileMode.OtherExecute);
         }
     }
 
@@ -96,5 +98,6 @@ internal sealed class RunOptions : IDisposable
             : throw Invalid(key, "a port number (0 to 65535)", text);
     }
 
-    private static DistributedApplicationException Invalid(string key, string rule, string got) => new($"{key} must be {rule}, got '{got}'.");
+    private static DistributedApplicationException Invalid(string key, string rule, string got) =>
+        new($"{key} must be {rule}, got '{got}'.");
 }

@@ -26,7 +26,8 @@ public static class DistributedApplicationHostingTestingExtensions
         var endpoints = resource.Annotations.OfType<EndpointAnnotation>().ToArray();
         var endpoint = endpointName is not null
             ? endpoints.FirstOrDefault(candidate => string.Equals(candidate.Name, endpointName, StringComparison.OrdinalIgnoreCase))
-            : new[] { "https", "http" }.Select(name => Array.Find(endpoints, candidate => string.Equals(candidate.Name, name, StringComparison.OrdinalIgnoreCase)))
+            : new[] { "https", "http" }.Select(
+                name => Array.Find(endpoints, candidate => string.Equals(candidate.Name, name, StringComparison.OrdinalIgnoreCase)))
                 .FirstOrDefault(candidate => candidate is not null);
         if (endpoint is null)
         {
@@ -42,7 +43,8 @@ public static class DistributedApplicationHostingTestingExtensions
 
     /// <summary>The connection string of a resource.</summary>
     /// <inheritdoc cref="CreateHttpClient" path="/exception"/>
-    public static ValueTask<string?> GetConnectionStringAsync(this DistributedApplication app, string resourceName, CancellationToken cancellationToken = default) =>
+    public static ValueTask<string?> GetConnectionStringAsync(
+        this DistributedApplication app, string resourceName, CancellationToken cancellationToken = default) =>
         Find(app, resourceName) is IResourceWithConnectionString resource
             ? resource.GetConnectionStringAsync(cancellationToken)
             : throw new ArgumentException($"Resource '{resourceName}' does not expose a connection string.", nameof(resourceName));

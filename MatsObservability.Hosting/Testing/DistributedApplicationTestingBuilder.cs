@@ -11,12 +11,14 @@ public static class DistributedApplicationTestingBuilder
         where TEntryPoint : class => CreateAsync(typeof(TEntryPoint), cancellationToken);
 
     /// <inheritdoc cref="CreateAsync{TEntryPoint}(CancellationToken)"/>
-    public static Task<IDistributedApplicationTestingBuilder> CreateAsync<TEntryPoint>(string[] args, CancellationToken cancellationToken = default)
+    public static Task<IDistributedApplicationTestingBuilder> CreateAsync<TEntryPoint>(
+        string[] args, CancellationToken cancellationToken = default)
         where TEntryPoint : class => CreateAsync(typeof(TEntryPoint), args, cancellationToken);
 
     /// <inheritdoc cref="CreateAsync{TEntryPoint}(CancellationToken)"/>
     public static Task<IDistributedApplicationTestingBuilder> CreateAsync<TEntryPoint>(
-        string[] args, Action<DistributedApplicationOptions, HostApplicationBuilderSettings> configureBuilder, CancellationToken cancellationToken = default) =>
+        string[] args, Action<DistributedApplicationOptions, HostApplicationBuilderSettings> configureBuilder,
+        CancellationToken cancellationToken = default) =>
         CreateAsync(typeof(TEntryPoint), args, configureBuilder, cancellationToken);
 
     /// <inheritdoc cref="CreateAsync{TEntryPoint}(CancellationToken)"/>
@@ -24,7 +26,8 @@ public static class DistributedApplicationTestingBuilder
         CreateAsync(entryPoint, [], cancellationToken);
 
     /// <inheritdoc cref="CreateAsync{TEntryPoint}(CancellationToken)"/>
-    public static Task<IDistributedApplicationTestingBuilder> CreateAsync(Type entryPoint, string[] args, CancellationToken cancellationToken = default) =>
+    public static Task<IDistributedApplicationTestingBuilder> CreateAsync(
+        Type entryPoint, string[] args, CancellationToken cancellationToken = default) =>
         CreateAsync(entryPoint, args, static (_, _) => { }, cancellationToken);
 
     /// <inheritdoc cref="CreateAsync{TEntryPoint}(CancellationToken)"/>
@@ -44,7 +47,8 @@ public static class DistributedApplicationTestingBuilder
     public static IDistributedApplicationTestingBuilder Create(params string[] args) => Create(args, static (_, _) => { });
 
     /// <inheritdoc cref="Create(string[])"/>
-    public static IDistributedApplicationTestingBuilder Create(string[] args, Action<DistributedApplicationOptions, HostApplicationBuilderSettings> configureBuilder)
+    public static IDistributedApplicationTestingBuilder Create(
+        string[] args, Action<DistributedApplicationOptions, HostApplicationBuilderSettings> configureBuilder)
     {
         ArgumentNullException.ThrowIfNull(configureBuilder);
         ThrowIfNotArguments(args);

@@ -7,15 +7,16 @@ namespace MatsObservability.Hosting.Testing;
 
 /// <summary>The entry point of an AppHost, on a thread of its own, held inside <c>Build()</c> until the test has had its say.</summary>
 /// <remarks>
-/// 1 the thread calls the entry point with <see cref="BuilderHooks"/> in its execution context; 2 the builder it makes gets the defaults of a test;
-/// 3 its <c>Build()</c> hands the builder to the test and waits; 4 <see cref="BuildAsync"/> lets it build; 5 the built application goes to the test, and
-/// the entry point is unwound, because the test runs the application itself.
+/// 1 the thread calls the entry point with <see cref="BuilderHooks"/> in its execution context; 2 the builder it makes gets the defaults of
+/// a test; 3 its <c>Build()</c> hands the builder to the test and waits; 4 <see cref="BuildAsync"/> lets it build; 5 the built application
+/// goes to the test, and the entry point is unwound, because the test runs the application itself.
 /// </remarks>
 internal sealed class EntryPointRun
 {
     private static readonly TimeSpan s_entryPointLimit = TimeSpan.FromMinutes(5);
 
-    private readonly TaskCompletionSource<DistributedApplicationBuilder> _building = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly TaskCompletionSource<DistributedApplicationBuilder> _building = new(
+        TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource<DistributedApplication> _built = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource _mayBuild = new();
@@ -26,12 +27,15 @@ internal sealed class EntryPointRun
     }
 
     /// <summary>Runs the entry point up to its <c>Build()</c>.</summary>
-    /// <exception cref="InvalidOperationException">The assembly has no entry point, or that one ended without building an application.</exception>
+    /// <exception cref="InvalidOperationException">The assembly has no entry point, or that one ended without building an
+    /// application.</exception>
     /// <exception cref="TimeoutException">It did not get there within five minutes.</exception>
     public static async Task<IDistributedApplicationTestingBuilder> StartAsync(
-        Assembly appHost, string[] args, Action<DistributedApplicationOptions, HostApplicationBuilderSettings> configureBuilder, CancellationToken cancellationToken)
+        Assembly appHost, string[] args, Action<DistributedApplicationOptions, HostApplicationBuilderSettings> configureBuilder,
+        CancellationToken cancellationToken)
     {
-        var entryPoint = appHost.EntryPoint ?? throw new InvalidOperationException($"The assembly '{appHost.GetName().Name}' has no entry point.");
+        var entryPoint = appHost.EntryPoint
+            ?? throw new InvalidOperationException($"The assembly '{appHost.GetName().Name}' has no entry point.");
         var run = new EntryPointRun();
         var hooks = new BuilderHooks
         {

@@ -9,7 +9,9 @@ namespace MatsObservability.Hosting.Testing;
 /// <summary>How an AppHost is configured when a test runs it.</summary>
 internal static class TestDefaults
 {
-    /// <summary>Applies the defaults, then what the test says, then the AppHost's launch profile, each below arguments and environment variables.</summary>
+    /// <summary>
+    /// Applies the defaults, then what the test says, then the AppHost's launch profile, each below arguments and environment variables.
+    /// </summary>
     public static void Apply(
         Assembly appHost,
         DistributedApplicationOptions options,
@@ -49,12 +51,15 @@ internal static class TestDefaults
         }
 
         var chosen = Environment.GetEnvironmentVariable("DOTNET_LAUNCH_PROFILE");
-        var profile = chosen is not null && launchSettings.Profiles.TryGetValue(chosen, out var named) ? named : launchSettings.Profiles.First().Value;
+        var profile = chosen is not null && launchSettings.Profiles.TryGetValue(chosen, out var named)
+            ? named
+            : launchSettings.Profiles.First().Value;
         var values = new Dictionary<string, string?>(StringComparer.OrdinalIgnoreCase);
         foreach (var (key, value) in profile.EnvironmentVariables)
         {
             values[key] = value;
-            var prefix = new[] { "DOTNET_", "ASPNETCORE_" }.FirstOrDefault(prefix => key.StartsWith(prefix, StringComparison.OrdinalIgnoreCase));
+            var prefix = new[] { "DOTNET_", "ASPNETCORE_" }.FirstOrDefault(
+                prefix => key.StartsWith(prefix, StringComparison.OrdinalIgnoreCase));
             if (prefix is not null)
             {
                 values[key[prefix.Length..]] = value;

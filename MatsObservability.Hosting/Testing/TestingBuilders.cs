@@ -46,7 +46,8 @@ internal abstract class TestingBuilder(DistributedApplicationBuilder inner) : ID
 /// <summary>The builder that an AppHost's entry point made.</summary>
 internal sealed class EntryPointTestingBuilder(DistributedApplicationBuilder inner, EntryPointRun run) : TestingBuilder(inner)
 {
-    public override Task<DistributedApplication> BuildAsync(CancellationToken cancellationToken = default) => run.BuildAsync(cancellationToken);
+    public override Task<DistributedApplication> BuildAsync(CancellationToken cancellationToken = default) =>
+        run.BuildAsync(cancellationToken);
 
     public override ValueTask DisposeAsync() => run.AbandonAsync();
 }
@@ -60,11 +61,13 @@ internal sealed class EmptyTestingBuilder : TestingBuilder
     private EmptyTestingBuilder(DistributedApplicationBuilder inner)
         : base(inner) => _inner = inner;
 
-    public static EmptyTestingBuilder Create(string[] args, Action<DistributedApplicationOptions, HostApplicationBuilderSettings> configureBuilder)
+    public static EmptyTestingBuilder Create(
+        string[] args, Action<DistributedApplicationOptions, HostApplicationBuilderSettings> configureBuilder)
     {
         var caller = Assembly.GetEntryAssembly() ?? typeof(EmptyTestingBuilder).Assembly;
         var before = BuilderHooks.Current;
-        BuilderHooks.Current = new BuilderHooks { Constructing = (options, settings) => TestDefaults.Apply(caller, options, settings, configureBuilder) };
+        BuilderHooks.Current = new BuilderHooks { Constructing = (options, settings) =>
+            TestDefaults.Apply(caller, options, settings, configureBuilder) };
         try
         {
             return new EmptyTestingBuilder(new DistributedApplicationBuilder(args));
@@ -75,7 +78,8 @@ internal sealed class EmptyTestingBuilder : TestingBuilder
         }
     }
 
-    public override Task<DistributedApplication> BuildAsync(CancellationToken cancellationToken = default) => Task.FromResult(_application = _inner.Build());
+    public override Task<DistributedApplication> BuildAsync(CancellationToken cancellationToken = default) =>
+        Task.FromResult(_application = _inner.Build());
 
     public override ValueTask DisposeAsync() => _application?.DisposeAsync() ?? ValueTask.CompletedTask;
 }

@@ -142,7 +142,9 @@ public sealed class AlertRule
     public Dictionary<string, string> Annotations { get; set; } = [];
 }
 
-/// <summary>A theory that needs Prometheus's own tool (Debian: package <c>prometheus</c>); skipped with that reason where it is not installed.</summary>
+/// <summary>
+/// A theory that needs Prometheus's own tool (Debian: package <c>prometheus</c>); skipped with that reason where it is not installed.
+/// </summary>
 internal sealed class PromtoolTheoryAttribute : TheoryAttribute
 {
     public PromtoolTheoryAttribute()

@@ -16,7 +16,8 @@ public sealed class AppHostInProcessTests
     public async Task CreateAsync_WholeAppHost_RunsOnRandomPortsAndIsDisposedClean()
     {
         using var deadline = new CancellationTokenSource(s_limit);
-        await using var builder = await DistributedApplicationTestingBuilder.CreateAsync<Projects.MatsObservability_AppHost>(deadline.Token);
+        await using var builder = await DistributedApplicationTestingBuilder.CreateAsync<Projects.MatsObservability_AppHost>(
+            deadline.Token);
         await using var app = await builder.BuildAsync(deadline.Token);
         await app.StartAsync(deadline.Token);
 
@@ -59,10 +60,13 @@ public sealed class AppHostInProcessTests
     [Fact]
     public async Task CreateAsync_BuilderIsChangedBeforeBuild_TakesPartInTheModel()
     {
-        await using var builder = await DistributedApplicationTestingBuilder.CreateAsync<Projects.MatsObservability_AppHost>(["Ports:phoenix-http=12345"]);
+        await using var builder = await DistributedApplicationTestingBuilder.CreateAsync<Projects.MatsObservability_AppHost>(
+            ["Ports:phoenix-http=12345"]);
 
         Assert.True(builder.Resources.TryGetByName("phoenix", out var phoenix));
-        Assert.Equal(12345, phoenix!.Annotations.OfType<Aspire.Hosting.ApplicationModel.EndpointAnnotation>().Single(endpoint => endpoint.Name == "http").Port);
+        Assert.Equal(
+            12345, phoenix!.Annotations.OfType<Aspire.Hosting.ApplicationModel.EndpointAnnotation>()
+                .Single(endpoint => endpoint.Name == "http").Port);
         Assert.Equal("Development", builder.Environment.EnvironmentName);
         builder.Services.AddSingleton("added by the test");
         await using var app = await builder.BuildAsync();
@@ -80,5 +84,6 @@ public sealed class AppHostInProcessTests
 
     [Fact]
     public async Task CreateAsync_EmptyArgument_IsRefused() =>
-        await Assert.ThrowsAsync<ArgumentException>(() => DistributedApplicationTestingBuilder.CreateAsync<Projects.MatsObservability_AppHost>([""]));
+        await Assert.ThrowsAsync<ArgumentException>(
+            () => DistributedApplicationTestingBuilder.CreateAsync<Projects.MatsObservability_AppHost>([""]));
 }

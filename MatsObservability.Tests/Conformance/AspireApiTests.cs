@@ -20,7 +20,11 @@ public sealed class AspireApiTests
         var namespaces = typeof(DistributedApplication).Assembly.GetExportedTypes().Select(type => type.Namespace!).Distinct().ToArray();
 
         Assert.Contains("Aspire.Hosting", namespaces);
-        Assert.All(namespaces, name => Assert.True(name.StartsWith("Aspire.", StringComparison.Ordinal) || name.StartsWith("MatsObservability.Hosting", StringComparison.Ordinal), name));
+        Assert.All(
+            namespaces,
+            name => Assert.True(
+                name.StartsWith("Aspire.", StringComparison.Ordinal)
+                    || name.StartsWith("MatsObservability.Hosting", StringComparison.Ordinal), name));
     }
 
     [Fact]

@@ -29,7 +29,8 @@ public sealed partial class DependencyTests
     [MemberData(nameof(Rules))]
     public void Folder_NamesNamespaces_OnlyThoseItMayDependOn(string folder, string forbidden)
     {
-        var pattern = new Regex($@"^\s*(@?using\s+(static\s+)?|global using\s+)({forbidden})\b", RegexOptions.Multiline | RegexOptions.CultureInvariant, TimeSpan.FromSeconds(5));
+        var pattern = new Regex($@"^\s*(@?using\s+(static\s+)?|global using\s+)({forbidden})\b",
+            RegexOptions.Multiline | RegexOptions.CultureInvariant, TimeSpan.FromSeconds(5));
 
         var breaches = Repository.Sources(folder).Where(file => pattern.IsMatch(file.Text)).Select(file => file.Path).ToList();
 

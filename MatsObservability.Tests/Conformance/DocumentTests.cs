@@ -35,7 +35,8 @@ public sealed partial class DocumentTests
     private static string Prose(string path) => Fence().Replace(File.ReadAllText(path), "");
 
     /// <summary>A heading's anchor as GitHub makes it: lower case, spaces as hyphens, without punctuation.</summary>
-    private static string Slug(string heading) => new([.. heading.Trim().ToLowerInvariant().Where(c => char.IsLetterOrDigit(c) || c is ' ' or '-' or '_')
+    private static string Slug(
+        string heading) => new([.. heading.Trim().ToLowerInvariant().Where(c => char.IsLetterOrDigit(c) || c is ' ' or '-' or '_')
         .Select(c => c == ' ' ? '-' : c)]);
 
     [GeneratedRegex(@"\]\((?<target>[^)\s]+)\)", RegexOptions.None, 5000)]

@@ -30,13 +30,18 @@ public sealed partial class DotNetSdkTests(PostgresFixture postgres) : IClassFix
         using var source = new ActivitySource(name);
         using var meter = new Meter(name);
         Activity span;
-        using (var tracing = Sdk.CreateTracerProviderBuilder().SetResourceBuilder(resource).AddSource(name).AddOtlpExporter(options => Otlp(options, "traces")).Build())
-        using (var metrics = Sdk.CreateMeterProviderBuilder().SetResourceBuilder(resource).AddMeter(name).AddOtlpExporter(options => Otlp(options, "metrics")).Build())
-        using (var logging = LoggerFactory.Create(builder => builder.AddOpenTelemetry(logs => logs.SetResourceBuilder(resource).AddOtlpExporter(options => Otlp(options, "logs")))))
+        using (var tracing = Sdk.CreateTracerProviderBuilder().SetResourceBuilder(resource).AddSource(name)
+            .AddOtlpExporter(options => Otlp(options, "traces")).Build())
+        using (var metrics = Sdk.CreateMeterProviderBuilder().SetResourceBuilder(resource).AddMeter(name)
+            .AddOtlpExporter(options => Otlp(options, "metrics")).Build())
+        using (var logging = LoggerFactory.Create(
+            builder =>
+                builder.AddOpenTelemetry(logs => logs.SetResourceBuilder(resource).AddOtlpExporter(options => Otlp(options, "logs")))))
         {
             using (span = source.StartActivity("chat", ActivityKind.Client)!)
             {
-                span.SetTag("text", "naïve ☂").SetTag("count", 9_007_199_254_740_993L).SetTag("ratio", 0.1).SetTag("yes", true).SetTag("list", new[] { "a", "b" });
+                span.SetTag("text", "naïve ☂").SetTag("count", 9_007_199_254_740_993L).SetTag("ratio", 0.1).SetTag("yes", true)
+                    .SetTag("list", new[] { "a", "b" });
                 span.AddEvent(new ActivityEvent("first token", tags: new ActivityTagsCollection { ["n"] = 1 }));
                 Told(logging.CreateLogger(name), 42);
                 meter.CreateCounter<long>("calls").Add(3);
@@ -68,7 +73,9 @@ public sealed partial class DotNetSdkTests(PostgresFixture postgres) : IClassFix
         }
 
         Assert.Equal(1L, await server.ScalarAsync<long>($"SELECT count(*) FROM logs WHERE trace_id = '{id}' AND attributes LIKE '%42%'"));
-        Assert.Equal(3L, await server.ScalarAsync<long>("SELECT int_value FROM metric_points JOIN metric_series ON id = series_id WHERE name = 'calls'"));
+        Assert.Equal(
+            3L, await server.ScalarAsync<long>(
+                "SELECT int_value FROM metric_points JOIN metric_series ON id = series_id WHERE name = 'calls'"));
     }
 
     private static long Nanos(DateTime time) => (time - DateTime.UnixEpoch).Ticks * 100;

@@ -11,8 +11,8 @@ using Phoenix.Service.Storage;
 namespace MatsObservability.Tests.Conformance;
 
 /// <summary>
-/// Mutated requests through the real ports into the real database, every signal by every transport and encoding: no fault of the server, no request
-/// without an answer, nothing held back afterwards. One for every ten of <see cref="Mutations.Count"/>.
+/// Mutated requests through the real ports into the real database, every signal by every transport and encoding: no fault of the server, no
+/// request without an answer, nothing held back afterwards. One for every ten of <see cref="Mutations.Count"/>.
 /// </summary>
 [Trait("Req", "B002")]
 public sealed class EndpointFuzzTests(PostgresFixture postgres) : IClassFixture<PostgresFixture>
@@ -45,7 +45,9 @@ public sealed class EndpointFuzzTests(PostgresFixture postgres) : IClassFixture<
 
         using var sound = await server.Client.PostAsync(Otlp.Spans(3, "after the storm"));
         Assert.Equal(HttpStatusCode.OK, sound.StatusCode);
-        Assert.Equal(3, await server.ScalarAsync<long>("SELECT count(*) FROM spans JOIN projects p ON p.id = project_id WHERE p.name = 'after the storm'"));
+        Assert.Equal(
+            3, await server.ScalarAsync<long>(
+                "SELECT count(*) FROM spans JOIN projects p ON p.id = project_id WHERE p.name = 'after the storm'"));
         var queue = server.Services.GetRequiredService<IngestQueue>();
         Assert.Equal((0, 0), (queue.Records, queue.Bytes));
     }
@@ -69,7 +71,9 @@ public sealed class EndpointFuzzTests(PostgresFixture postgres) : IClassFixture<
             var service = signal switch { Signal.Spans => "trace.v1.Trace", Signal.Logs => "logs.v1.Logs", _ => "metrics.v1.Metrics" };
             var answer = await OtlpGrpcTests.GrpcCalls.CallAsync(
                 grpc, $"/opentelemetry.proto.collector.{service}Service/Export", [], body: encoding == "grpc" ? Frame(body) : body);
-            Assert.True(answer.Status is "0" or "3" or "8" or "12", $"{encoding}: {answer.Status} {answer.Text} for {Convert.ToBase64String(body)}");
+            Assert.True(
+                answer.Status is "0" or "3" or "8"
+                    or "12", $"{encoding}: {answer.Status} {answer.Text} for {Convert.ToBase64String(body)}");
             return;
         }
 

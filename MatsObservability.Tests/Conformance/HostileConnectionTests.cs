@@ -8,7 +8,9 @@ using Phoenix.Service.Listening;
 
 namespace MatsObservability.Tests.Conformance;
 
-/// <summary>Clients that send slowly or nothing at all, on every port that takes telemetry: they are ended, and others do not notice them.</summary>
+/// <summary>
+/// Clients that send slowly or nothing at all, on every port that takes telemetry: they are ended, and others do not notice them.
+/// </summary>
 [Trait("Req", "B040")]
 public sealed class HostileConnectionTests(HostileConnectionTests.Server server, PostgresFixture postgres)
     : IClassFixture<HostileConnectionTests.Server>, IClassFixture<PostgresFixture>
@@ -24,7 +26,8 @@ public sealed class HostileConnectionTests(HostileConnectionTests.Server server,
         public PhoenixServer Phoenix { get; private set; } = null!;
 
         public async Task InitializeAsync() => Phoenix = await PhoenixServer.StartAsync(
-            _postgres, ("Phoenix:Server:HeaderTimeout", "2s"), ("Phoenix:Server:IdleTimeout", "3s"), ("Phoenix:Server:BodyGracePeriod", "2s"));
+            _postgres, ("Phoenix:Server:HeaderTimeout", "2s"), ("Phoenix:Server:IdleTimeout", "3s"),
+            ("Phoenix:Server:BodyGracePeriod", "2s"));
 
         public async Task DisposeAsync()
         {
@@ -63,10 +66,12 @@ public sealed class HostileConnectionTests(HostileConnectionTests.Server server,
             [
                 .. s_preface, .. Frame(1, 4, 1, [
                     .. Header(":method", "POST"), .. Header(":scheme", "http"), .. Header(":authority", "x"),
-                    .. Header(":path", "/opentelemetry.proto.collector.trace.v1.TraceService/Export"), .. Header("content-type", "application/grpc"),
+                    .. Header(":path", "/opentelemetry.proto.collector.trace.v1.TraceService/Export"), .. Header(
+                        "content-type", "application/grpc"),
                 ]),
             ]
-            : Encoding.ASCII.GetBytes("POST /v1/traces HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-protobuf\r\nContent-Length: 100000\r\n\r\n"));
+            : Encoding.ASCII.GetBytes(
+                "POST /v1/traces HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-protobuf\r\nContent-Length: 100000\r\n\r\n"));
 
         var ended = EndedAsync(client, listener == nameof(Listeners.Grpc) ? Frame(0, 0, 1, [0]) : "a"u8.ToArray());
 
@@ -107,11 +112,14 @@ public sealed class HostileConnectionTests(HostileConnectionTests.Server server,
         }
     }
 
-    /// <summary>Keep-alive pings of HTTP/2 keep a connection, as gRPC senders want; the number of connections is what bounds them.</summary>
+    /// <summary>
+    /// Keep-alive pings of HTTP/2 keep a connection, as gRPC senders want; the number of connections is what bounds them.
+    /// </summary>
     [Fact]
     public async Task Connect_MoreThanTheLimit_AreTurnedAwayUntilOthersEnd()
     {
-        await using var small = await PhoenixServer.StartAsync(postgres, ("Phoenix:Server:MaxConnections", "20"), ("Phoenix:Server:IdleTimeout", "2s"));
+        await using var small = await PhoenixServer.StartAsync(
+            postgres, ("Phoenix:Server:MaxConnections", "20"), ("Phoenix:Server:IdleTimeout", "2s"));
         var target = new Uri(small.GrpcUrl);
         var idle = new List<Socket>();
         for (var count = 0; count < 30; count++)
@@ -141,7 +149,8 @@ public sealed class HostileConnectionTests(HostileConnectionTests.Server server,
     {
         var target = new Uri(listener switch
         {
-            nameof(Listeners.Http) => server.Phoenix.HttpUrl, nameof(Listeners.Otlp) => server.Phoenix.OtlpHttpUrl, _ => server.Phoenix.GrpcUrl,
+            nameof(Listeners.Http) => server.Phoenix.HttpUrl,
+            nameof(Listeners.Otlp) => server.Phoenix.OtlpHttpUrl, _ => server.Phoenix.GrpcUrl,
         });
         var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
         await socket.ConnectAsync(target.Host, target.Port);
@@ -159,7 +168,8 @@ public sealed class HostileConnectionTests(HostileConnectionTests.Server server,
             Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
         }
 
-        var called = await OtlpGrpcTests.GrpcCalls.CallAsync(grpc, "/opentelemetry.proto.collector.trace.v1.TraceService/Export", Otlp.Spans(1).ToByteArray());
+        var called = await OtlpGrpcTests.GrpcCalls.CallAsync(
+            grpc, "/opentelemetry.proto.collector.trace.v1.TraceService/Export", Otlp.Spans(1).ToByteArray());
         Assert.Equal("0", called.Status);
     }
 

@@ -24,7 +24,8 @@ public sealed class OtlpGrpcTests(OtlpGrpcTests.Server server) : IClassFixture<O
         public async Task InitializeAsync()
         {
             Phoenix = await PhoenixServer.StartAsync(_postgres, ("PHOENIX_MAX_REQUEST_SIZE", "1M"));
-            Client = new HttpClient { BaseAddress = new Uri(Phoenix.GrpcUrl), DefaultRequestVersion = HttpVersion.Version20, DefaultVersionPolicy = HttpVersionPolicy.RequestVersionExact };
+            Client = new HttpClient { BaseAddress = new Uri(Phoenix.GrpcUrl), DefaultRequestVersion = HttpVersion.Version20,
+                DefaultVersionPolicy = HttpVersionPolicy.RequestVersionExact };
         }
 
         public async Task DisposeAsync()
@@ -53,7 +54,8 @@ public sealed class OtlpGrpcTests(OtlpGrpcTests.Server server) : IClassFixture<O
     public async Task Export_LogsAndMetrics_AreStored()
     {
         var logs = await CallAsync("/opentelemetry.proto.collector.logs.v1.LogsService/Export", Otlp.Log("by grpc").ToByteArray());
-        var metrics = await CallAsync("/opentelemetry.proto.collector.metrics.v1.MetricsService/Export", Otlp.Gauge("by.grpc", 1, Otlp.NowNanos).ToByteArray());
+        var metrics = await CallAsync("/opentelemetry.proto.collector.metrics.v1.MetricsService/Export",
+            Otlp.Gauge("by.grpc", 1, Otlp.NowNanos).ToByteArray());
 
         Assert.Equal(("0", "0"), (logs.Status, metrics.Status));
         Assert.Equal(1L, await server.Phoenix.ScalarAsync<long>("SELECT count(*) FROM logs WHERE body = 'by grpc'"));
@@ -142,7 +144,8 @@ public sealed class OtlpGrpcTests(OtlpGrpcTests.Server server) : IClassFixture<O
     internal static class GrpcCalls
     {
         public static async Task<Answer> CallAsync(
-            HttpClient client, string path, byte[] message, bool gzip = false, byte[]? body = null, string? encoding = null, string? timeout = null)
+            HttpClient client, string path, byte[] message, bool gzip = false, byte[]? body = null,
+            string? encoding = null, string? timeout = null)
         {
             if (body is null)
             {
@@ -170,11 +173,14 @@ public sealed class OtlpGrpcTests(OtlpGrpcTests.Server server) : IClassFixture<O
             var frame = await response.Content.ReadAsByteArrayAsync();
             return new Answer(
                 Value(response, "grpc-status")!, frame.Length > 5 ? frame[5..] : [],
-                Value(response, "grpc-status-details-bin") is { } details ? Convert.FromBase64String(details) : null, Value(response, "grpc-message"));
+                Value(response, "grpc-status-details-bin") is { } details ? Convert.FromBase64String(details) : null,
+                Value(response, "grpc-message"));
         }
 
         private static string? Value(HttpResponseMessage response, string name) =>
-            response.TrailingHeaders.TryGetValues(name, out var trailer) ? trailer.Single() : response.Headers.TryGetValues(name, out var header) ? header.Single() : null;
+            response.TrailingHeaders.TryGetValues(name, out var trailer)
+                ? trailer.Single()
+                : response.Headers.TryGetValues(name, out var header) ? header.Single() : null;
 
         private static byte[] Gzip(byte[] bytes)
         {

@@ -18,7 +18,8 @@ public sealed class OtlpHttpTests(OtlpHttpTests.Server server) : IClassFixture<O
         public PhoenixServer Phoenix { get; private set; } = null!;
 
         public async Task InitializeAsync() => Phoenix = await PhoenixServer.StartAsync(_postgres,
-            ("PHOENIX_MAX_REQUEST_SIZE", "1M"), ("PHOENIX_CORS_ORIGINS", "https://app.example,http://localhost:3001"), ("Phoenix:Server:BodyGracePeriod", "2s"));
+            ("PHOENIX_MAX_REQUEST_SIZE", "1M"), ("PHOENIX_CORS_ORIGINS", "https://app.example,http://localhost:3001"),
+            ("Phoenix:Server:BodyGracePeriod", "2s"));
 
         public async Task DisposeAsync()
         {
@@ -37,7 +38,8 @@ public sealed class OtlpHttpTests(OtlpHttpTests.Server server) : IClassFixture<O
     {
         var url = otlpPort ? server.Phoenix.OtlpHttpUrl : server.Phoenix.HttpUrl;
 
-        using var response = await Client.PostAsync($"{url}/v1/traces", Otlp.Content("""{"resourceSpans":[]}"""u8.ToArray(), "application/json; charset=utf-8"));
+        using var response = await Client.PostAsync($"{url}/v1/traces",
+            Otlp.Content("""{"resourceSpans":[]}"""u8.ToArray(), "application/json; charset=utf-8"));
 
         Assert.Equal(HttpStatusCode.OK, response.StatusCode);
         Assert.Equal("application/json", response.Content.Headers.ContentType!.MediaType);
@@ -69,7 +71,9 @@ public sealed class OtlpHttpTests(OtlpHttpTests.Server server) : IClassFixture<O
 
         Assert.Equal((HttpStatusCode.OK, HttpStatusCode.OK), (logs.StatusCode, metrics.StatusCode));
         Assert.Equal(1L, await server.Phoenix.ScalarAsync<long>("SELECT count(*) FROM logs WHERE body = 'disk is full' AND id > 0"));
-        Assert.Equal(4.5, await server.Phoenix.ScalarAsync<double>("SELECT value FROM metric_points JOIN metric_series ON id = series_id WHERE name = 'queue.depth'"));
+        Assert.Equal(
+            4.5, await server.Phoenix.ScalarAsync<double>(
+                "SELECT value FROM metric_points JOIN metric_series ON id = series_id WHERE name = 'queue.depth'"));
     }
 
     [Theory]
@@ -174,13 +178,16 @@ public sealed class OtlpHttpTests(OtlpHttpTests.Server server) : IClassFixture<O
     public async Task Post_ProjectHeader_WinsOverTheResource()
     {
         var trace = Guid.NewGuid();
-        using var request = new HttpRequestMessage(HttpMethod.Post, "/v1/traces") { Content = Otlp.Content(Otlp.Spans(trace, 1, "by-resource").ToByteArray()) };
+        using var request = new HttpRequestMessage(
+            HttpMethod.Post, "/v1/traces") { Content = Otlp.Content(Otlp.Spans(trace, 1, "by-resource").ToByteArray()) };
         request.Headers.Add("x-project-name", "by-header");
 
         using var response = await Client.SendAsync(request);
 
         Assert.Equal(HttpStatusCode.OK, response.StatusCode);
-        Assert.Equal("by-header", await server.Phoenix.ScalarAsync<string>($"SELECT projects.name FROM spans JOIN projects ON projects.id = project_id WHERE trace_id = '{trace}'"));
+        Assert.Equal(
+            "by-header",
+            await server.Phoenix.ScalarAsync<string>($"SELECT projects.name FROM spans JOIN projects ON projects.id = project_id WHERE trace_id = '{trace}'"));
     }
 
     [Fact]
@@ -213,7 +220,9 @@ public sealed class OtlpHttpTests(OtlpHttpTests.Server server) : IClassFixture<O
         var target = new Uri(server.Phoenix.OtlpHttpUrl);
         using var slow = new TcpClient();
         await slow.ConnectAsync(target.Host, target.Port);
-        await slow.GetStream().WriteAsync("POST /v1/traces HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-protobuf\r\nContent-Length: 100000\r\n\r\nabc"u8.ToArray());
+        await slow.GetStream()
+            .WriteAsync(
+                "POST /v1/traces HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-protobuf\r\nContent-Length: 100000\r\n\r\nabc"u8.ToArray());
 
         using var other = await Client.PostAsync(Otlp.Spans(1));
         using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(20));
@@ -248,7 +257,8 @@ public sealed class OtlpHttpTests(OtlpHttpTests.Server server) : IClassFixture<O
         }
     }
 
-    private Task<int> CountAsync(Guid trace) => server.Phoenix.ScalarAsync<int>($"SELECT count(*)::int FROM spans WHERE trace_id = '{trace}'");
+    private Task<int> CountAsync(Guid trace) =>
+        server.Phoenix.ScalarAsync<int>($"SELECT count(*)::int FROM spans WHERE trace_id = '{trace}'");
 
     private static byte[] Compress(byte[] bytes, string encoding)
     {

@@ -3,10 +3,14 @@ using System.Runtime.CompilerServices;
 
 namespace MatsObservability.Tests.Conformance;
 
-/// <summary>The public types and members of an assembly as normalised text: types by their C# names, parameters with their names, optional ones with <c>=</c>.</summary>
+/// <summary>
+/// The public types and members of an assembly as normalised text: types by their C# names, parameters with their names, optional ones with
+/// <c>=</c>.
+/// </summary>
 internal static class PublicSurface
 {
-    private const BindingFlags Declared = BindingFlags.Public | BindingFlags.NonPublic | BindingFlags.Instance | BindingFlags.Static | BindingFlags.DeclaredOnly;
+    private const BindingFlags Declared = BindingFlags.Public | BindingFlags.NonPublic | BindingFlags.Instance | BindingFlags.Static
+        | BindingFlags.DeclaredOnly;
 
     private static readonly Dictionary<Type, string> s_keywords = new()
     {
@@ -33,7 +37,8 @@ internal static class PublicSurface
         }
     }
 
-    private static IEnumerable<string> EnumValues(Type type) => Enum.GetNames(type).Select(name => $"{name} = {Convert.ToInt32(Enum.Parse(type, name))}");
+    private static IEnumerable<string> EnumValues(Type type) =>
+        Enum.GetNames(type).Select(name => $"{name} = {Convert.ToInt32(Enum.Parse(type, name))}");
 
     private static IEnumerable<string> Members(Type type)
     {
@@ -62,7 +67,9 @@ internal static class PublicSurface
 
         foreach (var method in type.GetMethods(Declared).Where(method => IsVisible(method) && !IsImplied(method, isRecord)))
         {
-            var generic = method.IsGenericMethod ? $"<{string.Join(", ", method.GetGenericArguments().Select(argument => argument.Name))}>" : "";
+            var generic = method.IsGenericMethod
+                ? $"<{string.Join(", ", method.GetGenericArguments().Select(argument => argument.Name))}>"
+                : "";
             yield return $"{method.Name}{generic}({Parameters(method)}) : {Name(method.ReturnType)}";
         }
     }

@@ -7,14 +7,18 @@ using MatsObservability.Tests.Support;
 
 namespace MatsObservability.Tests.EndToEnd;
 
-/// <summary>The published OpenTelemetry exporters for Node, unmodified, against the real service; every value is read back and compared with what was sent.</summary>
+/// <summary>
+/// The published OpenTelemetry exporters for Node, unmodified, against the real service; every value is read back and compared with what
+/// was sent.
+/// </summary>
 [Trait("Req", "B002")]
 public sealed class NodeExporterTests(PostgresFixture postgres) : IClassFixture<PostgresFixture>
 {
     private static readonly TimeSpan s_deadline = TimeSpan.FromSeconds(60);
 
     private static readonly string[] s_spanFields =
-        ["trace_id", "span_id", "parent_id", "name", "kind", "start_ns", "end_ns", "status", "status_message", "events", "links", "attributes"];
+        ["trace_id", "span_id", "parent_id", "name", "kind", "start_ns", "end_ns", "status", "status_message",
+            "events", "links", "attributes"];
 
     private static readonly string[] s_logFields = ["time_ns", "severity", "severity_text", "body", "trace_id", "span_id", "attributes"];
 
@@ -47,7 +51,8 @@ public sealed class NodeExporterTests(PostgresFixture postgres) : IClassFixture<
         using var made = await server.Client.PostAsJsonAsync("/v1/system/api_keys", new { data = new { name = "node" } });
         var key = (await SecuredServer.DataAsync(made)).GetProperty("key").GetString();
 
-        var sent = await RunClientAsync(protocol, protocol == "grpc" ? server.GrpcUrl : server.OtlpHttpUrl, "node-key", $"authorization=Bearer%20{key}");
+        var sent = await RunClientAsync(protocol, protocol == "grpc" ? server.GrpcUrl : server.OtlpHttpUrl,
+            "node-key", $"authorization=Bearer%20{key}");
 
         Assert.Equal(sent["spans"]!.AsArray().Count, Records(await ExportAsync(server, "node-key"), "span").Count);
     }
@@ -98,11 +103,16 @@ public sealed class NodeExporterTests(PostgresFixture postgres) : IClassFixture<
         return records;
     }
 
-    private static JsonArray Records(JsonObject[] export, string kind) => [.. export.Where(line => line.ContainsKey(kind)).Select(line => line[kind]!.DeepClone())];
+    private static JsonArray Records(JsonObject[] export, string kind) =>
+        [.. export.Where(line => line.ContainsKey(kind)).Select(line => line[kind]!.DeepClone())];
 
-    /// <summary>The fields of both sides in one form: numbers as text (nanoseconds do not fit a JavaScript number), objects with sorted keys, no empty fields.</summary>
+    /// <summary>
+    /// The fields of both sides in one form: numbers as text (nanoseconds do not fit a JavaScript number), objects with sorted keys, no
+    /// empty fields.
+    /// </summary>
     private static string Comparable(JsonArray records, string[] fields) => string.Join(
-        "\n\n", records.Select(record => string.Join("\n", fields.Select(field => $"{field}={Text(record![field])}"))).Order(StringComparer.Ordinal));
+        "\n\n", records.Select(record => string.Join("\n", fields.Select(field => $"{field}={Text(record![field])}")))
+            .Order(StringComparer.Ordinal));
 
     private static string Text(JsonNode? node) => node switch
     {
@@ -114,13 +124,15 @@ public sealed class NodeExporterTests(PostgresFixture postgres) : IClassFixture<
         var value => value.ToJsonString(),
     };
 
-    private static SortedDictionary<string, double> Values(JsonObject values) => new(values.ToDictionary(value => value.Key, value => (double)value.Value!), StringComparer.Ordinal);
+    private static SortedDictionary<string, double> Values(JsonObject values) =>
+        new(values.ToDictionary(value => value.Key, value => (double)value.Value!), StringComparer.Ordinal);
 
     private static SortedDictionary<string, double> StoredValues(JsonObject[] export)
     {
         var names = Records(export, "series").ToDictionary(series => (string)series!["series_id"]!, series => (string)series!["name"]!);
         var values = Records(export, "points").Select(points =>
-            (Name: names[(string)points!["series_id"]!], Value: Convert.ToDouble(points["values"]!.AsArray()[^1]![1]!.ToJsonString(), CultureInfo.InvariantCulture)));
+            (Name: names[(string)points!["series_id"]!],
+                Value: Convert.ToDouble(points["values"]!.AsArray()[^1]![1]!.ToJsonString(), CultureInfo.InvariantCulture)));
         return new SortedDictionary<string, double>(values.ToDictionary(point => point.Name, point => point.Value), StringComparer.Ordinal);
     }
 }
@@ -132,7 +144,8 @@ internal static class NodeClients
 
     /// <summary>Why the exporters cannot be run here; null when they can.</summary>
     public static string? Missing { get; } =
-        Directory.Exists(Path.Combine(Folder, "node_modules", "@opentelemetry")) && Directory.Exists(Path.Combine(Folder, "node_modules", "@modelcontextprotocol"))
+        Directory.Exists(Path.Combine(Folder, "node_modules", "@opentelemetry"))
+            && Directory.Exists(Path.Combine(Folder, "node_modules", "@modelcontextprotocol"))
             ? null
             : "The Node packages are not installed: run 'npm ci' in MatsObservability.Tests/EndToEnd/Clients (eng/test.sh does).";
 

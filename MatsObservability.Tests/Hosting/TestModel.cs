@@ -22,7 +22,8 @@ internal static class TestModel
     {
         using var output = new MemoryStream();
         await ManifestWriter.WriteAsync(
-            new DistributedApplicationModel(builder.Resources), builder.ExecutionContext, Path.Combine(AppHostDirectory, "aspire-manifest.json"), output, CancellationToken.None);
+            new DistributedApplicationModel(builder.Resources), builder.ExecutionContext,
+            Path.Combine(AppHostDirectory, "aspire-manifest.json"), output, CancellationToken.None);
         return output.ToArray();
     }
 
@@ -32,10 +33,12 @@ internal static class TestModel
 
     /// <summary>One resource of the manifest as compact JSON, so that the order of properties counts.</summary>
     public static async Task<string> ManifestOfAsync(IDistributedApplicationBuilder builder, string name) =>
-        (await ManifestAsync(builder))[name]!.ToJsonString(new JsonSerializerOptions { Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping });
+        (await ManifestAsync(builder))[name]!.ToJsonString(
+            new JsonSerializerOptions { Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping });
 
     public static Task<List<KeyValuePair<string, string>>> EnvironmentAsync(IDistributedApplicationBuilder builder, IResource resource) =>
-        ResolvedValues.ResolveEnvironmentAsync(resource, builder.ExecutionContext, logger: null, new CancellationTokenSource(TimeSpan.FromSeconds(30)).Token);
+        ResolvedValues.ResolveEnvironmentAsync(
+            resource, builder.ExecutionContext, logger: null, new CancellationTokenSource(TimeSpan.FromSeconds(30)).Token);
 
     /// <summary>Gives every endpoint an address, as a run does: its own port, or the given one.</summary>
     public static void Allocate(IResourceWithEndpoints resource, int firstPort, string? targetPort = null)

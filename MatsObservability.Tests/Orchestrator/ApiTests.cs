@@ -18,7 +18,8 @@ public sealed class ApiTests(EmptySystem system) : IClassFixture<EmptySystem>
     [InlineData("/chat")]
     public async Task Post_AnyAlias_AcceptsWithLocationAndEchoedRequestId(string route)
     {
-        using var request = new HttpRequestMessage(HttpMethod.Post, route) { Content = JsonContent.Create(new { prompt = "why is checkout slow", unknown_field = 1 }) };
+        using var request = new HttpRequestMessage(
+            HttpMethod.Post, route) { Content = JsonContent.Create(new { prompt = "why is checkout slow", unknown_field = 1 }) };
         request.Headers.Add("X-Request-ID", "r-42");
         using var response = await _server.Client.SendAsync(request);
         var body = await response.Content.ReadFromJsonAsync<JsonElement>();
@@ -32,15 +33,22 @@ public sealed class ApiTests(EmptySystem system) : IClassFixture<EmptySystem>
     [Theory, Trait("Req", "M01")]
     [InlineData("{}", "Prompt/user_request is required")]
     [InlineData("""{"prompt":"  "}""", "Prompt/user_request is required")]
-    [InlineData("""{"prompt":"x","start_time":"yesterday"}""", "start_time must be an ISO 8601 time such as 2026-01-31T12:00:00Z, got 'yesterday'")]
-    [InlineData("""{"prompt":"x","start_time":"2026-01-02T00:00:00Z","end_time":"2026-01-01T00:00:00Z"}""", "end_time must be after start_time")]
+    [InlineData("""{"prompt":"x","start_time":"yesterday"}""",
+        "start_time must be an ISO 8601 time such as 2026-01-31T12:00:00Z, got 'yesterday'")]
+    [InlineData("""{"prompt":"x","start_time":"2026-01-02T00:00:00Z","end_time":"2026-01-01T00:00:00Z"}""",
+        "end_time must be after start_time")]
     [InlineData("""{"prompt":"x","hours_ago":0}""", "hours_ago must be above 0 and at most 168, got 0")]
     [InlineData("""{"prompt":"x","hours_ago":169}""", "hours_ago must be above 0 and at most 168, got 169")]
-    [InlineData("""{"prompt":"x","start_time":"2026-01-01T00:00:00Z","end_time":"2026-01-08T00:00:01Z"}""", "the time from start_time to end_time must be at most 7 days; name a later start_time or an end_time")]
-    [InlineData("""{"prompt":"x","start_time":"2020-01-01T00:00:00Z"}""", "the time from start_time to end_time must be at most 7 days; name a later start_time or an end_time")]
-    [InlineData("""{"prompt":"x","start_time":"2199-01-01T00:00:00Z"}""", "start_time lies in the future, got '2199-01-01T00:00:00Z'; name an end_time too if that is meant")]
-    [InlineData("""{"prompt":"x","start_time":"0001-01-01T00:00:00Z","end_time":"0001-01-01T01:00:00Z"}""", "start_time must lie between 2000 and 2200, got '0001-01-01T00:00:00Z'")]
-    [InlineData("""{"prompt":"x","baseline_start":"2026-01-02T00:00:00Z","baseline_end":"2026-01-01T00:00:00Z"}""", "baseline_end must be after baseline_start")]
+    [InlineData("""{"prompt":"x","start_time":"2026-01-01T00:00:00Z","end_time":"2026-01-08T00:00:01Z"}""",
+        "the time from start_time to end_time must be at most 7 days; name a later start_time or an end_time")]
+    [InlineData("""{"prompt":"x","start_time":"2020-01-01T00:00:00Z"}""",
+        "the time from start_time to end_time must be at most 7 days; name a later start_time or an end_time")]
+    [InlineData("""{"prompt":"x","start_time":"2199-01-01T00:00:00Z"}""",
+        "start_time lies in the future, got '2199-01-01T00:00:00Z'; name an end_time too if that is meant")]
+    [InlineData("""{"prompt":"x","start_time":"0001-01-01T00:00:00Z","end_time":"0001-01-01T01:00:00Z"}""",
+        "start_time must lie between 2000 and 2200, got '0001-01-01T00:00:00Z'")]
+    [InlineData("""{"prompt":"x","baseline_start":"2026-01-02T00:00:00Z","baseline_end":"2026-01-01T00:00:00Z"}""",
+        "baseline_end must be after baseline_start")]
     public async Task Post_FaultyRequest_Is400NamingTheField(string body, string error)
     {
         using var content = new StringContent(body, Encoding.UTF8, "application/json");
@@ -69,10 +77,12 @@ public sealed class ApiTests(EmptySystem system) : IClassFixture<EmptySystem>
     }
 
     [Theory]
-    [InlineData("/troubleshoot", """{"prompt":"a\u0000b","session_id":"s\u0000t","user_email":"u\u0000v","project":"p\u0000q","repo_url":"/r\u0000"}""", 202)]
+    [InlineData("/troubleshoot",
+        """{"prompt":"a\u0000b","session_id":"s\u0000t","user_email":"u\u0000v","project":"p\u0000q","repo_url":"/r\u0000"}""", 202)]
     [InlineData("/session/init", """{"user_id":"anonymous","session_id":"s\u0000t"}""", 200)]
     [InlineData("/session/init", """{"user_id":"anonymous","session_id":"\u0000"}""", 400)]
-    [InlineData("/event", """{"session_id":"s\u0000","event":{"header":{"agent_name":"n\u0000","trace_id":"t\u0000"},"type":"STATUS_UPDATE","payload":{"message":"m\u0000"},"ui_rendering":{"display_type":"toast"}}}""", 200)]
+    [InlineData("/event",
+        """{"session_id":"s\u0000","event":{"header":{"agent_name":"n\u0000","trace_id":"t\u0000"},"type":"STATUS_UPDATE","payload":{"message":"m\u0000"},"ui_rendering":{"display_type":"toast"}}}""", 200)]
     public async Task Post_NulInAText_IsTakenOrRefusedButNeverFails(string route, string body, int status)
     {
         using var content = new StringContent(body, System.Text.Encoding.UTF8, "application/json");
@@ -83,7 +93,8 @@ public sealed class ApiTests(EmptySystem system) : IClassFixture<EmptySystem>
 
     [Theory]
     [InlineData("/agents/sre/chat", """{"message":"x","task":{}}""")]
-    [InlineData("/agents/sre/chat", """{"message":"x","task":{"user_email":"u","session_id":"s","request":{"prompt":"x"},"state":{"workflow":null}}}""")]
+    [InlineData("/agents/sre/chat",
+        """{"message":"x","task":{"user_email":"u","session_id":"s","request":{"prompt":"x"},"state":{"workflow":null}}}""")]
     [InlineData("/agents/remediation/execute", """{"task":{}}""")]
     public async Task Post_TaskThatIsNotWhole_Is400(string route, string body)
     {
@@ -122,7 +133,8 @@ public sealed class ApiTests(EmptySystem system) : IClassFixture<EmptySystem>
     [Fact]
     public async Task Post_IdempotencyKeyTooLongToKeep_Is400AndNotIgnored()
     {
-        using var request = new HttpRequestMessage(HttpMethod.Post, $"/jobs/{await system.Orchestrator.TroubleshootAsync(new { prompt = "x" })}/cancel");
+        using var request = new HttpRequestMessage(
+            HttpMethod.Post, $"/jobs/{await system.Orchestrator.TroubleshootAsync(new { prompt = "x" })}/cancel");
         request.Headers.Add("Idempotency-Key", new string('k', 201));
         using var response = await system.Orchestrator.Client.SendAsync(request);
 

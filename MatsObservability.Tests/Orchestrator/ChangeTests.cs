@@ -34,10 +34,12 @@ public sealed class ChangeTests(ShopSystem system) : IClassFixture<ShopSystem>
         Assert.NotEqual("access_revoked", cause.GetProperty("fault_type").GetString());
     }
 
-    private async Task<JsonElement> CauseAsync(string project, int minutesBefore, string type, string target, string field, string before, string after)
+    private async Task<JsonElement> CauseAsync(
+        string project, int minutesBefore, string type, string target, string field, string before, string after)
     {
         await ShopTelemetry.SendAsync(system.Phoenix, project);
-        await ShopTelemetry.ChangeAsync(system.Phoenix, project, ShopTelemetry.Incident.AddMinutes(-minutesBefore), type, target, field, before, after);
+        await ShopTelemetry.ChangeAsync(system.Phoenix, project, ShopTelemetry.Incident.AddMinutes(-minutesBefore), type,
+            target, field, before, after);
         var job = await system.Orchestrator.EndAsync(await system.Orchestrator.TroubleshootAsync(ShopTelemetry.Request(project)));
         Assert.True(job.GetProperty("status").GetString() == "COMPLETED", job.ToString());
         return job.GetProperty("result").GetProperty("root_causes")[0];

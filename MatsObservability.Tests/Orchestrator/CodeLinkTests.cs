@@ -7,7 +7,8 @@ namespace MatsObservability.Tests.Orchestrator;
 /// <summary>From an exception in telemetry to the line of a repository that threw it, and who changed it last.</summary>
 public sealed class CodeLinkTests(EmptySystem system) : IClassFixture<EmptySystem>
 {
-    private const string StackTrace = "System.NullReferenceException: basket\n   at Shop.OrderStore.Save(Order order) in /build/src/OrderStore.cs:line 5\n   at Shop.Orders.Post()";
+    private const string StackTrace =
+        "System.NullReferenceException: basket\n   at Shop.OrderStore.Save(Order order) in /build/src/OrderStore.cs:line 5\n   at Shop.Orders.Post()";
 
     [Fact, Trait("Req", "M09")]
     public async Task Troubleshoot_ExceptionWithRepository_NamesFileLineAndLastChange()
@@ -15,7 +16,8 @@ public sealed class CodeLinkTests(EmptySystem system) : IClassFixture<EmptySyste
         using var folder = new TemporaryFolder();
         Directory.CreateDirectory(folder.File("src"));
         await File.WriteAllTextAsync(
-            folder.File("src/OrderStore.cs"), "namespace Shop;\npublic class OrderStore\n{\n    public void Save(Order order)\n        => Write(order.Basket.Lines);\n}\n");
+            folder.File("src/OrderStore.cs"),
+            "namespace Shop;\npublic class OrderStore\n{\n    public void Save(Order order)\n        => Write(order.Basket.Lines);\n}\n");
         CodeTests.Git(folder.Path, "init", "-q");
         CodeTests.Git(folder.Path, "add", ".");
         CodeTests.Git(

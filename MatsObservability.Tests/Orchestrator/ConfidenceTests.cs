@@ -98,7 +98,8 @@ public sealed class ConfidenceTests
         var options = new MatsOptions
         {
             EnforcePolicy = true,
-            Roles = { ["dev@example.com"] = "developer", ["sre@example.com"] = "observability_admin", ["admin@example.com"] = "gcloud_admin" },
+            Roles = { ["dev@example.com"] = "developer", ["sre@example.com"] = "observability_admin",
+                ["admin@example.com"] = "gcloud_admin" },
         };
 
         Assert.Equal(allowed, new AccessPolicy(Options.Create(options)).Refusal(user, agent) is null);
@@ -128,7 +129,8 @@ public sealed class ConfidenceTests
     public void Objection_Summary_IsTakenOnlyWhenItSaysWhatIsVerified(string text, bool taken)
     {
         var document = QualityGatesTests.Document(QualityGatesTests.Cause("orders"));
-        document = document with { ImpactAndScopeAnalysis = document.ImpactAndScopeAnalysis with { ServicesAffected = ["orders", "front"] } };
+        document =
+            document with { ImpactAndScopeAnalysis = document.ImpactAndScopeAnalysis with { ServicesAffected = ["orders", "front"] } };
 
         Assert.Equal(taken, SummaryWriter.Objection(text, document) is null);
     }

@@ -7,7 +7,8 @@ namespace MatsObservability.Tests.Orchestrator;
 [Trait("Req", "M10")]
 public sealed class EvidenceVerifierTests
 {
-    private const string Span = """{"span":{"trace_id":"t1","span_id":"s1","name":"POST /orders","start_ns":1000000000,"end_ns":1050000000,"status_message":"name resolution failed","attributes":{"db":"pg"}}}""";
+    private const string Span =
+        """{"span":{"trace_id":"t1","span_id":"s1","name":"POST /orders","start_ns":1000000000,"end_ns":1050000000,"status_message":"name resolution failed","attributes":{"db":"pg"}}}""";
 
     [Theory]
     [InlineData(50.0, null, true)]
@@ -45,5 +46,6 @@ public sealed class EvidenceVerifierTests
         Assert.NotNull(EvidenceVerifier.Contradiction(Claim("log", null, "valid_host:1"), record));
     }
 
-    private static EvidenceRef Claim(string kind, double? value, string? quote) => new(kind, "c", "orders", "t1", "s1", 9, "7", 5, null, null, value, quote);
+    private static EvidenceRef Claim(string kind, double? value, string? quote) =>
+        new(kind, "c", "orders", "t1", "s1", 9, "7", 5, null, null, value, quote);
 }

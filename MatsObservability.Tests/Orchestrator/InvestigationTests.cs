@@ -82,7 +82,8 @@ public sealed class InvestigationTests(ShopSystem system) : IClassFixture<ShopSy
         var id = await _server.TroubleshootAsync(ShopTelemetry.Request("shop"));
         await _server.EndAsync(id);
 
-        var events = (await _server.Client.GetFromJsonAsync<JsonElement>($"/jobs/{id}/events")).GetProperty("events").EnumerateArray().ToList();
+        var events = (await _server.Client.GetFromJsonAsync<JsonElement>($"/jobs/{id}/events")).GetProperty("events")
+            .EnumerateArray().ToList();
 
         Assert.Equal("Job started", events[0].GetProperty("message").GetString());
         Assert.Equal("Job COMPLETED", events[^1].GetProperty("message").GetString());
@@ -107,7 +108,8 @@ public sealed class InvestigationTests(ShopSystem system) : IClassFixture<ShopSy
 
     private async Task AssertResolvesAsync(JsonElement result)
     {
-        var evidence = result.GetProperty("root_causes").EnumerateArray().SelectMany(cause => cause.GetProperty("evidence").EnumerateArray()).ToList();
+        var evidence = result.GetProperty("root_causes").EnumerateArray()
+            .SelectMany(cause => cause.GetProperty("evidence").EnumerateArray()).ToList();
         Assert.NotEmpty(evidence);
         using var answer = await system.Phoenix.Client.PostAsJsonAsync("/v1/projects/shop/records/resolve", new { refs = evidence });
         var records = (await answer.Content.ReadFromJsonAsync<JsonElement>()).GetProperty("data").EnumerateArray().ToList();

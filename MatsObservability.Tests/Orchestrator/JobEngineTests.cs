@@ -141,7 +141,8 @@ public sealed class JobEngineTests(ShopSystem system) : IClassFixture<ShopSystem
 
         static async Task<HttpResponseMessage> SendAsync(OrchestratorServer server, string id, string user, string key)
         {
-            using var request = new HttpRequestMessage(HttpMethod.Post, $"/jobs/{id}/resume") { Content = JsonContent.Create(new { message = "Continue" }) };
+            using var request = new HttpRequestMessage(
+                HttpMethod.Post, $"/jobs/{id}/resume") { Content = JsonContent.Create(new { message = "Continue" }) };
             request.Headers.Add("X-User-Email", user);
             request.Headers.Add("Idempotency-Key", key);
             return await server.Client.SendAsync(request);
@@ -153,7 +154,8 @@ public sealed class JobEngineTests(ShopSystem system) : IClassFixture<ShopSystem
     {
         var port = HttpStub.FreePort();
         await using var server = await OrchestratorServer.StartAsync(
-            await system.NewDatabaseAsync(), $"http://127.0.0.1:{port}", [("Mats:PhoenixPatience", "00:00:40"), ("HttpResilience:MaxRetries", "0")]);
+            await system.NewDatabaseAsync(), $"http://127.0.0.1:{port}", [("Mats:PhoenixPatience", "00:00:40"),
+                ("HttpResilience:MaxRetries", "0")]);
         var id = await server.TroubleshootAsync(ShopTelemetry.Request("late"));
         await server.WaitForAsync(id, ["RUNNING"]);
 
@@ -172,7 +174,8 @@ public sealed class JobEngineTests(ShopSystem system) : IClassFixture<ShopSystem
     public async Task PhoenixAway_ForGood_TheResultSaysWhatWasNotSeen()
     {
         await using var server = await OrchestratorServer.StartAsync(
-            await system.NewDatabaseAsync(), $"http://127.0.0.1:{HttpStub.FreePort()}", [("Mats:PhoenixPatience", "00:00:02"), ("HttpResilience:MaxRetries", "0")]);
+            await system.NewDatabaseAsync(), $"http://127.0.0.1:{HttpStub.FreePort()}", [("Mats:PhoenixPatience", "00:00:02"),
+                ("HttpResilience:MaxRetries", "0")]);
         var job = await server.EndAsync(await server.TroubleshootAsync(ShopTelemetry.Request("shop")));
 
         Assert.Equal("PARTIAL", job.GetProperty("status").GetString());
@@ -258,7 +261,8 @@ public sealed class JobEngineTests(ShopSystem system) : IClassFixture<ShopSystem
         Assert.Contains("Session initialized", first);
         Assert.Contains("Job started", Messages(await system.Orchestrator.JobAsync(id)));
 
-        static string EventEnds(string text) => JsonElement.Parse(text.TrimEnd().Split("data: ")[^1]).GetProperty("payload").GetProperty("message").GetString()!;
+        static string EventEnds(string text) =>
+            JsonElement.Parse(text.TrimEnd().Split("data: ")[^1]).GetProperty("payload").GetProperty("message").GetString()!;
     }
 
     [Fact, Trait("Req", "M12")]

@@ -18,31 +18,38 @@ public sealed class McpTests(ShopSystem system) : IClassFixture<ShopSystem>
     {
         await using var mcp = await McpServerProcess.StartAsync(Token);
         await using var model = await ModelServer.StartAsync((_, body) => Tools(body).Contains("runbooks_lookup")
-            ? body.ToString().Contains("tool_call_id", StringComparison.Ordinal) ? new ModelServer.Reply("The runbook says what to check.") : new ModelServer.Reply(null, "runbooks_lookup", """{"query":"orders"}""")
+            ? body.ToString().Contains("tool_call_id", StringComparison.Ordinal)
+                ? new ModelServer.Reply("The runbook says what to check.")
+                : new ModelServer.Reply(null, "runbooks_lookup", """{"query":"orders"}""")
             : new ModelServer.Reply("Checkout failed because orders had a wrong database address."));
         JsonElement job;
         await using (var server = await OrchestratorServer.StartAsync(
             await system.NewDatabaseAsync(), system.Phoenix.HttpUrl,
             [
                 .. model.Settings(Server(mcp.Url)), ("Mcp:Servers:0:Token", Token),
-                ("Telemetry:Export", "true"), ("OTEL_EXPORTER_OTLP_ENDPOINT", system.Phoenix.GrpcUrl), ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"),
+                ("Telemetry:Export", "true"), ("OTEL_EXPORTER_OTLP_ENDPOINT", system.Phoenix.GrpcUrl),
+                ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"),
             ]))
         {
-            job = await server.EndAsync(await server.TroubleshootAsync(ShopTelemetry.Request("shop"), ("traceparent", $"00-{trace}-{Parent}-01")));
+            job = await server.EndAsync(
+                await server.TroubleshootAsync(ShopTelemetry.Request("shop"), ("traceparent", $"00-{trace}-{Parent}-01")));
         }
 
         Assert.True(job.GetProperty("status").GetString() == "COMPLETED", job.ToString());
         Assert.Equal("orders", job.GetProperty("result").GetProperty("root_causes")[0].GetProperty("service").GetString());
-        var offered = model.Calls.SelectMany(Tools).Distinct().Where(name => name?.StartsWith("runbooks_", StringComparison.Ordinal) == true).Order();
+        var offered = model.Calls.SelectMany(Tools).Distinct()
+            .Where(name => name?.StartsWith("runbooks_", StringComparison.Ordinal) == true).Order();
         Assert.Equal(["runbooks_broken", "runbooks_huge", "runbooks_lookup", "runbooks_slow"], offered);
         Assert.Contains("check the connection string", string.Concat(model.Calls.Select(call => call.ToString())));
 
         // The SRE's call, and before it the planner's three thoughts.
-        Assert.Equal(["sequentialthinking", "sequentialthinking", "sequentialthinking", "lookup"], mcp.Calls.Select(call => call.GetProperty("tool").GetString()));
+        Assert.Equal(["sequentialthinking", "sequentialthinking", "sequentialthinking", "lookup"],
+            mcp.Calls.Select(call => call.GetProperty("tool").GetString()));
         Assert.Equal(
             [(1, 3, true), (2, 3, true), (3, 3, false)],
             mcp.Calls.Take(3).Select(call => call.GetProperty("arguments")).Select(arguments =>
-                (arguments.GetProperty("thoughtNumber").GetInt32(), arguments.GetProperty("totalThoughts").GetInt32(), arguments.GetProperty("nextThoughtNeeded").GetBoolean())));
+                (arguments.GetProperty("thoughtNumber").GetInt32(), arguments.GetProperty("totalThoughts").GetInt32(),
+                    arguments.GetProperty("nextThoughtNeeded").GetBoolean())));
         Assert.Equal(2, mcp.Closed);
 
         var spans = await SpansAsync(trace);
@@ -69,7 +76,8 @@ public sealed class McpTests(ShopSystem system) : IClassFixture<ShopSystem>
     public async Task Tool_ThatFailsOrMayNotBeCalled_LeavesTheDiagnosisAsItIs(string tool, string warning)
     {
         await using var mcp = await McpServerProcess.StartAsync();
-        await using var model = await ModelServer.StartAsync((_, body) => Tools(body).Count > 0 && !body.ToString().Contains("tool_call_id", StringComparison.Ordinal)
+        await using var model = await ModelServer.StartAsync(
+            (_, body) => Tools(body).Count > 0 && !body.ToString().Contains("tool_call_id", StringComparison.Ordinal)
             ? new ModelServer.Reply(null, tool, """{"query":"orders"}""") : new ModelServer.Reply("Orders cannot connect."));
 
         var job = await RunAsync([.. model.Settings(Server(mcp.Url)), ("Mcp:CallTimeout", "00:00:01")]);
@@ -98,15 +106,18 @@ public sealed class McpTests(ShopSystem system) : IClassFixture<ShopSystem>
                 .. Server(mcp.Url, 0, "sre_only", "sre"), ("Mcp:Servers:0:Tools:0", "lookup"),
                 .. Server(mcp.Url, 1, "code_only", "investigator"), ("Mcp:Servers:1:Tools:0", "lookup"), ("Mcp:Servers:1:Tools:1", "wipe"),
                 .. Server(mcp.Url, 2, "rca_only", "architect"),
-                ("Telemetry:Export", "true"), ("OTEL_EXPORTER_OTLP_ENDPOINT", system.Phoenix.GrpcUrl), ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"),
+                ("Telemetry:Export", "true"), ("OTEL_EXPORTER_OTLP_ENDPOINT", system.Phoenix.GrpcUrl),
+                ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"),
             ]))
         {
-            job = await server.EndAsync(await server.TroubleshootAsync(ShopTelemetry.Request("shop"), ("traceparent", $"00-{trace}-{Parent}-01")));
+            job = await server.EndAsync(
+                await server.TroubleshootAsync(ShopTelemetry.Request("shop"), ("traceparent", $"00-{trace}-{Parent}-01")));
         }
 
         Assert.True(job.GetProperty("status").GetString() == "COMPLETED", job.ToString());
         Assert.Equal("orders", job.GetProperty("result").GetProperty("root_causes")[0].GetProperty("service").GetString());
-        var offered = model.Calls.Select(call => string.Join(' ', Tools(call).Where(name => name!.Contains("_only_", StringComparison.Ordinal)).Order()))
+        var offered = model.Calls
+            .Select(call => string.Join(' ', Tools(call).Where(name => name!.Contains("_only_", StringComparison.Ordinal)).Order()))
             .Where(tools => tools.Length > 0).Distinct();
         Assert.Equal(
             ["sre_only_lookup", "code_only_lookup code_only_wipe", "rca_only_broken rca_only_huge rca_only_lookup rca_only_slow"], offered);
@@ -115,15 +126,18 @@ public sealed class McpTests(ShopSystem system) : IClassFixture<ShopSystem>
         var spans = await SpansAsync(trace);
         var made = spans.Where(span => span.GetProperty("name").GetString()!.EndsWith("_lookup", StringComparison.Ordinal)).ToList();
         Assert.Equal(
-            [("code_only_lookup", "investigator_code_analysis"), ("rca_only_lookup", "architect_synthesis"), ("sre_only_lookup", "sre_log_analysis")],
+            [("code_only_lookup", "investigator_code_analysis"), ("rca_only_lookup", "architect_synthesis"),
+                ("sre_only_lookup", "sre_log_analysis")],
             made.Select(call => (call.GetProperty("name").GetString()!, spans.Single(
-                span => span.GetProperty("span_id").GetString() == call.GetProperty("parent_id").GetString()).GetProperty("name").GetString()!)).Order());
+                span => span.GetProperty("span_id").GetString() == call.GetProperty("parent_id")
+                    .GetString()).GetProperty("name").GetString()!)).Order());
         Assert.Equal(
             made.Select(call => call.GetProperty("span_id").GetString()).Order(),
             mcp.Calls.Select(call => call.GetProperty("meta").GetProperty("traceparent").GetString()!.Split('-')[2]).Order());
         Assert.Equal(
             job.GetProperty("result").GetProperty("tool_calls").GetInt32(),
-            spans.Count(span => span.GetProperty("attributes").TryGetProperty("openinference.span.kind", out var kind) && kind.GetString() == "TOOL"
+            spans.Count(
+                span => span.GetProperty("attributes").TryGetProperty("openinference.span.kind", out var kind) && kind.GetString() == "TOOL"
                 && span.GetProperty("name").GetString() != "upload_rca"));
     }
 
@@ -179,14 +193,17 @@ public sealed class McpTests(ShopSystem system) : IClassFixture<ShopSystem>
 
         var fault = await Assert.ThrowsAsync<OptionsValidationException>(() => OrchestratorServer.StartAsync(
             database, system.Phoenix.HttpUrl,
-            [("Mcp:Servers:0:Id", "a b"), ("Mcp:Servers:0:Url", "runbooks"), ("Mcp:Servers:0:Agents:0", "remediation"), ("Mcp:CallTimeout", "00:00:00")]));
+            [("Mcp:Servers:0:Id", "a b"), ("Mcp:Servers:0:Url", "runbooks"), ("Mcp:Servers:0:Agents:0", "remediation"),
+                ("Mcp:CallTimeout", "00:00:00")]));
 
         Assert.Equal(4, fault.Failures.Count());
-        Assert.All(["Mcp:Servers:0:Id", "Mcp:Servers:0:Url", "Mcp:Servers:0:Agents", "CallTimeout"], key => Assert.Contains(key, fault.Message));
+        Assert.All(["Mcp:Servers:0:Id", "Mcp:Servers:0:Url", "Mcp:Servers:0:Agents", "CallTimeout"],
+            key => Assert.Contains(key, fault.Message));
     }
 
     private static (string, string)[] Server(string url) =>
-        [("Mcp:Servers:0:Id", "runbooks"), ("Mcp:Servers:0:Url", url), ("Mcp:Servers:0:Agents:0", "sre"), ("Mcp:Servers:0:Agents:1", "planner")];
+        [("Mcp:Servers:0:Id", "runbooks"), ("Mcp:Servers:0:Url", url), ("Mcp:Servers:0:Agents:0", "sre"),
+            ("Mcp:Servers:0:Agents:1", "planner")];
 
     private static (string, string)[] Server(string url, int number, string id, string agent) =>
         [($"Mcp:Servers:{number}:Id", id), ($"Mcp:Servers:{number}:Url", url), ($"Mcp:Servers:{number}:Agents:0", agent)];
@@ -206,7 +223,8 @@ public sealed class McpTests(ShopSystem system) : IClassFixture<ShopSystem>
         var lines = (await export.Content.ReadAsStringAsync()).Split('\n', StringSplitOptions.RemoveEmptyEntries);
         return
         [
-            .. lines.Select(line => JsonElement.Parse(line)).Where(line => line.TryGetProperty("span", out _)).Select(line => line.GetProperty("span"))
+            .. lines.Select(line => JsonElement.Parse(line)).Where(line => line.TryGetProperty("span", out _)).Select(
+                line => line.GetProperty("span"))
                 .Where(span => span.GetProperty("trace_id").GetString() == trace),
         ];
     }

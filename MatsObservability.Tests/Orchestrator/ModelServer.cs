@@ -6,7 +6,9 @@ using Microsoft.AspNetCore.Http;
 
 namespace MatsObservability.Tests.Orchestrator;
 
-/// <summary>An OpenAI-compatible endpoint with a script: each call is answered by the test's function, whole or streamed as the caller asks.</summary>
+/// <summary>
+/// An OpenAI-compatible endpoint with a script: each call is answered by the test's function, whole or streamed as the caller asks.
+/// </summary>
 internal sealed class ModelServer : IAsyncDisposable
 {
     private readonly ConcurrentQueue<JsonElement> _calls = new();
@@ -76,7 +78,9 @@ internal sealed class ModelServer : IAsyncDisposable
 
             await EventAsync(
                 context,
-                Envelope("chat.completion.chunk", new JsonObject { ["index"] = 0, ["delta"] = new JsonObject(), ["finish_reason"] = Tool is null ? "stop" : "tool_calls" }, null));
+                Envelope("chat.completion.chunk",
+                    new JsonObject { ["index"] = 0, ["delta"] = new JsonObject(),
+                        ["finish_reason"] = Tool is null ? "stop" : "tool_calls" }, null));
             var last = Envelope("chat.completion.chunk", null, Usage());
             await EventAsync(context, last);
             await context.Response.WriteAsync("data: [DONE]\n\n");
@@ -89,7 +93,8 @@ internal sealed class ModelServer : IAsyncDisposable
             {
                 message["tool_calls"] = new JsonArray(new JsonObject
                 {
-                    ["id"] = "call_1", ["type"] = "function", ["function"] = new JsonObject { ["name"] = Tool, ["arguments"] = Arguments ?? "{}" },
+                    ["id"] = "call_1", ["type"] = "function", ["function"] = new JsonObject { ["name"] = Tool,
+                        ["arguments"] = Arguments ?? "{}" },
                 });
             }
 
@@ -118,7 +123,8 @@ internal sealed class ModelServer : IAsyncDisposable
                 yield return new()
                 {
                     ["tool_calls"] = new JsonArray(
-                        new JsonObject { ["index"] = 0, ["function"] = new JsonObject { ["arguments"] = arguments[(arguments.Length / 2)..] } }),
+                        new JsonObject { ["index"] = 0,
+                            ["function"] = new JsonObject { ["arguments"] = arguments[(arguments.Length / 2)..] } }),
                 };
             }
         }

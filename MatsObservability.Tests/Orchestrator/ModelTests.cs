@@ -6,8 +6,10 @@ namespace MatsObservability.Tests.Orchestrator;
 /// <summary>The language model as an option: it plans, looks around and words the summary; it never decides.</summary>
 public sealed class ModelTests(ShopSystem system) : IClassFixture<ShopSystem>
 {
-    private const string Plan = """{"plan_id":"model-plan","reasoning":"r","steps":[{"step_id":1,"assigned_lead":"sre","task":"look","ui_label":"Look","expected_output":"o"},{"step_id":2,"assigned_lead":"architect","task":"write","ui_label":"Write","expected_output":"o"}]}""";
-    private const string Summary = "Customers could not check out. The service orders could not reach its database because its address was wrong.";
+    private const string Plan =
+        """{"plan_id":"model-plan","reasoning":"r","steps":[{"step_id":1,"assigned_lead":"sre","task":"look","ui_label":"Look","expected_output":"o"},{"step_id":2,"assigned_lead":"architect","task":"write","ui_label":"Write","expected_output":"o"}]}""";
+    private const string Summary =
+        "Customers could not check out. The service orders could not reach its database because its address was wrong.";
 
     [Theory, Trait("Req", "A16")]
     [InlineData("true")]
@@ -143,7 +145,9 @@ public sealed class ModelTests(ShopSystem system) : IClassFixture<ShopSystem>
     /// <summary>A model that plans, makes one tool call if there is one to make, and writes the summary.</summary>
     private static Reply Answer(JsonElement body, string? tool, string? arguments) =>
         IsPlanning(body) ? new Reply(Plan)
-        : HasTools(body) ? tool is not null && !body.ToString().Contains("\"tool_call_id\"", StringComparison.Ordinal) ? new Reply(null, tool, arguments) : new Reply("Orders cannot connect.")
+        : HasTools(body) ? tool is not null && !body.ToString().Contains("\"tool_call_id\"", StringComparison.Ordinal)
+            ? new Reply(null, tool, arguments)
+            : new Reply("Orders cannot connect.")
         : new Reply(Summary);
 
     private static bool IsPlanning(JsonElement body) => body.GetProperty("messages")[0].ToString().Contains(

@@ -90,8 +90,10 @@ public sealed class OperationalAgentTests(EmptySystem system) : IClassFixture<Em
     {
         await using var server = await OrchestratorServer.StartAsync(
             await system.NewDatabaseAsync(), system.Phoenix.HttpUrl,
-            [("Mats:EnforcePolicy", "true"), ("Mats:Roles:admin@example.com", "gcloud_admin"), ("Mats:Roles:dev@example.com", "developer")]);
-        using var request = new HttpRequestMessage(HttpMethod.Post, "/troubleshoot") { Content = JsonContent.Create(new { prompt = text }) };
+            [("Mats:EnforcePolicy", "true"), ("Mats:Roles:admin@example.com", "gcloud_admin"),
+                ("Mats:Roles:dev@example.com", "developer")]);
+        using var request = new HttpRequestMessage(
+            HttpMethod.Post, "/troubleshoot") { Content = JsonContent.Create(new { prompt = text }) };
         request.Headers.Add("X-User-Email", user);
 
         using var response = await server.Client.SendAsync(request);
@@ -111,6 +113,7 @@ public sealed class OperationalAgentTests(EmptySystem system) : IClassFixture<Em
         await using var server = await OrchestratorServer.StartAsync(
             await system.NewDatabaseAsync(), system.Phoenix.HttpUrl, [.. settings, ("GCLOUD_AGENT_URL", url)]);
         return await server.EndAsync(
-            await server.TroubleshootAsync(new { prompt = text }, ("X-Session-ID", "s-ops"), ("traceparent", $"00-{Trace}-b7ad6b7169203331-01")));
+            await server.TroubleshootAsync(new { prompt = text }, ("X-Session-ID", "s-ops"),
+                ("traceparent", $"00-{Trace}-b7ad6b7169203331-01")));
     }
 }

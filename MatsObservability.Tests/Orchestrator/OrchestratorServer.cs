@@ -30,7 +30,8 @@ internal sealed class OrchestratorServer : IAsyncDisposable
 
     /// <summary>Starts over a database and a Phoenix.Service; settings are configuration keys.</summary>
     public static async Task<OrchestratorServer> StartAsync(
-        string connectionString, string phoenixUrl, (string Key, string Value)[]? settings = null, Action<IServiceCollection>? services = null)
+        string connectionString, string phoenixUrl, (string Key, string Value)[]? settings = null,
+        Action<IServiceCollection>? services = null)
     {
         var app = OrchestratorApp.Build([], builder =>
         {
@@ -42,7 +43,8 @@ internal sealed class OrchestratorServer : IAsyncDisposable
                 ["Mats:PhoenixPatience"] = "00:00:03",
                 ["Telemetry:Export"] = "false",
             });
-            builder.Configuration.AddInMemoryCollection((settings ?? []).GroupBy(s => s.Key).Select(s => KeyValuePair.Create(s.Key, (string?)s.Last().Value)));
+            builder.Configuration.AddInMemoryCollection(
+                (settings ?? []).GroupBy(s => s.Key).Select(s => KeyValuePair.Create(s.Key, (string?)s.Last().Value)));
             builder.WebHost.UseUrls("http://127.0.0.1:0");
             builder.Logging.SetMinimumLevel(LogLevel.Warning);
         }, services);

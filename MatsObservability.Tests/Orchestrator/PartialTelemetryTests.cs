@@ -12,7 +12,8 @@ public sealed class PartialTelemetryTests(ShopSystem system) : IClassFixture<Sho
     public async Task Export_BrokenOffOnce_IsReadAgain(bool stalls)
     {
         var cut = 0;
-        await using var relay = await RelayAsync(path => path.Contains("signals=spans", StringComparison.Ordinal) && Interlocked.Increment(ref cut) == 1, stalls);
+        await using var relay = await RelayAsync(
+            path => path.Contains("signals=spans", StringComparison.Ordinal) && Interlocked.Increment(ref cut) == 1, stalls);
 
         var (result, _) = await AskAsync(relay.Url, patienceSeconds: 20);
 
@@ -43,7 +44,8 @@ public sealed class PartialTelemetryTests(ShopSystem system) : IClassFixture<Sho
     {
         await using var server = await OrchestratorServer.StartAsync(
             await system.NewDatabaseAsync(), phoenix,
-            [("Mats:PhoenixPatience", $"00:00:{patienceSeconds:00}"), ("Mats:PhoenixStall", "00:00:00.5"), ("HttpResilience:MaxRetries", "0")]);
+            [("Mats:PhoenixPatience", $"00:00:{patienceSeconds:00}"), ("Mats:PhoenixStall", "00:00:00.5"),
+                ("HttpResilience:MaxRetries", "0")]);
         var job = await server.EndAsync(await server.TroubleshootAsync(ShopTelemetry.Request("shop")));
         var result = job.GetProperty("result");
         return (result, await server.Client.GetStringAsync(result.GetProperty("rca_markdown_url").GetString()));

@@ -76,14 +76,17 @@ public sealed class PlanningTests
     {
         string[] specialists =
         [
-            "analytics_specialist", "brave_search_specialist", "browser_automation_specialist", "cloud_monitoring_specialist", "cloud_run_specialist",
-            "code_execution_specialist", "database_specialist", "filesystem_specialist", "gcloud_infrastructure_specialist", "github_specialist",
+            "analytics_specialist", "brave_search_specialist", "browser_automation_specialist",
+            "cloud_monitoring_specialist", "cloud_run_specialist",
+            "code_execution_specialist", "database_specialist", "filesystem_specialist",
+            "gcloud_infrastructure_specialist", "github_specialist",
             "google_search_specialist", "sequential_thinking_specialist", "storage_specialist",
         ];
         string[] own = ["mats-architect-agent", "mats-investigator-agent", "mats-orchestrator", "mats-remediation-agent", "mats-sre-agent"];
 
         Assert.Equal(specialists, AgentRegistry.Planner.Select(entry => entry.AgentId).Order(StringComparer.Ordinal));
-        Assert.Equal(specialists.Concat(own).Order(StringComparer.Ordinal), AgentRegistry.Master.Select(agent => agent.AgentId).Order(StringComparer.Ordinal));
+        Assert.Equal(specialists.Concat(own).Order(StringComparer.Ordinal),
+            AgentRegistry.Master.Select(agent => agent.AgentId).Order(StringComparer.Ordinal));
         Assert.All(AgentRegistry.Master, agent => Assert.Subset(agent.Capabilities.ToHashSet(), agent.Adapters.Keys.ToHashSet()));
 
         // Anti-patterns cannot be broken by a plan: no specialist is ever given a step, whatever a model plans.

@@ -80,11 +80,14 @@ public sealed class QualityGatesTests
         Assert.NotNull(QualityGates.Synthesis(new("SUCCESS", 0.9, Document(), "text", "P2", [], []), 0).Warning);
     }
 
-    internal static SreReport Sre(string status, double? confidence, string? signature, string? stack, string[]? blockers = null, RankedCause[]? hypotheses = null) => new(
-        status, confidence, new(null, signature, stack, null, [], [], [], null), false, null, null, blockers ?? [], [], [], hypotheses ?? []);
+    internal static SreReport Sre(string status, double? confidence, string? signature, string? stack, string[]? blockers = null,
+        RankedCause[]? hypotheses = null) => new(
+        status, confidence, new(null, signature, stack, null, [], [], [], null), false, null, null,
+        blockers ?? [], [], [], hypotheses ?? []);
 
     internal static RcaDocument Document(params RankedCause[] causes) => new(
-        new("t", "d"), new("INC-1", "shop", "User request", "v", "Pending Human Review", "P2"), new("summary"), new(["orders"], 0, 0, [], 0), new([]),
+        new("t", "d"), new("INC-1", "shop", "User request", "v", "Pending Human Review", "P2"), new("summary"),
+        new(["orders"], 0, 0, [], 0), new([]),
         new("a", "b", "c", "d", "e"), new([], [], null, []), new([], new([], [], [])), new(90, []), new(null, null, null, null, null))
     {
         RootCauses = causes,

@@ -157,7 +157,8 @@ public sealed class RemediationBudgetTests(ShopSystem system) : RemediationCase(
         Assert.False(File.Exists(Folder.File(file)));
     }
 
-    private static JsonElement Step(JsonElement job, string phase) => job.GetProperty("result").GetProperty("remediation").GetProperty("steps")
+    private static JsonElement Step(JsonElement job,
+        string phase) => job.GetProperty("result").GetProperty("remediation").GetProperty("steps")
         .EnumerateArray().Last(step => step.GetProperty("phase").GetString() == phase);
 
     private Task<string> ReportAsync(JsonElement job) => Server.Client.GetStringAsync(

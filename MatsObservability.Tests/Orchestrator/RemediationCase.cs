@@ -48,7 +48,9 @@ public abstract class RemediationCase(ShopSystem system) : IAsyncLifetime, IDisp
         GC.SuppressFinalize(this);
     }
 
-    /// <summary>Starts over the case's database; <c>set</c> and <c>hold</c> may run, a check is made once unless a setting says otherwise.</summary>
+    /// <summary>
+    /// Starts over the case's database; <c>set</c> and <c>hold</c> may run, a check is made once unless a setting says otherwise.
+    /// </summary>
     private protected Task<OrchestratorServer> StartAsync(params (string, string)[] settings) => OrchestratorServer.StartAsync(
         _database, system.Phoenix.HttpUrl,
         [
@@ -80,7 +82,8 @@ public abstract class RemediationCase(ShopSystem system) : IAsyncLifetime, IDisp
     }
 
     protected Task<string> AskAsync(string file, string verb = "set", string validation = "") => Server.TroubleshootAsync(
-        new { prompt = $"TARGET_URL: {Target.Url}\nREMEDIATION_COMMAND: setting {verb} {Folder.File(file)}\n{validation}", project = "shop" },
+        new { prompt = $"TARGET_URL: {Target.Url}\nREMEDIATION_COMMAND: setting {verb} {Folder.File(file)}\n{validation}",
+            project = "shop" },
         ("X-User-Email", User));
 
     protected async Task<(string Id, JsonElement Proposal)> ProposeAsync(string file, string verb = "set")

@@ -9,7 +9,8 @@ public sealed class RemediationRulesTests
     {
         Commands =
         {
-            new() { Program = "/usr/bin/setting", Arguments = { "set", "orders|front", "[A-Z_]+=[a-z0-9.:-]+" }, Rollback = { "unset", "{1}" } },
+            new() { Program = "/usr/bin/setting", Arguments = { "set", "orders|front", "[A-Z_]+=[a-z0-9.:-]+" },
+                Rollback = { "unset", "{1}" } },
         },
     };
 

@@ -3,8 +3,9 @@ using MatsObservability.Tests.Support;
 namespace MatsObservability.Tests.Orchestrator;
 
 /// <summary>
-/// A "service" that answers 200 exactly while the file <c>orders</c> exists, and nothing at all while <c>silent</c> does; and the program <c>setting</c> of the allow-list that makes and removes such
-/// files: <c>set</c>, <c>unset</c>, <c>show</c>, and <c>hold</c>, which runs until a file <c>….go</c> lets it go and notes each of its runs in <c>….runs</c>.
+/// A "service" that answers 200 exactly while the file <c>orders</c> exists, and nothing at all while <c>silent</c> does; and the program
+/// <c>setting</c> of the allow-list that makes and removes such files: <c>set</c>, <c>unset</c>, <c>show</c>, and <c>hold</c>, which runs
+/// until a file <c>….go</c> lets it go and notes each of its runs in <c>….runs</c>.
 /// </summary>
 internal static class RemediationTarget
 {

@@ -73,13 +73,15 @@ public sealed class RemediationTests(ShopSystem system) : RemediationCase(system
 
         Assert.Equal("FAILED", job.GetProperty("status").GetString());
         Assert.Equal("failed", job.GetProperty("phase").GetString());
-        Assert.Matches(@"The approval expired at \d{4}-\S+Z: nobody approved the command in time\. Nothing was changed\.", job.GetProperty("error").GetString());
+        Assert.Matches(@"The approval expired at \d{4}-\S+Z: nobody approved the command in time\. Nothing was changed\.",
+            job.GetProperty("error").GetString());
         var messages = job.GetProperty("events").EnumerateArray().Select(e => e.GetProperty("message").GetString()!).ToList();
         Assert.Contains(messages, message => message.StartsWith("The approval expired at", StringComparison.Ordinal));
         Assert.Equal("Job FAILED", messages[^1]);
         var remediation = job.GetProperty("result").GetProperty("remediation");
         Assert.Contains(remediation.GetProperty("steps").EnumerateArray(), step => step.GetProperty("outcome").GetString() == "EXPIRED");
-        Assert.Contains("Approved by: nobody", await Server.Client.GetStringAsync(new Uri(remediation.GetProperty("report_url").GetString()!).PathAndQuery));
+        Assert.Contains("Approved by: nobody",
+            await Server.Client.GetStringAsync(new Uri(remediation.GetProperty("report_url").GetString()!).PathAndQuery));
         Assert.Equal("WAITING_FOR_USER", (await Server.JobAsync(later, User)).GetProperty("status").GetString());
 
         using var late = await SendAsync($"/jobs/{id}/approve", new { command_hash = proposal.GetProperty("command_hash").GetString() });
@@ -112,7 +114,8 @@ public sealed class RemediationTests(ShopSystem system) : RemediationCase(system
     {
         await ShopTelemetry.SendAsync(Shop.Phoenix, "fixable");
         await ShopTelemetry.ChangeAsync(
-            Shop.Phoenix, "fixable", ShopTelemetry.Incident.AddMinutes(-2), "env_update", "orders", "DB_CONNECTION_STRING", "orders", "invalid_host");
+            Shop.Phoenix, "fixable", ShopTelemetry.Incident.AddMinutes(-2), "env_update", "orders",
+            "DB_CONNECTION_STRING", "orders", "invalid_host");
         (string, string)[] who = [("X-User-Email", User), ("X-Session-ID", "fix-1")];
         var rca = await Server.EndAsync(await Server.TroubleshootAsync(ShopTelemetry.Request("fixable"), who), User);
         var command = $"{Folder.File("setting")} set {Folder.File("orders")}";
@@ -170,7 +173,10 @@ public sealed class RemediationTests(ShopSystem system) : RemediationCase(system
 
         var approving = ApproveAsync(id, proposal.GetProperty("command_hash").GetString());
         await Eventually.TrueAsync(() => File.Exists(Folder.File("another")));
-        await Eventually.TrueAsync(async () => (await Server.JobAsync(id, User)).GetProperty("events").EnumerateArray().Count(e => e.GetProperty("message").GetString() == "it does not answer") >= 2);
+        await Eventually.TrueAsync(
+            async () =>
+                (await Server.JobAsync(id, User)).GetProperty("events").EnumerateArray()
+                    .Count(e => e.GetProperty("message").GetString() == "it does not answer") >= 2);
         await File.WriteAllTextAsync(Folder.File("orders"), "it has started");
         var job = await approving;
 
@@ -242,7 +248,8 @@ public sealed class RemediationTests(ShopSystem system) : RemediationCase(system
     {
         // Started when they are sent: after the fix means after its command ended.
         await Eventually.TrueAsync(() => failing || File.Exists(Folder.File("orders")));
-        var trace = new AgentTrace("recovering", "orders", (ulong)(TimeProvider.System.GetUtcNow().ToUnixTimeMilliseconds() + (failing ? -60_000 : 2000)) * 1_000_000);
+        var trace = new AgentTrace("recovering", "orders",
+            (ulong)(TimeProvider.System.GetUtcNow().ToUnixTimeMilliseconds() + (failing ? -60_000 : 2000)) * 1_000_000);
         for (var i = 0; i < requests; i++)
         {
             trace.Add("GET /orders", null, null, (ulong)i * 10, 5, failing ? "no connection" : null);

@@ -13,7 +13,8 @@ public sealed class RemoteAgentTests(ShopSystem system) : IClassFixture<ShopSyst
     [Fact, Trait("Req", "M13")]
     public async Task Delegated_AllThreeAgents_GiveTheSameResultInOneTrace()
     {
-        (string, string)[] export = [("Telemetry:Export", "true"), ("OTEL_EXPORTER_OTLP_ENDPOINT", system.Phoenix.GrpcUrl), ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")];
+        (string, string)[] export = [("Telemetry:Export", "true"), ("OTEL_EXPORTER_OTLP_ENDPOINT", system.Phoenix.GrpcUrl),
+            ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")];
         JsonElement job;
         await using (var worker = await OrchestratorServer.StartAsync(await system.NewDatabaseAsync(), system.Phoenix.HttpUrl, export))
         await using (var server = await OrchestratorServer.StartAsync(await system.NewDatabaseAsync(), system.Phoenix.HttpUrl,
@@ -22,15 +23,19 @@ public sealed class RemoteAgentTests(ShopSystem system) : IClassFixture<ShopSyst
             ("ARCHITECT_AGENT_URL", $"{worker.Url}/agents/architect"),
         ]))
         {
-            job = await server.EndAsync(await server.TroubleshootAsync(ShopTelemetry.Request("shop"), ("traceparent", $"00-{Trace}-b7ad6b7169203331-01")));
+            job = await server.EndAsync(
+                await server.TroubleshootAsync(ShopTelemetry.Request("shop"), ("traceparent", $"00-{Trace}-b7ad6b7169203331-01")));
         }
 
         var here = await system.Orchestrator.EndAsync(await system.Orchestrator.TroubleshootAsync(ShopTelemetry.Request("shop")));
         Assert.True(job.GetProperty("status").GetString() == "COMPLETED", job.ToString());
-        Assert.Equal(here.GetProperty("result").GetProperty("root_causes").ToString(), job.GetProperty("result").GetProperty("root_causes").ToString());
-        Assert.Equal(here.GetProperty("result").GetProperty("tool_calls").GetInt32(), job.GetProperty("result").GetProperty("tool_calls").GetInt32());
+        Assert.Equal(here.GetProperty("result").GetProperty("root_causes").ToString(),
+            job.GetProperty("result").GetProperty("root_causes").ToString());
+        Assert.Equal(here.GetProperty("result").GetProperty("tool_calls").GetInt32(),
+            job.GetProperty("result").GetProperty("tool_calls").GetInt32());
         Assert.DoesNotContain("another process", job.GetProperty("result").GetProperty("warnings").ToString());
-        Assert.Contains(job.GetProperty("events").EnumerateArray(), e => e.GetProperty("type").GetString() == "TOOL_USE" && e.GetProperty("source").GetString() == "mats-sre");
+        Assert.Contains(job.GetProperty("events").EnumerateArray(),
+            e => e.GetProperty("type").GetString() == "TOOL_USE" && e.GetProperty("source").GetString() == "mats-sre");
 
         var spans = await SpansAsync();
         var ids = spans.Select(span => span.GetProperty("span_id").GetString()).Append("b7ad6b7169203331").ToHashSet();
@@ -87,7 +92,8 @@ public sealed class RemoteAgentTests(ShopSystem system) : IClassFixture<ShopSyst
         var lines = (await export.Content.ReadAsStringAsync()).Split('\n', StringSplitOptions.RemoveEmptyEntries);
         return
         [
-            .. lines.Select(line => JsonElement.Parse(line)).Where(line => line.TryGetProperty("span", out _)).Select(line => line.GetProperty("span"))
+            .. lines.Select(line => JsonElement.Parse(line)).Where(line => line.TryGetProperty("span", out _)).Select(
+                line => line.GetProperty("span"))
                 .Where(span => span.GetProperty("trace_id").GetString() == Trace),
         ];
     }

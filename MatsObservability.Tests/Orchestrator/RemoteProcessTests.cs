@@ -23,14 +23,16 @@ public sealed class RemoteProcessTests(ShopSystem system) : IClassFixture<ShopSy
 
         var here = await system.Orchestrator.EndAsync(await system.Orchestrator.TroubleshootAsync(ShopTelemetry.Request("shop")));
         Assert.True(job.GetProperty("status").GetString() == "COMPLETED", job.ToString());
-        Assert.Equal(here.GetProperty("result").GetProperty("root_causes").ToString(), job.GetProperty("result").GetProperty("root_causes").ToString());
+        Assert.Equal(here.GetProperty("result").GetProperty("root_causes").ToString(),
+            job.GetProperty("result").GetProperty("root_causes").ToString());
         Assert.DoesNotContain("another process", job.GetProperty("result").GetProperty("warnings").ToString());
         var spans = await SpansAsync(trace);
         AssertOneTree(spans);
         foreach (var agent in new[] { "sre", "investigator", "architect" })
         {
             var delegated = spans.Where(span => Name(span) == $"delegate_{agent}").Select(span => span.GetProperty("span_id").GetString());
-            Assert.Equal(delegated.Order(), spans.Where(span => Name(span) == $"agent_{agent}").Select(span => span.GetProperty("parent_id").GetString()).Order());
+            Assert.Equal(delegated.Order(),
+                spans.Where(span => Name(span) == $"agent_{agent}").Select(span => span.GetProperty("parent_id").GetString()).Order());
         }
 
         // The spans of the second process say that they are its own.
@@ -90,7 +92,9 @@ public sealed class RemoteProcessTests(ShopSystem system) : IClassFixture<ShopSy
         Assert.True(job.GetProperty("status").GetString() == "COMPLETED", job.ToString());
         Assert.Equal("orders", job.GetProperty("result").GetProperty("root_causes")[0].GetProperty("service").GetString());
         Assert.Equal(2, calls);
-        Assert.Equal(!comesBack, job.GetProperty("result").GetProperty("warnings").ToString().Contains("it was done by the orchestrator itself", StringComparison.Ordinal));
+        Assert.Equal(
+            !comesBack, job.GetProperty("result").GetProperty("warnings").ToString()
+                .Contains("it was done by the orchestrator itself", StringComparison.Ordinal));
         var spans = await SpansAsync(trace);
         AssertOneTree(spans);
         Assert.Equal(comesBack ? 1 : 0, spans.Count(span => Name(span) == "agent_sre"));
@@ -112,13 +116,16 @@ public sealed class RemoteProcessTests(ShopSystem system) : IClassFixture<ShopSy
 
     private async Task<JsonElement> RunAsync(string worker, string trace, bool onlySre = false)
     {
-        (string, string)[] others = onlySre ? [] : [("INVESTIGATOR_AGENT_URL", $"{worker}/agents/investigator"), ("ARCHITECT_AGENT_URL", $"{worker}/agents/architect")];
+        (string, string)[] others = onlySre
+            ? []
+            : [("INVESTIGATOR_AGENT_URL", $"{worker}/agents/investigator"), ("ARCHITECT_AGENT_URL", $"{worker}/agents/architect")];
         await using var server = await OrchestratorServer.StartAsync(await system.NewDatabaseAsync(), system.Phoenix.HttpUrl,
         [
             ("Telemetry:Export", "true"), ("OTEL_EXPORTER_OTLP_ENDPOINT", system.Phoenix.GrpcUrl), ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"),
             ("SRE_AGENT_URL", $"{worker}/agents/sre"), .. others,
         ]);
-        return await server.EndAsync(await server.TroubleshootAsync(ShopTelemetry.Request("shop"), ("traceparent", $"00-{trace}-{Parent}-01")));
+        return await server.EndAsync(
+            await server.TroubleshootAsync(ShopTelemetry.Request("shop"), ("traceparent", $"00-{trace}-{Parent}-01")));
     }
 
     /// <summary>Passes a request on, and its answer back as it comes; when that breaks off, so does this one.</summary>
@@ -128,7 +135,8 @@ public sealed class RemoteProcessTests(ShopSystem system) : IClassFixture<ShopSy
         Activity.Current = null;
         using var quiet = SuppressInstrumentationScope.Begin();
         using var client = new HttpClient { BaseAddress = new Uri(to) };
-        using var request = new HttpRequestMessage(new HttpMethod(context.Request.Method), context.Request.Path + context.Request.QueryString);
+        using var request = new HttpRequestMessage(
+            new HttpMethod(context.Request.Method), context.Request.Path + context.Request.QueryString);
         if (context.Request.ContentLength > 0)
         {
             request.Content = new StreamContent(context.Request.Body);
@@ -165,14 +173,16 @@ public sealed class RemoteProcessTests(ShopSystem system) : IClassFixture<ShopSy
     private async Task<List<JsonElement>> LinesAsync()
     {
         using var export = await system.Phoenix.Client.GetAsync("/v1/projects/finoptiagents-MATS/export?signals=spans");
-        return [.. (await export.Content.ReadAsStringAsync()).Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => JsonElement.Parse(line))];
+        return [.. (await export.Content.ReadAsStringAsync()).Split('\n', StringSplitOptions.RemoveEmptyEntries)
+            .Select(line => JsonElement.Parse(line))];
     }
 
     // The stubs of a test run in the traced process: their own server spans are not the system's.
     private async Task<List<JsonElement>> SpansAsync(string trace) =>
     [
         .. (await LinesAsync()).Where(line => line.TryGetProperty("span", out _)).Select(line => line.GetProperty("span"))
-            .Where(span => span.GetProperty("trace_id").GetString() == trace && span.GetProperty("scope").GetString() != "Microsoft.AspNetCore"),
+            .Where(span => span.GetProperty("trace_id").GetString() == trace
+                && span.GetProperty("scope").GetString() != "Microsoft.AspNetCore"),
     ];
 
     /// <summary>The instance ids under which the spans were sent.</summary>

@@ -10,7 +10,9 @@ using Npgsql;
 
 namespace MatsObservability.Tests.Orchestrator;
 
-/// <summary>The remediation agent in another process: its own allow-list, its own record of what it proposed, and every command once.</summary>
+/// <summary>
+/// The remediation agent in another process: its own allow-list, its own record of what it proposed, and every command once.
+/// </summary>
 [Trait("Req", "M18")]
 public sealed class RemoteRemediationTests : IClassFixture<ShopSystem>, IAsyncLifetime, IDisposable
 {
@@ -42,7 +44,8 @@ public sealed class RemoteRemediationTests : IClassFixture<ShopSystem>, IAsyncLi
     public async Task Approve_InAnotherProcess_RunsThereAndIsReportedHereInOneTrace()
     {
         const string trace = "4bf7651916cd43dd8448eb211c80319e";
-        (string, string)[] export = [("Telemetry:Export", "true"), ("OTEL_EXPORTER_OTLP_ENDPOINT", _system.Phoenix.GrpcUrl), ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")];
+        (string, string)[] export = [("Telemetry:Export", "true"), ("OTEL_EXPORTER_OTLP_ENDPOINT", _system.Phoenix.GrpcUrl),
+            ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")];
         await using (var worker = await WorkerAsync([.. AllowList(), .. export]))
         await using (var server = await ServerAsync($"{worker.Url}/agents/remediation/", export))
         {
@@ -54,10 +57,12 @@ public sealed class RemoteRemediationTests : IClassFixture<ShopSystem>, IAsyncLi
 
             Assert.True(job.GetProperty("status").GetString() == "COMPLETED", job.ToString());
             Assert.True(File.Exists(_folder.File("orders")));
-            var report = await server.Client.GetStringAsync(job.GetProperty("result").GetProperty("remediation").GetProperty("report_url").GetString());
+            var report = await server.Client.GetStringAsync(
+                job.GetProperty("result").GetProperty("remediation").GetProperty("report_url").GetString());
             Assert.Contains($"Approved by: {User}", report);
             Assert.Contains("POST_VERIFY: SUCCESS", report);
-            Assert.Contains(job.GetProperty("events").EnumerateArray(), e => e.GetProperty("message").GetString()!.StartsWith("apply_fix", StringComparison.Ordinal));
+            Assert.Contains(job.GetProperty("events").EnumerateArray(),
+                e => e.GetProperty("message").GetString()!.StartsWith("apply_fix", StringComparison.Ordinal));
             Assert.Equal(1, await CountAsync(_workerDatabase, "select count(*) from mats.audit where action = 'remediation SUCCESS'"));
             Assert.Equal(0, await CountAsync(_workerDatabase, "select count(*) from mats.jobs"));
         }
@@ -65,7 +70,8 @@ public sealed class RemoteRemediationTests : IClassFixture<ShopSystem>, IAsyncLi
         var spans = await SpansAsync(trace);
         var ids = spans.Select(span => span.GetProperty("span_id").GetString()).Append(Parent).ToHashSet();
         Assert.All(spans, span => Assert.Contains(span.GetProperty("parent_id").GetString(), ids));
-        var delegated = spans.Where(span => span.GetProperty("name").GetString() == "delegate_remediation").Select(span => span.GetProperty("span_id").GetString()).ToList();
+        var delegated = spans.Where(span => span.GetProperty("name").GetString() == "delegate_remediation")
+            .Select(span => span.GetProperty("span_id").GetString()).ToList();
         var remote = spans.Where(span => span.GetProperty("name").GetString() == "agent_remediation").ToList();
         Assert.Equal(delegated.Order(), remote.Select(span => span.GetProperty("parent_id").GetString()).Order());
         var fix = Assert.Single(spans, span => span.GetProperty("name").GetString() == "apply_fix");
@@ -162,14 +168,16 @@ public sealed class RemoteRemediationTests : IClassFixture<ShopSystem>, IAsyncLi
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => call);
         await File.WriteAllTextAsync(_folder.File("orders.go"), "");
 
-        await Eventually.TrueAsync(async () => await CountAsync(_workerDatabase, "select count(*) from mats.proposals where outcome->>'status' = 'SUCCESS'") == 1);
+        await Eventually.TrueAsync(
+            async () => await CountAsync(_workerDatabase, "select count(*) from mats.proposals where outcome->>'status' = 'SUCCESS'") == 1);
         Assert.True(File.Exists(_folder.File("orders")));
     }
 
     [Fact]
     public async Task Process_KilledWhileTheCommandRuns_LeavesTheOutcomeOpenAndNeverRunsItAgain()
     {
-        var variables = AllowList().ToDictionary(pair => pair.Item1.Replace(":", "__", StringComparison.Ordinal), pair => (string?)pair.Item2);
+        var variables = AllowList().ToDictionary(
+            pair => pair.Item1.Replace(":", "__", StringComparison.Ordinal), pair => (string?)pair.Item2);
         variables["ConnectionStrings__phoenixdb"] = _workerDatabase;
         variables["Mats__PhoenixUrl"] = _system.Phoenix.HttpUrl;
         variables["Telemetry__Export"] = "false";
@@ -208,7 +216,8 @@ public sealed class RemoteRemediationTests : IClassFixture<ShopSystem>, IAsyncLi
 
         Assert.True(job.GetProperty("status").GetString() == "PARTIAL", job.ToString());
         Assert.Contains("outcome of its command is unknown", job.GetProperty("error").GetString());
-        var report = await server.Client.GetStringAsync(job.GetProperty("result").GetProperty("remediation").GetProperty("report_url").GetString());
+        var report = await server.Client.GetStringAsync(
+            job.GetProperty("result").GetProperty("remediation").GetProperty("report_url").GetString());
         Assert.Contains("APPLY_FIX: UNFINISHED", report);
         Assert.Single(await File.ReadAllLinesAsync(_folder.File("orders.runs")));
     }
@@ -228,10 +237,13 @@ public sealed class RemoteRemediationTests : IClassFixture<ShopSystem>, IAsyncLi
     private async Task<OrchestratorServer> ServerAsync(string url, (string, string)[] settings) => await OrchestratorServer.StartAsync(
         await _system.NewDatabaseAsync(), _system.Phoenix.HttpUrl, [.. settings, ("REMEDIATION_AGENT_URL", url)]);
 
-    private Task<string> AskAsync(OrchestratorServer server, string verb, string file, (string, string)[] headers) => server.TroubleshootAsync(
-        new { prompt = $"TARGET_URL: {_target.Url}\nREMEDIATION_COMMAND: setting {verb} {_folder.File(file)}" }, [("X-User-Email", User), .. headers]);
+    private Task<string> AskAsync(OrchestratorServer server, string verb, string file,
+        (string, string)[] headers) => server.TroubleshootAsync(
+        new { prompt = $"TARGET_URL: {_target.Url}\nREMEDIATION_COMMAND: setting {verb} {_folder.File(file)}" },
+        [("X-User-Email", User), .. headers]);
 
-    private async Task<(string Id, JsonElement Proposal)> ProposeAsync(OrchestratorServer server, string verb, string file, params (string, string)[] headers)
+    private async Task<(string Id, JsonElement Proposal)> ProposeAsync(
+        OrchestratorServer server, string verb, string file, params (string, string)[] headers)
     {
         var id = await AskAsync(server, verb, file, headers);
         var job = await server.WaitForAsync(id, ["WAITING_FOR_USER", "FAILED", "COMPLETED"], User);
@@ -244,19 +256,23 @@ public sealed class RemoteRemediationTests : IClassFixture<ShopSystem>, IAsyncLi
 
     private static async Task<JsonElement> ApproveAsync(OrchestratorServer server, string id, string? hash)
     {
-        using var request = new HttpRequestMessage(HttpMethod.Post, $"/jobs/{id}/approve") { Content = JsonContent.Create(new { command_hash = hash }) };
+        using var request = new HttpRequestMessage(
+            HttpMethod.Post, $"/jobs/{id}/approve") { Content = JsonContent.Create(new { command_hash = hash }) };
         request.Headers.Add("X-User-Email", User);
         using var answer = await server.Client.SendAsync(request);
         return await server.EndAsync(id, User);
     }
 
-    private static Task<JsonElement> CallAsync(OrchestratorServer worker, string id, string action, string hash, CancellationToken cancellationToken = default) =>
+    private static Task<JsonElement> CallAsync(
+        OrchestratorServer worker, string id, string action, string hash, CancellationToken cancellationToken = default) =>
         CallAsync(worker.Client, id, action, hash, cancellationToken);
 
     /// <summary>Asks the agent as an orchestrator does, with a state that names another command.</summary>
-    private static async Task<JsonElement> CallAsync(HttpClient client, string id, string action, string hash, CancellationToken cancellationToken = default)
+    private static async Task<JsonElement> CallAsync(
+        HttpClient client, string id, string action, string hash, CancellationToken cancellationToken = default)
     {
-        var reply = new JsonObject { ["action"] = action, ["command_hash"] = hash, ["user_email"] = User, ["time"] = "2026-01-01T00:00:00Z" };
+        var reply = new JsonObject { ["action"] = action, ["command_hash"] = hash, ["user_email"] = User,
+            ["time"] = "2026-01-01T00:00:00Z" };
         var forged = new JsonObject
         {
             ["spec"] = new JsonObject(), ["command"] = new JsonArray("/bin/sh", "-c", "exit 0"), ["command_hash"] = hash, ["dry_run"] = "",
@@ -290,7 +306,8 @@ public sealed class RemoteRemediationTests : IClassFixture<ShopSystem>, IAsyncLi
         var lines = (await export.Content.ReadAsStringAsync()).Split('\n', StringSplitOptions.RemoveEmptyEntries);
         return
         [
-            .. lines.Select(line => JsonElement.Parse(line)).Where(line => line.TryGetProperty("span", out _)).Select(line => line.GetProperty("span"))
+            .. lines.Select(line => JsonElement.Parse(line)).Where(line => line.TryGetProperty("span", out _)).Select(
+                line => line.GetProperty("span"))
                 .Where(span => span.GetProperty("trace_id").GetString() == trace),
         ];
     }

@@ -21,11 +21,13 @@ public sealed class SecuredPhoenixTests(PostgresFixture postgres) : IClassFixtur
         await using var orchestrator = await OrchestratorServer.StartAsync(
             phoenix.ConnectionString, phoenix.HttpUrl,
             [
-                ("PHOENIX_API_KEY", key), ("Mats:PhoenixCaFile", certificates.RootFile), ("Telemetry:Export", "true"), ("OTEL_EXPORTER_OTLP_ENDPOINT", phoenix.GrpcUrl),
+                ("PHOENIX_API_KEY", key), ("Mats:PhoenixCaFile", certificates.RootFile), ("Telemetry:Export", "true"),
+                ("OTEL_EXPORTER_OTLP_ENDPOINT", phoenix.GrpcUrl),
                 ("Mats:OwnProject", "mats-secured"),
             ]);
 
-        var job = await orchestrator.EndAsync(await orchestrator.TroubleshootAsync(new { user_request = "Anything wrong?", project = "shop" }));
+        var job = await orchestrator.EndAsync(
+            await orchestrator.TroubleshootAsync(new { user_request = "Anything wrong?", project = "shop" }));
 
         Assert.DoesNotMatch(@"\b401\b", job.ToString());
         Assert.Contains(job.GetProperty("status").GetString(), (string[])["COMPLETED", "PARTIAL"]);
@@ -56,7 +58,8 @@ public sealed class SecuredPhoenixTests(PostgresFixture postgres) : IClassFixtur
         using var others = new TestCertificates();
         await using var phoenix = await StartPhoenixAsync(certificates);
         await using var orchestrator = await OrchestratorServer.StartAsync(
-            phoenix.ConnectionString, phoenix.HttpUrl, [("PHOENIX_API_KEY", SecuredServer.AdminSecret), ("Mats:PhoenixCaFile", others.RootFile), ("Mats:PhoenixPatience", "00:00:00")]);
+            phoenix.ConnectionString, phoenix.HttpUrl, [("PHOENIX_API_KEY", SecuredServer.AdminSecret),
+                ("Mats:PhoenixCaFile", others.RootFile), ("Mats:PhoenixPatience", "00:00:00")]);
 
         var refused = await Assert.ThrowsAsync<PhoenixUnavailableException>(
             () => orchestrator.Services.GetRequiredService<PhoenixClient>().ProjectsAsync(CancellationToken.None));
@@ -72,7 +75,8 @@ public sealed class SecuredPhoenixTests(PostgresFixture postgres) : IClassFixtur
     {
         var configuration = new Microsoft.Extensions.Configuration.ConfigurationManager
         {
-            ["PHOENIX_API_KEY"] = "k1", ["PHOENIX_CLIENT_HEADERS"] = "x-tenant=a%20b", ["OTEL_EXPORTER_OTLP_ENDPOINT"] = endpoint, ["OTEL_EXPORTER_OTLP_HEADERS"] = given,
+            ["PHOENIX_API_KEY"] = "k1", ["PHOENIX_CLIENT_HEADERS"] = "x-tenant=a%20b", ["OTEL_EXPORTER_OTLP_ENDPOINT"] = endpoint,
+            ["OTEL_EXPORTER_OTLP_HEADERS"] = given,
         };
 
         new PhoenixAccess(configuration).CompleteExport(configuration);
@@ -93,7 +97,8 @@ public sealed class SecuredPhoenixTests(PostgresFixture postgres) : IClassFixtur
     {
         var (cert, key) = certificates.WriteFiles(certificates.Issue("phoenix"));
         return PhoenixServer.StartAsync(
-            postgres, [.. SecuredServer.Settings, ("PHOENIX_TLS_ENABLED", "true"), ("PHOENIX_TLS_CERT_FILE", cert), ("PHOENIX_TLS_KEY_FILE", key)]);
+            postgres, [.. SecuredServer.Settings, ("PHOENIX_TLS_ENABLED", "true"), ("PHOENIX_TLS_CERT_FILE", cert),
+                ("PHOENIX_TLS_KEY_FILE", key)]);
     }
 
     private static async Task<string> MakeKeyAsync(TestCertificates certificates, PhoenixServer phoenix)

@@ -6,14 +6,19 @@ using MatsObservability.Tests.Support;
 
 namespace MatsObservability.Tests.Orchestrator;
 
-/// <summary>Telemetry of a small shop, sent as OTLP/JSON: <c>front</c> calls <c>orders</c>, which calls its database; healthy, then broken by a wrong setting.</summary>
+/// <summary>
+/// Telemetry of a small shop, sent as OTLP/JSON: <c>front</c> calls <c>orders</c>, which calls its database; healthy, then broken by a
+/// wrong setting.
+/// </summary>
 internal static class ShopTelemetry
 {
     public static readonly DateTimeOffset Baseline = new(2026, 11, 20, 10, 0, 0, TimeSpan.Zero);
     public static readonly DateTimeOffset Incident = Baseline + TimeSpan.FromMinutes(15);
     public const int Minutes = 10;
 
-    /// <summary>Sends ten healthy minutes and, five minutes after them, ten minutes in which every order fails on name resolution.</summary>
+    /// <summary>
+    /// Sends ten healthy minutes and, five minutes after them, ten minutes in which every order fails on name resolution.
+    /// </summary>
     public static async Task SendAsync(PhoenixServer phoenix, string project, string? injected = null)
     {
         await PostAsync(phoenix, "/v1/traces", Spans(project, Baseline, broken: false, injected: null));
@@ -32,7 +37,8 @@ internal static class ShopTelemetry
             ["severityNumber"] = 9,
             ["body"] = new JsonObject { ["stringValue"] = $"{type} of {target}: {field} from {before} to {after}" },
             ["attributes"] = new JsonArray(
-                Attribute("event.name", "change"), Attribute("change.id", $"chg-{field}"), Attribute("change.type", type), Attribute("change.target", target),
+                Attribute("event.name", "change"), Attribute("change.id", $"chg-{field}"), Attribute("change.type", type),
+                Attribute("change.target", target),
                 Attribute("change.field", field), Attribute("change.before", before), Attribute("change.after", after)),
         };
         return PostAsync(phoenix, "/v1/logs", new()
@@ -40,7 +46,8 @@ internal static class ShopTelemetry
             ["resourceLogs"] = new JsonArray(new JsonObject
             {
                 ["resource"] = Resource(project, "control-plane"),
-                ["scopeLogs"] = new JsonArray(new JsonObject { ["scope"] = new JsonObject { ["name"] = "changes" }, ["logRecords"] = new JsonArray(record) }),
+                ["scopeLogs"] = new JsonArray(
+                    new JsonObject { ["scope"] = new JsonObject { ["name"] = "changes" }, ["logRecords"] = new JsonArray(record) }),
             }),
         });
     }
@@ -74,16 +81,22 @@ internal static class ShopTelemetry
             var trace = Id(start, i, 32);
             front.Add(Span(trace, Id(start, i, 16, "a"), null, "GET /checkout", 2, at, broken ? 45 : 60, broken, null));
             orders.Add(
-                Span(trace, Id(start, i, 16, "b"), Id(start, i, 16, "a"), "POST /orders", 2, at.AddMilliseconds(5), broken ? 35 : 50, broken, injected));
+                Span(trace, Id(start, i, 16, "b"), Id(start, i, 16, "a"), "POST /orders", 2, at.AddMilliseconds(5),
+                    broken ? 35 : 50, broken, injected));
             orders.Add(
-                Span(trace, Id(start, i, 16, "c"), Id(start, i, 16, "b"), "SELECT orders", 3, at.AddMilliseconds(10), broken ? 20 : 30, broken, null));
+                Span(trace, Id(start, i, 16, "c"), Id(start, i, 16, "b"), "SELECT orders", 3, at.AddMilliseconds(10),
+                    broken ? 20 : 30, broken, null));
         }
 
         return new()
         {
             ["resourceSpans"] = new JsonArray(
-                new JsonObject { ["resource"] = Resource(project, "front"), ["scopeSpans"] = new JsonArray(new JsonObject { ["scope"] = new JsonObject { ["name"] = "shop" }, ["spans"] = front }) },
-                new JsonObject { ["resource"] = Resource(project, "orders"), ["scopeSpans"] = new JsonArray(new JsonObject { ["scope"] = new JsonObject { ["name"] = "shop" }, ["spans"] = orders }) }),
+                new JsonObject { ["resource"] = Resource(project, "front"),
+                    ["scopeSpans"] = new JsonArray(
+                        new JsonObject { ["scope"] = new JsonObject { ["name"] = "shop" }, ["spans"] = front }) },
+                new JsonObject { ["resource"] = Resource(project, "orders"),
+                    ["scopeSpans"] = new JsonArray(
+                        new JsonObject { ["scope"] = new JsonObject { ["name"] = "shop" }, ["spans"] = orders }) }),
         };
     }
 
@@ -96,11 +109,13 @@ internal static class ShopTelemetry
                 ? "OrderStore#42 could not connect to invalid_host:5432: name resolution failed"
                 : "OrderStore#58 order stored";
             records.Add(
-                Log(start + TimeSpan.FromSeconds(5 * i) + TimeSpan.FromMilliseconds(15), broken ? 17 : 9, body, Id(start, i, 32), Id(start, i, 16, "b")));
+                Log(start + TimeSpan.FromSeconds(5 * i) + TimeSpan.FromMilliseconds(15), broken ? 17 : 9, body,
+                    Id(start, i, 32), Id(start, i, 16, "b")));
             if (broken && injected is not null && i % 10 == 0)
             {
                 records.Add(
-                    Log(start + TimeSpan.FromSeconds(5 * i) + TimeSpan.FromMilliseconds(16), 13, injected, Id(start, i, 32), Id(start, i, 16, "b")));
+                    Log(start + TimeSpan.FromSeconds(5 * i) + TimeSpan.FromMilliseconds(16), 13, injected,
+                        Id(start, i, 32), Id(start, i, 16, "b")));
             }
         }
 

@@ -17,7 +17,8 @@ public sealed class TokenTests : IClassFixture<ShopSystem>, IAsyncLifetime
 
     public TokenTests(ShopSystem system) => _system = system;
 
-    public async Task InitializeAsync() => _server = await OrchestratorServer.StartAsync(await _system.NewDatabaseAsync(), _system.Phoenix.HttpUrl,
+    public async Task InitializeAsync() =>
+        _server = await OrchestratorServer.StartAsync(await _system.NewDatabaseAsync(), _system.Phoenix.HttpUrl,
     [
         ("Mats:Tokens:0:User", "ann@example.com"), ("Mats:Tokens:0:Token", AnnsToken),
         ("Mats:Tokens:1:User", "bob@example.com"), ("Mats:Tokens:1:Token", BobsToken),

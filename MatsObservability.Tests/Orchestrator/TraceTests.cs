@@ -13,13 +13,15 @@ public sealed class TraceTests(ShopSystem system) : IClassFixture<ShopSystem>
     [Fact, Trait("Req", "A23"), Trait("Req", "M13"), Trait("Req", "A01"), Trait("Req", "A18")]
     public async Task Investigation_WithCallerAndModel_IsOneTraceWithoutOrphansWithTokensAndCost()
     {
-        await using var model = await ModelServer.StartAsync((_, body) => body.TryGetProperty("tools", out var tools) && tools.GetArrayLength() > 0
+        await using var model = await ModelServer.StartAsync(
+            (_, body) => body.TryGetProperty("tools", out var tools) && tools.GetArrayLength() > 0
             ? new ModelServer.Reply("Nothing else.")
             : new ModelServer.Reply("Checkout failed because orders had a wrong database address."));
         JsonElement job;
         await using (var server = await OrchestratorServer.StartAsync(
             await system.NewDatabaseAsync(), system.Phoenix.HttpUrl,
-            model.Settings(("Telemetry:Export", "true"), ("OTEL_EXPORTER_OTLP_ENDPOINT", system.Phoenix.GrpcUrl), ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"))))
+            model.Settings(("Telemetry:Export", "true"), ("OTEL_EXPORTER_OTLP_ENDPOINT", system.Phoenix.GrpcUrl),
+                ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"))))
         {
             job = await server.EndAsync(
                 await server.TroubleshootAsync(ShopTelemetry.Request("shop"), ("X-Session-ID", "trace-1"), ("traceparent", Caller)));
@@ -41,12 +43,16 @@ public sealed class TraceTests(ShopSystem system) : IClassFixture<ShopSystem>
             span => Assert.Contains(span.GetProperty("span_id").GetString(), ids));
         Assert.Superset(
             new HashSet<string?> { "CHAIN", "AGENT", "TOOL", "LLM", "GUARDRAIL" },
-            own.Select(span => span.GetProperty("attributes").TryGetProperty("openinference.span.kind", out var kind) ? kind.GetString() : null).ToHashSet());
+            own.Select(
+                span => span.GetProperty("attributes").TryGetProperty("openinference.span.kind", out var kind) ? kind.GetString() : null)
+                .ToHashSet());
         Assert.Superset(
-            new HashSet<string?> { "investigation_run", "delegate_sre", "sre_log_analysis", "delegate_architect", "architect_synthesis", "resolve_records", "read_telemetry" },
+            new HashSet<string?> { "investigation_run", "delegate_sre", "sre_log_analysis", "delegate_architect", "architect_synthesis",
+                "resolve_records", "read_telemetry" },
             own.Select(span => span.GetProperty("name").GetString()).ToHashSet());
 
-        var llm = own.First(span => span.GetProperty("name").GetString()!.StartsWith("chat ", StringComparison.Ordinal)).GetProperty("attributes");
+        var llm = own.First(span => span.GetProperty("name").GetString()!.StartsWith("chat ", StringComparison.Ordinal))
+            .GetProperty("attributes");
         Assert.Equal(1000, llm.GetProperty("llm.token_count.prompt").GetInt64());
         Assert.Equal(100, llm.GetProperty("gen_ai.usage.output_tokens").GetInt64());
         Assert.True(llm.GetProperty("llm.cost.total").GetDouble() > 0);
@@ -63,7 +69,8 @@ public sealed class TraceTests(ShopSystem system) : IClassFixture<ShopSystem>
     {
         const string trace = "1af7651916cd43dd8448eb211c80319d";
         var database = await system.NewDatabaseAsync();
-        (string, string)[] export = [("Telemetry:Export", "true"), ("OTEL_EXPORTER_OTLP_ENDPOINT", system.Phoenix.GrpcUrl), ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")];
+        (string, string)[] export = [("Telemetry:Export", "true"), ("OTEL_EXPORTER_OTLP_ENDPOINT", system.Phoenix.GrpcUrl),
+            ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")];
         var held = new HeldReads();
         string id;
         await using (var first = await OrchestratorServer.StartAsync(database, system.Phoenix.HttpUrl, export, held.Install))
@@ -73,7 +80,10 @@ public sealed class TraceTests(ShopSystem system) : IClassFixture<ShopSystem>
 
             // What has ended is there while the job still runs; what holds it together comes when the run ends.
             var running = await Eventually.GetAsync(
-                async () => (await SpansAsync(system.Phoenix, "finoptiagents-MATS")).Where(span => span.GetProperty("trace_id").GetString() == trace).ToList(),
+                async () =>
+                    (await SpansAsync(system.Phoenix, "finoptiagents-MATS")).Where(
+                        span => span.GetProperty("trace_id").GetString() == trace)
+                        .ToList(),
                 spans => spans.Exists(span => span.GetProperty("name").GetString() == "gate_planning"));
             Assert.DoesNotContain(running, span => span.GetProperty("name").GetString() == "investigation_run");
         }
@@ -83,7 +93,8 @@ public sealed class TraceTests(ShopSystem system) : IClassFixture<ShopSystem>
             await second.EndAsync(id);
         }
 
-        var own = (await SpansAsync(system.Phoenix, "finoptiagents-MATS")).Where(span => span.GetProperty("trace_id").GetString() == trace).ToList();
+        var own = (await SpansAsync(system.Phoenix, "finoptiagents-MATS")).Where(span => span.GetProperty("trace_id").GetString() == trace)
+            .ToList();
         var ids = own.Select(span => span.GetProperty("span_id").GetString()).Append("b7ad6b7169203331").ToHashSet();
         Assert.Contains(own, span => span.GetProperty("name").GetString() == "architect_synthesis");
         Assert.All(own, span => Assert.Contains(span.GetProperty("parent_id").GetString(), ids));
@@ -98,6 +109,7 @@ public sealed class TraceTests(ShopSystem system) : IClassFixture<ShopSystem>
         }
 
         var lines = (await export.Content.ReadAsStringAsync()).Split('\n', StringSplitOptions.RemoveEmptyEntries);
-        return [.. lines.Select(line => JsonElement.Parse(line)).Where(line => line.TryGetProperty("span", out _)).Select(line => line.GetProperty("span"))];
+        return [.. lines.Select(line => JsonElement.Parse(line)).Where(line => line.TryGetProperty("span", out _))
+            .Select(line => line.GetProperty("span"))];
     }
 }

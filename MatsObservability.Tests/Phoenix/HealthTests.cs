@@ -10,7 +10,8 @@ public sealed class HealthTests(PostgresFixture postgres) : IClassFixture<Postgr
     {
         await using var server = await PhoenixServer.StartAsync(postgres);
 
-        foreach (var (path, body) in new[] { ("/healthz", "OK"), ("/readyz", "{}"), ("/health", "Healthy"), ("/health/live", "OK"), ("/health/ready", "{}"), ("/alive", "OK"), ("/arize_phoenix_version", "20.3.0") })
+        foreach (var (path, body) in new[] { ("/healthz", "OK"), ("/readyz", "{}"), ("/health", "Healthy"), ("/health/live", "OK"),
+            ("/health/ready", "{}"), ("/alive", "OK"), ("/arize_phoenix_version", "20.3.0") })
         {
             using var response = await server.Client.GetAsync(path);
 
@@ -31,7 +32,9 @@ public sealed class HealthTests(PostgresFixture postgres) : IClassFixture<Postgr
         await using var second = await PhoenixServer.StartAsync(database);
 
         Assert.Equal(1, await second.ScalarAsync<int>("SELECT one FROM public.foreign_table"));
-        Assert.Equal(0L, await second.ScalarAsync<long>("SELECT count(*) FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'foreign_table'"));
-        Assert.Equal(0L, await second.ScalarAsync<long>("SELECT count(*) FROM schema_versions GROUP BY version HAVING count(*) > 1 UNION ALL SELECT 0"));
+        Assert.Equal(0L,
+            await second.ScalarAsync<long>("SELECT count(*) FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'foreign_table'"));
+        Assert.Equal(0L,
+            await second.ScalarAsync<long>("SELECT count(*) FROM schema_versions GROUP BY version HAVING count(*) > 1 UNION ALL SELECT 0"));
     }
 }

@@ -85,7 +85,8 @@ public sealed class HttpClientDefaultsTests
             return Results.StatusCode(500);
         }));
         await using var caller = await CallerAsync(
-            server, ("HttpResilience:MaxRetries", "0"), ("HttpResilience:CircuitMinimumRequests", "4"), ("HttpResilience:CircuitPause", "00:05:00"));
+            server, ("HttpResilience:MaxRetries", "0"), ("HttpResilience:CircuitMinimumRequests", "4"),
+            ("HttpResilience:CircuitPause", "00:05:00"));
         var client = Client(caller);
 
         for (var attempt = 0; attempt < 4; attempt++)
@@ -111,9 +112,11 @@ public sealed class HttpClientDefaultsTests
         Assert.Contains(failure.Failures, fault => fault.StartsWith("HttpResilience:TotalTimeout must", StringComparison.Ordinal));
     }
 
-    private static int Next(ConcurrentQueue<int> answers) => answers.TryDequeue(out var answer) ? answer : throw new InvalidOperationException("One call too many.");
+    private static int Next(ConcurrentQueue<int> answers) =>
+        answers.TryDequeue(out var answer) ? answer : throw new InvalidOperationException("One call too many.");
 
-    private static Task<TestService> CallerAsync(TestService server, params (string Key, string? Value)[] settings) => TestService.StartAsync(
+    private static Task<TestService> CallerAsync(
+        TestService server, params (string Key, string? Value)[] settings) => TestService.StartAsync(
         _ => { },
         builder =>
         {
@@ -122,5 +125,6 @@ public sealed class HttpClientDefaultsTests
         },
         [("services:phoenix:http:0", server.Url.ToString()), ("HttpResilience:RetryDelay", "00:00:00.001"), .. settings]);
 
-    private static HttpClient Client(TestService caller) => caller.Services.GetRequiredService<IHttpClientFactory>().CreateClient("phoenix");
+    private static HttpClient Client(TestService caller) =>
+        caller.Services.GetRequiredService<IHttpClientFactory>().CreateClient("phoenix");
 }

@@ -15,11 +15,13 @@ public sealed class LogDefaultsTests
     {
         Assert.False(IsEnabled(category, LogLevel.Information));
         Assert.True(IsEnabled(category, LogLevel.Warning));
-        Assert.True(IsEnabled(category, LogLevel.Information, informationKey: $"Logging:LogLevel:{string.Join('.', category.Split('.')[..^1])}"));
+        Assert.True(
+            IsEnabled(category, LogLevel.Information, informationKey: $"Logging:LogLevel:{string.Join('.', category.Split('.')[..^1])}"));
     }
 
     [Fact]
-    public void Levels_OfTheServicesThemselves_StayAtInformation() => Assert.True(IsEnabled("Phoenix.Service.Ingest", LogLevel.Information));
+    public void Levels_OfTheServicesThemselves_StayAtInformation() =>
+        Assert.True(IsEnabled("Phoenix.Service.Ingest", LogLevel.Information));
 
     private static bool IsEnabled(string category, LogLevel level, string? informationKey = null)
     {

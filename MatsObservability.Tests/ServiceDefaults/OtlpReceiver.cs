@@ -39,7 +39,8 @@ internal sealed class OtlpReceiver : IAsyncDisposable
 
     public ConcurrentQueue<string?> ApiKeys { get; } = new();
 
-    public IEnumerable<Span> Spans => Traces.SelectMany(request => request.ResourceSpans).SelectMany(resource => resource.ScopeSpans).SelectMany(scope => scope.Spans);
+    public IEnumerable<Span> Spans => Traces.SelectMany(request => request.ResourceSpans).SelectMany(resource => resource.ScopeSpans)
+        .SelectMany(scope => scope.Spans);
 
     public static async Task<OtlpReceiver> StartAsync()
     {

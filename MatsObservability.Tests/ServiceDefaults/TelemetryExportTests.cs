@@ -12,7 +12,8 @@ using OpenTelemetry.Proto.Trace.V1;
 namespace MatsObservability.Tests.ServiceDefaults;
 
 /// <summary>
-/// Activity sources are process wide, so a receiver may also see requests of tests that run beside it: each test looks for routes of its own.
+/// Activity sources are process wide, so a receiver may also see requests of tests that run beside it: each test looks for routes of its
+/// own.
 /// </summary>
 public sealed class TelemetryExportTests
 {
@@ -49,7 +50,8 @@ public sealed class TelemetryExportTests
     {
         await using var receiver = await OtlpReceiver.StartAsync();
         var route = $"/throws-{Guid.NewGuid():N}";
-        await using (var service = await StartAsync(receiver, "http/protobuf", app => app.MapGet(route, IResult () => throw new InvalidTimeZoneException())))
+        await using (var service = await StartAsync(
+            receiver, "http/protobuf", app => app.MapGet(route, IResult () => throw new InvalidTimeZoneException())))
         {
             using var response = await service.Client.GetAsync(route);
         }
@@ -99,7 +101,8 @@ public sealed class TelemetryExportTests
     [InlineData("/health/ready")]
     [InlineData("/healthz")]
     [InlineData("/metrics")]
-    public void UntracedPaths_Default_HoldTheProbes(string path) => Assert.True(new UntracedPaths(new TelemetryOptions().UntracedPaths).Contains(path));
+    public void UntracedPaths_Default_HoldTheProbes(string path) =>
+        Assert.True(new UntracedPaths(new TelemetryOptions().UntracedPaths).Contains(path));
 
     [Fact]
     public async Task LogsAndMetrics_OfTheService_AreExported()
@@ -114,9 +117,11 @@ public sealed class TelemetryExportTests
             service.Services.GetRequiredService<ILoggerFactory>().CreateLogger("orders").LogWarning("Order {Id} is late", 7);
         }
 
-        var metrics = receiver.Metrics.SelectMany(request => request.ResourceMetrics).SelectMany(resource => resource.ScopeMetrics).SelectMany(scope => scope.Metrics);
+        var metrics = receiver.Metrics.SelectMany(request => request.ResourceMetrics).SelectMany(resource => resource.ScopeMetrics)
+            .SelectMany(scope => scope.Metrics);
         Assert.Contains(metrics, metric => metric.Name == "orders" && metric.Sum.DataPoints[0].AsInt == 3);
-        var logs = receiver.Logs.SelectMany(request => request.ResourceLogs).SelectMany(resource => resource.ScopeLogs).SelectMany(scope => scope.LogRecords);
+        var logs = receiver.Logs.SelectMany(request => request.ResourceLogs).SelectMany(resource => resource.ScopeLogs)
+            .SelectMany(scope => scope.LogRecords);
         Assert.Contains(logs, log => log.Body.StringValue == "Order 7 is late");
     }
 
@@ -124,7 +129,8 @@ public sealed class TelemetryExportTests
     public async Task Export_SwitchedOff_SendsNothingThoughAnEndpointIsSet()
     {
         await using var receiver = await OtlpReceiver.StartAsync();
-        await using (var service = await StartAsync(receiver, "http/protobuf", app => app.MapGet("/x", () => "x"), telemetry => telemetry.Export = false))
+        await using (var service = await StartAsync(
+            receiver, "http/protobuf", app => app.MapGet("/x", () => "x"), telemetry => telemetry.Export = false))
         {
             await service.Client.GetStringAsync("/x");
         }
@@ -133,7 +139,8 @@ public sealed class TelemetryExportTests
     }
 
     private static Task<TestService> StartAsync(
-        OtlpReceiver receiver, string protocol, Action<WebApplication> map, Action<TelemetryOptions>? configure = null) => TestService.StartAsync(
+        OtlpReceiver receiver, string protocol, Action<WebApplication> map, Action<TelemetryOptions>? configure = null) =>
+        TestService.StartAsync(
         map,
         builder => builder.AddServiceDefaults(telemetry =>
         {
@@ -145,7 +152,8 @@ public sealed class TelemetryExportTests
         ("OTEL_EXPORTER_OTLP_HEADERS", "x-api-key=abc"),
         ("OTEL_SERVICE_NAME", "renamed"));
 
-    private static string? Value(IEnumerable<KeyValue> attributes, string key) => attributes.FirstOrDefault(attribute => attribute.Key == key)?.Value switch
+    private static string? Value(IEnumerable<KeyValue> attributes,
+        string key) => attributes.FirstOrDefault(attribute => attribute.Key == key)?.Value switch
     {
         { HasStringValue: true } text => text.StringValue,
         { HasIntValue: true } number => $"{number.IntValue}",

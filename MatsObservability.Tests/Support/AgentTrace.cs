@@ -20,7 +20,8 @@ internal sealed class AgentTrace(string project, string service, ulong startNano
 
     /// <summary>Adds a span and gives its id. A non-null <paramref name="error"/> makes it one in error with an exception event.</summary>
     public string Add(
-        string name, string? kind, string? parent, ulong offsetMilliseconds, ulong milliseconds, string? error = null, params (string Key, object Value)[] attributes)
+        string name, string? kind, string? parent, ulong offsetMilliseconds, ulong milliseconds, string? error = null,
+        params (string Key, object Value)[] attributes)
     {
         var id = (++_next).ToString("x16");
         var start = startNanos + offsetMilliseconds * NanosPerMillisecond;
@@ -47,7 +48,9 @@ internal sealed class AgentTrace(string project, string service, ulong startNano
             {
                 ["timeUnixNano"] = $"{end}",
                 ["name"] = "exception",
-                ["attributes"] = Attributes([("exception.type", "System.TimeoutException"), ("exception.message", error), ("exception.stacktrace", "   at Shop.Db.OpenAsync() in Db.cs:line 12")]),
+                ["attributes"] = Attributes(
+                    [("exception.type", "System.TimeoutException"), ("exception.message", error),
+                        ("exception.stacktrace", "   at Shop.Db.OpenAsync() in Db.cs:line 12")]),
             });
         }
 
@@ -82,8 +85,10 @@ internal sealed class AgentTrace(string project, string service, ulong startNano
         {
             [resources] = new JsonArray(new JsonObject
             {
-                ["resource"] = new JsonObject { ["attributes"] = Attributes([("service.name", service), ("openinference.project.name", project)]) },
-                [scopes] = new JsonArray(new JsonObject { ["scope"] = new JsonObject { ["name"] = "tests" }, [items] = records.DeepClone() }),
+                ["resource"] = new JsonObject { ["attributes"] = Attributes(
+                    [("service.name", service), ("openinference.project.name", project)]) },
+                [scopes] = new JsonArray(
+                    new JsonObject { ["scope"] = new JsonObject { ["name"] = "tests" }, [items] = records.DeepClone() }),
             }),
         };
         using var response = await client.PostAsJsonAsync(path, body);

@@ -6,7 +6,8 @@ namespace MatsObservability.Tests.Support;
 /// <summary>The AppHost as a newcomer runs it: a process of its own, on free ports, with its data in a folder of the test.</summary>
 internal sealed partial class AppHostProcess : IAsyncDisposable
 {
-    private static readonly string[] s_ports = ["phoenix-http", "phoenix-otlp-grpc", "phoenix-otlp-http", "phoenix-metrics", "orchestrator-http"];
+    private static readonly string[] s_ports = ["phoenix-http", "phoenix-otlp-grpc", "phoenix-otlp-http",
+        "phoenix-metrics", "orchestrator-http"];
 
     private readonly Process _process;
     private readonly List<string> _lines = [];
@@ -40,12 +41,18 @@ internal sealed partial class AppHostProcess : IAsyncDisposable
     /// <param name="byDotNetRun">Start it by <c>dotnet run</c>; the process is then that command.</param>
     /// <param name="arguments">Arguments after those for the free ports; a later one wins.</param>
     public static AppHostProcess Start(
-        string dataDirectory, IReadOnlyDictionary<string, string>? environment = null, string? account = null, bool byDotNetRun = false, params string[] arguments)
+        string dataDirectory, IReadOnlyDictionary<string, string>? environment = null, string? account = null,
+        bool byDotNetRun = false, params string[] arguments)
     {
         var configuration = Path.GetFileName(Path.TrimEndingDirectorySeparator(AppContext.BaseDirectory));
-        var assembly = Path.GetFullPath(Path.Combine(AppContext.BaseDirectory, "..", "..", "MatsObservability.AppHost", configuration, "MatsObservability.AppHost.dll"));
-        string[] program = byDotNetRun ? ["run", "--no-build", "--configuration", configuration, "--project", Projects.MatsObservability_AppHost.ProjectPath, "--"] : [assembly];
-        var start = new ProcessStartInfo("dotnet", [.. program, .. s_ports.Select(port => $"Ports:{port}=0"), "Dashboard:Port=0", $"Mats:DataDirectory={dataDirectory}", .. arguments])
+        var assembly = Path.GetFullPath(
+            Path.Combine(AppContext.BaseDirectory, "..", "..", "MatsObservability.AppHost", configuration,
+                "MatsObservability.AppHost.dll"));
+        string[] program = byDotNetRun ? ["run", "--no-build", "--configuration", configuration, "--project",
+            Projects.MatsObservability_AppHost.ProjectPath, "--"] : [assembly];
+        var start = new ProcessStartInfo("dotnet",
+            [.. program, .. s_ports.Select(port => $"Ports:{port}=0"),
+                "Dashboard:Port=0", $"Mats:DataDirectory={dataDirectory}", .. arguments])
         {
             UseShellExecute = false,
             RedirectStandardOutput = true,

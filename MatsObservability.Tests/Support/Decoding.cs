@@ -35,7 +35,9 @@ internal sealed class Decoding : IDisposable
 
     public NormalizeMetrics Metrics => _services.GetRequiredService<NormalizeMetrics>();
 
-    /// <summary>A span with ids, times and a name, and these attributes; values are string, bool, long, int, double, string[] or AnyValue.</summary>
+    /// <summary>
+    /// A span with ids, times and a name, and these attributes; values are string, bool, long, int, double, string[] or AnyValue.
+    /// </summary>
     public static Span Span(params (string Key, object Value)[] attributes)
     {
         var span = new Span

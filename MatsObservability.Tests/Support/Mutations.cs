@@ -2,7 +2,9 @@ using System.Globalization;
 
 namespace MatsObservability.Tests.Support;
 
-/// <summary>Endless broken variants of sound messages: bits and bytes changed, put in, taken out, cut off, copied from another message.</summary>
+/// <summary>
+/// Endless broken variants of sound messages: bits and bytes changed, put in, taken out, cut off, copied from another message.
+/// </summary>
 internal sealed class Mutations(int seed, byte[][] sound)
 {
     private readonly Random _random = new(seed);

@@ -18,7 +18,8 @@ internal static class Otlp
     public static ulong NowNanos => (ulong)(TimeProvider.System.GetUtcNow() - DateTimeOffset.UnixEpoch).Ticks * 100;
 
     /// <summary>A request of <paramref name="count"/> spans of one new trace.</summary>
-    public static ExportTraceServiceRequest Spans(int count, string? project = null, ulong? startNanos = null) => Spans(Guid.NewGuid(), count, project, startNanos);
+    public static ExportTraceServiceRequest Spans(int count, string? project = null, ulong? startNanos = null) =>
+        Spans(Guid.NewGuid(), count, project, startNanos);
 
     /// <summary>A request of <paramref name="count"/> spans, ids 1 to count, of the trace <paramref name="traceId"/>.</summary>
     public static ExportTraceServiceRequest Spans(Guid traceId, int count, string? project = null, ulong? startNanos = null)
@@ -40,7 +41,8 @@ internal static class Otlp
             scope.Spans.Add(span);
         }
 
-        return new ExportTraceServiceRequest { ResourceSpans = { new ResourceSpans { Resource = Resource(project), ScopeSpans = { scope } } } };
+        return new ExportTraceServiceRequest { ResourceSpans = { new ResourceSpans { Resource = Resource(project),
+            ScopeSpans = { scope } } } };
     }
 
     /// <summary>A request of one log record.</summary>
@@ -51,7 +53,8 @@ internal static class Otlp
             new ResourceLogs
             {
                 Resource = Resource(project),
-                ScopeLogs = { new ScopeLogs { LogRecords = { new LogRecord { TimeUnixNano = NowNanos, Body = new AnyValue { StringValue = body }, SeverityNumber = SeverityNumber.Error } } } },
+                ScopeLogs = { new ScopeLogs { LogRecords = { new LogRecord { TimeUnixNano = NowNanos,
+                    Body = new AnyValue { StringValue = body }, SeverityNumber = SeverityNumber.Error } } } },
             },
         },
     };
@@ -68,7 +71,8 @@ internal static class Otlp
                 {
                     new ScopeMetrics
                     {
-                        Metrics = { new Metric { Name = name, Gauge = new Gauge { DataPoints = { new NumberDataPoint { TimeUnixNano = timeNanos, AsDouble = value } } } } },
+                        Metrics = { new Metric { Name = name,
+                            Gauge = new Gauge { DataPoints = { new NumberDataPoint { TimeUnixNano = timeNanos, AsDouble = value } } } } },
                     },
                 },
             },

@@ -39,7 +39,9 @@ public sealed class PhoenixServer : IAsyncDisposable
     /// <summary>The service's container.</summary>
     public IServiceProvider Services => _app.Services;
 
-    /// <summary>Starts over a fresh database and waits until it is ready; <paramref name="settings"/> are configuration keys or PHOENIX_* names.</summary>
+    /// <summary>
+    /// Starts over a fresh database and waits until it is ready; <paramref name="settings"/> are configuration keys or PHOENIX_* names.
+    /// </summary>
     public static async Task<PhoenixServer> StartAsync(PostgresFixture postgres, params (string Key, string Value)[] settings) =>
         await StartAsync(await postgres.CreateDatabaseAsync(), settings);
 
@@ -47,7 +49,8 @@ public sealed class PhoenixServer : IAsyncDisposable
     public static async Task<PhoenixServer> StartAsync(string connectionString, params (string Key, string Value)[] settings)
     {
         var server = await StartUnreadyAsync(connectionString, settings);
-        await server.Services.GetRequiredService<DatabaseState>().WaitReadyAsync(CancellationToken.None).WaitAsync(TimeSpan.FromSeconds(60));
+        await server.Services.GetRequiredService<DatabaseState>().WaitReadyAsync(CancellationToken.None)
+            .WaitAsync(TimeSpan.FromSeconds(60));
         return server;
     }
 

@@ -12,18 +12,23 @@ using Phoenix.Service.Storage;
 
 namespace MatsObservability.Tests.Support;
 
-/// <summary>Random export requests of every signal with every field of the messages in use; the same seed gives the same requests.</summary>
+/// <summary>
+/// Random export requests of every signal with every field of the messages in use; the same seed gives the same requests.
+/// </summary>
 internal sealed class RandomRequests(int seed)
 {
     private static readonly string[] s_keys =
     [
-        "openinference.span.kind", "session.id", "user.id", "llm.model_name", "llm.token_count.prompt", "llm.token_count.completion", "input.value",
-        "output.value", "llm.provider", "gen_ai.operation.name", "gen_ai.request.model", "gen_ai.input.messages", "gen_ai.usage.input_tokens", "ai.operationId",
+        "openinference.span.kind", "session.id", "user.id", "llm.model_name", "llm.token_count.prompt",
+        "llm.token_count.completion", "input.value",
+        "output.value", "llm.provider", "gen_ai.operation.name", "gen_ai.request.model", "gen_ai.input.messages",
+        "gen_ai.usage.input_tokens", "ai.operationId",
         "ai.prompt.messages", "traceloop.span.kind", "mcp.method.name", "error.type", "metadata",
     ];
 
     private static readonly string[] s_texts =
-        ["", "LLM", "tool", "a\"b\\c", "line\nbreak\ttab", "naïve café", "日本語テキスト", "🎉🎊", "nul\0inside", "[{\"role\":\"user\",\"content\":\"hi\"}]", "12", "-1",
+        ["", "LLM", "tool", "a\"b\\c", "line\nbreak\ttab", "naïve café", "日本語テキスト", "🎉🎊", "nul\0inside",
+            "[{\"role\":\"user\",\"content\":\"hi\"}]", "12", "-1",
          """[{"role":"user","parts":[{"type":"text","content":"\ud83c half \\ud83c \ud83c\udf89 end"},5,{"type":"tool_call","id":7}]}]""",
          """{"a":[1,{"b":"""];
 
@@ -40,8 +45,10 @@ internal sealed class RandomRequests(int seed)
         {
             var record = new LogRecord
             {
-                TimeUnixNano = Time(), ObservedTimeUnixNano = Time(), SeverityNumber = (SeverityNumber)_random.Next(-1, 27), SeverityText = Text(), EventName = Text(),
-                Body = Value(0), Flags = Small(), DroppedAttributesCount = Small(), TraceId = Bytes(16), SpanId = Bytes(_random.Next(4) == 0 ? 3 : 8),
+                TimeUnixNano = Time(), ObservedTimeUnixNano = Time(), SeverityNumber = (SeverityNumber)_random.Next(-1, 27),
+                SeverityText = Text(), EventName = Text(),
+                Body = Value(0), Flags = Small(), DroppedAttributesCount = Small(), TraceId = Bytes(16),
+                SpanId = Bytes(_random.Next(4) == 0 ? 3 : 8),
             };
             AddAttributes(record.Attributes, 0);
             scope.LogRecords.Add(record);
@@ -56,9 +63,22 @@ internal sealed class RandomRequests(int seed)
     public ExportMetricsServiceRequest NextMetrics()
     {
         var scope = new ScopeMetrics { SchemaUrl = Text(), Scope = new InstrumentationScope { Name = Text(), Version = Text() } };
-        scope.Metrics.Add(new Metric { Name = Text(), Unit = Text(), Description = Text(), Gauge = new Gauge { DataPoints = { Point(new NumberDataPoint { TimeUnixNano = Time(), AsDouble = _random.NextDouble() }, point => point.Attributes) } } });
-        scope.Metrics.Add(new Metric { Name = "sum", Sum = new Sum { IsMonotonic = true, AggregationTemporality = AggregationTemporality.Delta, DataPoints = { Point(new NumberDataPoint { TimeUnixNano = Time(), StartTimeUnixNano = Time(), AsInt = _random.NextInt64(), Flags = Small(), Exemplars = { new Exemplar { TimeUnixNano = Time(), AsDouble = 1, TraceId = Bytes(16), SpanId = Bytes(8) } } }, point => point.Attributes) } } });
-        scope.Metrics.Add(new Metric { Name = "histogram", Histogram = new Histogram { DataPoints = { Point(new HistogramDataPoint { TimeUnixNano = Time(), Count = 3, Sum = 4.5, Min = 1, Max = 2, BucketCounts = { 1, 0, 2 }, ExplicitBounds = { 1, 5 } }, point => point.Attributes) } } });
+        scope.Metrics.Add(
+            new Metric { Name = Text(), Unit = Text(), Description = Text(),
+                Gauge = new Gauge { DataPoints = { Point(
+                    new NumberDataPoint { TimeUnixNano = Time(), AsDouble = _random.NextDouble() }, point => point.Attributes) } } });
+        scope.Metrics.Add(
+            new Metric { Name = "sum",
+                Sum = new Sum { IsMonotonic = true, AggregationTemporality = AggregationTemporality.Delta,
+                    DataPoints = { Point(
+                        new NumberDataPoint { TimeUnixNano = Time(), StartTimeUnixNano = Time(), AsInt = _random.NextInt64(),
+                            Flags = Small(), Exemplars = { new Exemplar { TimeUnixNano = Time(), AsDouble = 1, TraceId = Bytes(16),
+                                SpanId = Bytes(8) } } }, point => point.Attributes) } } });
+        scope.Metrics.Add(
+            new Metric { Name = "histogram",
+                Histogram = new Histogram { DataPoints = { Point(
+                    new HistogramDataPoint { TimeUnixNano = Time(), Count = 3, Sum = 4.5, Min = 1, Max = 2, BucketCounts = { 1, 0, 2 },
+                        ExplicitBounds = { 1, 5 } }, point => point.Attributes) } } });
         scope.Metrics.Add(new Metric
         {
             Name = "exponential",
@@ -69,12 +89,18 @@ internal sealed class RandomRequests(int seed)
                     Point(new ExponentialHistogramDataPoint
                     {
                         TimeUnixNano = Time(), Count = 9, Sum = -1, Scale = _random.Next(-5, 20), ZeroCount = 1, ZeroThreshold = 0.1,
-                        Positive = new() { Offset = _random.Next(-9, 9), BucketCounts = { 1, 2, 3 } }, Negative = new() { BucketCounts = { 2 } },
+                        Positive = new() { Offset = _random.Next(-9, 9),
+                            BucketCounts = { 1, 2, 3 } }, Negative = new() { BucketCounts = { 2 } },
                     }, point => point.Attributes),
                 },
             },
         });
-        scope.Metrics.Add(new Metric { Name = "summary", Summary = new Summary { DataPoints = { Point(new SummaryDataPoint { TimeUnixNano = Time(), Count = 2, Sum = 3, QuantileValues = { new SummaryDataPoint.Types.ValueAtQuantile { Quantile = 0.5, Value = double.NaN } } }, point => point.Attributes) } } });
+        scope.Metrics.Add(
+            new Metric { Name = "summary",
+                Summary = new Summary { DataPoints = { Point(
+                    new SummaryDataPoint { TimeUnixNano = Time(), Count = 2, Sum = 3,
+                        QuantileValues = { new SummaryDataPoint.Types.ValueAtQuantile { Quantile = 0.5, Value = double.NaN } } },
+                        point => point.Attributes) } } });
         var resource = new ResourceMetrics { SchemaUrl = Text(), Resource = new Resource(), ScopeMetrics = { scope } };
         AddAttributes(resource.Resource.Attributes, 0);
         return new ExportMetricsServiceRequest { ResourceMetrics = { resource } };
@@ -90,7 +116,8 @@ internal sealed class RandomRequests(int seed)
             AddAttributes(resource.Resource.Attributes, 0);
             for (var j = _random.Next(3); j >= 0; j--)
             {
-                var scope = new ScopeSpans { SchemaUrl = Text(), Scope = new InstrumentationScope { Name = Text(), Version = Text(), DroppedAttributesCount = Small() } };
+                var scope = new ScopeSpans { SchemaUrl = Text(),
+                    Scope = new InstrumentationScope { Name = Text(), Version = Text(), DroppedAttributesCount = Small() } };
                 AddAttributes(scope.Scope.Attributes, 0);
                 for (var k = _random.Next(4); k > 0; k--)
                 {
@@ -119,7 +146,9 @@ internal sealed class RandomRequests(int seed)
         var start = Time();
         var span = new Span
         {
-            TraceId = Bytes(16), SpanId = Bytes(8), ParentSpanId = _random.Next(3) == 0 ? ByteString.Empty : Bytes(8), TraceState = Text(), Name = Text(),
+            TraceId = Bytes(16), SpanId = Bytes(8), ParentSpanId = _random.Next(3) == 0
+                ? ByteString.Empty
+                : Bytes(8), TraceState = Text(), Name = Text(),
             Kind = (Span.Types.SpanKind)_random.Next(-1, 7), StartTimeUnixNano = start,
             EndTimeUnixNano = _random.Next(10) == 0 ? 0 : start + (ulong)_random.Next(),
             Flags = Small(), DroppedAttributesCount = Small(), DroppedEventsCount = Small(), DroppedLinksCount = Small(),
@@ -132,10 +161,12 @@ internal sealed class RandomRequests(int seed)
         AddAttributes(span.Attributes, 0);
         for (var i = _random.Next(3); i > 0; i--)
         {
-            var item = new Span.Types.Event { Name = _random.Next(3) == 0 ? "gen_ai.choice" : Text(), TimeUnixNano = start, DroppedAttributesCount = Small() };
+            var item = new Span.Types.Event { Name = _random.Next(3) == 0 ? "gen_ai.choice" : Text(), TimeUnixNano = start,
+                DroppedAttributesCount = Small() };
             AddAttributes(item.Attributes, 0);
             span.Events.Add(item);
-            var link = new Span.Types.Link { TraceId = Bytes(16), SpanId = Bytes(8), TraceState = Text(), Flags = Small(), DroppedAttributesCount = Small() };
+            var link = new Span.Types.Link { TraceId = Bytes(16), SpanId = Bytes(8), TraceState = Text(), Flags = Small(),
+                DroppedAttributesCount = Small() };
             AddAttributes(link.Attributes, 0);
             span.Links.Add(link);
         }
@@ -147,7 +178,9 @@ internal sealed class RandomRequests(int seed)
     {
         for (var i = _random.Next(8); i > 0; i--)
         {
-            attributes.Add(new KeyValue { Key = _random.Next(2) == 0 ? s_keys[_random.Next(s_keys.Length)] : $"key {_random.Next(6)}{Text()}", Value = Value(depth) });
+            attributes.Add(
+                new KeyValue { Key = _random.Next(2) == 0 ? s_keys[_random.Next(s_keys.Length)] : $"key {_random.Next(6)}{Text()}",
+                    Value = Value(depth) });
         }
     }
 
@@ -157,10 +190,12 @@ internal sealed class RandomRequests(int seed)
         1 => new AnyValue(),
         2 => new AnyValue { BoolValue = _random.Next(2) == 0 },
         3 => new AnyValue { IntValue = _random.Next(2) == 0 ? _random.NextInt64() : _random.Next(-5, 1000) },
-        4 => new AnyValue { DoubleValue = _random.Next(4) switch { 0 => double.NaN, 1 => double.PositiveInfinity, 2 => _random.Next(), _ => _random.NextDouble() * 1e20 } },
+        4 => new AnyValue { DoubleValue = _random.Next(4) switch { 0 => double.NaN, 1 => double.PositiveInfinity, 2 => _random.Next(),
+            _ => _random.NextDouble() * 1e20 } },
         5 => new AnyValue { BytesValue = Bytes(_random.Next(20)) },
         6 => new AnyValue { StringValue = Text() },
-        7 => new AnyValue { ArrayValue = new ArrayValue { Values = { Enumerable.Range(0, _random.Next(4)).Select(_ => Value(depth + 1) ?? new AnyValue()) } } },
+        7 => new AnyValue { ArrayValue = new ArrayValue { Values = { Enumerable.Range(0, _random.Next(4))
+            .Select(_ => Value(depth + 1) ?? new AnyValue()) } } },
         _ => KeyValues(depth + 1),
     };
 
@@ -176,7 +211,8 @@ internal sealed class RandomRequests(int seed)
         var text = new StringBuilder();
         for (var i = _random.Next(4); i > 0; i--)
         {
-            text.Append(_random.Next(4) == 0 ? new string((char)_random.Next(1, 0x7F), _random.Next(60)) : s_texts[_random.Next(s_texts.Length)]);
+            text.Append(
+                _random.Next(4) == 0 ? new string((char)_random.Next(1, 0x7F), _random.Next(60)) : s_texts[_random.Next(s_texts.Length)]);
         }
 
         return text.ToString();

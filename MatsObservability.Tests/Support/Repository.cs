@@ -8,7 +8,9 @@ internal static class Repository
     /// <summary>The folder that holds the solution.</summary>
     public static string Root { get; } = Find();
 
-    /// <summary>Every C# and Razor file below <paramref name="folder"/> (relative to the root), as path relative to the root and text.</summary>
+    /// <summary>
+    /// Every C# and Razor file below <paramref name="folder"/> (relative to the root), as path relative to the root and text.
+    /// </summary>
     public static IEnumerable<(string Path, string Text)> Sources(string folder)
     {
         var top = Path.Combine(Root, folder);

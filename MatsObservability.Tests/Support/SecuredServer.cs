@@ -70,7 +70,9 @@ public sealed class SecuredServer : IAsyncLifetime
     {
         using var client = NewClient(server);
         client.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", AdminSecret);
-        using var answer = await client.PostAsJsonAsync("/v1/users", new { user = new { email = Email(name), username = name, role, auth_method = "LOCAL", password = Password }, send_welcome_email = false });
+        using var answer = await client.PostAsJsonAsync(
+            "/v1/users", new { user = new { email = Email(name), username = name, role, auth_method = "LOCAL", password = Password },
+                send_welcome_email = false });
         Assert.Equal(HttpStatusCode.Created, answer.StatusCode);
         return (await DataAsync(answer)).GetProperty("id").GetString()!;
     }
@@ -86,7 +88,8 @@ public sealed class SecuredServer : IAsyncLifetime
 
     /// <summary>Value of a cookie that an answer sets.</summary>
     public static string Cookie(HttpResponseMessage answer, string name) =>
-        answer.Headers.GetValues("Set-Cookie").Single(cookie => cookie.StartsWith(name + "=", StringComparison.Ordinal)).Split(';')[0][(name.Length + 1)..];
+        answer.Headers.GetValues("Set-Cookie").Single(cookie => cookie.StartsWith(name + "=", StringComparison.Ordinal))
+            .Split(';')[0][(name.Length + 1)..];
 
     /// <summary>Makes a key of the <paramref name="owner"/> "user" or "system"; its text.</summary>
     public async Task<string> CreateKeyAsync(string token, string owner, string name = "key", DateTimeOffset? expires = null) =>
@@ -95,11 +98,13 @@ public sealed class SecuredServer : IAsyncLifetime
     /// <summary>As <see cref="CreateKeyAsync"/>; everything the answer says.</summary>
     public async Task<JsonElement> CreateKeyDataAsync(string token, string owner, string name = "key", DateTimeOffset? expires = null)
     {
-        using var answer = await SendAsync(HttpMethod.Post, $"/v1/{owner}/api_keys", token, JsonContent.Create(new { data = new { name, expires_at = expires?.ToString("O") } }));
+        using var answer = await SendAsync(HttpMethod.Post, $"/v1/{owner}/api_keys", token,
+            JsonContent.Create(new { data = new { name, expires_at = expires?.ToString("O") } }));
         Assert.Equal(HttpStatusCode.Created, answer.StatusCode);
         return await DataAsync(answer);
     }
 
     /// <summary>The member <c>data</c> of a JSON answer.</summary>
-    public static async Task<JsonElement> DataAsync(HttpResponseMessage answer) => (await answer.Content.ReadFromJsonAsync<JsonElement>()).GetProperty("data");
+    public static async Task<JsonElement> DataAsync(HttpResponseMessage answer) =>
+        (await answer.Content.ReadFromJsonAsync<JsonElement>()).GetProperty("data");
 }

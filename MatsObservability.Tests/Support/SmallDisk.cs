@@ -21,7 +21,8 @@ internal sealed class SmallDisk : IDisposable
     /// <summary>Mounts one of <paramref name="mebibytes"/> MiB.</summary>
     public static SmallDisk Mount(int mebibytes)
     {
-        var path = Directory.CreateDirectory(System.IO.Path.Combine(System.IO.Path.GetTempPath(), $"mats-disk-{Guid.NewGuid():N}")).FullName;
+        var path = Directory.CreateDirectory(
+            System.IO.Path.Combine(System.IO.Path.GetTempPath(), $"mats-disk-{Guid.NewGuid():N}")).FullName;
         if (Run("mount", "-t", "tmpfs", "-o", string.Create(CultureInfo.InvariantCulture, $"size={mebibytes}m,mode=1777"), "tmpfs", path))
         {
             return new SmallDisk(path);
@@ -73,7 +74,8 @@ internal sealed class SmallDisk : IDisposable
 
     private static bool Run(string program, params string[] arguments)
     {
-        using var process = Process.Start(new ProcessStartInfo(program, arguments) { RedirectStandardError = true, UseShellExecute = false })!;
+        using var process = Process.Start(
+            new ProcessStartInfo(program, arguments) { RedirectStandardError = true, UseShellExecute = false })!;
         process.StandardError.ReadToEnd();
         process.WaitForExit();
         return process.ExitCode == 0;

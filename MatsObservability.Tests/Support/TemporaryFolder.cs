@@ -1,6 +1,8 @@
 namespace MatsObservability.Tests.Support;
 
-/// <summary>A folder for one test, reachable by every account (a server started by root runs under another one), deleted at the end.</summary>
+/// <summary>
+/// A folder for one test, reachable by every account (a server started by root runs under another one), deleted at the end.
+/// </summary>
 internal sealed class TemporaryFolder : IDisposable
 {
     public TemporaryFolder()

@@ -14,7 +14,10 @@ internal sealed class TestPostgres : IAsyncDisposable
 
     private TestPostgres(PostgresServer server, string folder) => (_server, _folder) = (server, folder);
 
-    /// <summary>A superuser's connection string: of the server that MATS_TEST_POSTGRES names, else of one started here, which ends with this process.</summary>
+    /// <summary>
+    /// A superuser's connection string: of the server that MATS_TEST_POSTGRES names, else of one started here, which ends with this
+    /// process.
+    /// </summary>
     public static async Task<string> ConnectionStringAsync()
     {
         if (Environment.GetEnvironmentVariable("MATS_TEST_POSTGRES") is { Length: > 0 } given)
@@ -57,7 +60,8 @@ internal sealed class TestPostgres : IAsyncDisposable
         {
             var lockFile = Path.Combine(folder, "postmaster.pid");
             var process = File.Exists(lockFile) ? File.ReadLines(lockFile).FirstOrDefault() : null;
-            var isAlive = int.TryParse(process, CultureInfo.InvariantCulture, out var id) && Array.Exists(System.Diagnostics.Process.GetProcesses(), running => running.Id == id);
+            var isAlive = int.TryParse(process, CultureInfo.InvariantCulture, out var id)
+                && Array.Exists(System.Diagnostics.Process.GetProcesses(), running => running.Id == id);
             if (!isAlive && Directory.GetLastWriteTimeUtc(folder) < TimeProvider.System.GetUtcNow().UtcDateTime - TimeSpan.FromHours(1))
             {
                 Directory.Delete(folder, recursive: true);

@@ -2,7 +2,9 @@ using Npgsql;
 
 namespace MatsObservability.Tests.Support;
 
-/// <summary>Whether the server of MATS_TEST_POSTGRES offers the extension <c>vector</c>; a server that the tests start themselves is not asked.</summary>
+/// <summary>
+/// Whether the server of MATS_TEST_POSTGRES offers the extension <c>vector</c>; a server that the tests start themselves is not asked.
+/// </summary>
 internal static class VectorExtension
 {
     private static readonly Lazy<bool> s_isAvailable = new(Look);
@@ -23,7 +25,9 @@ internal static class VectorExtension
     }
 
     /// <summary>Why a test that needs it is skipped; null when it runs.</summary>
-    public static string? Missing => IsAvailable ? null : "needs the extension vector (pgvector): name a server that offers it in MATS_TEST_POSTGRES";
+    public static string? Missing => IsAvailable
+        ? null
+        : "needs the extension vector (pgvector): name a server that offers it in MATS_TEST_POSTGRES";
 }
 
 /// <summary>A test that needs pgvector.</summary>

@@ -101,8 +101,8 @@ internal static class CodeHypotheses
     }
 
     /// <summary>
-    /// Other operations that get the same answers go on as ever: the fault is the one's that breaks, more likely than not. Those that hardly
-    /// run do not count.
+    /// Other operations that get the same answers go on as ever: the fault is the one's that breaks, more likely than not. Those that
+    /// hardly run do not count.
     /// </summary>
     private static bool HeededByOneAlone(List<SequenceBreak> after, Signals signals)
     {

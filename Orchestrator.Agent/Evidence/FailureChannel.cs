@@ -58,7 +58,8 @@ internal static class FailureChannel
 
         return RpcStatus(span) is { } rpc && rpc is not ("0" or "OK") ? $"gRPC {rpc}"
             : HttpStatus(span) is { } status and >= 400 ? string.Create(CultureInfo.InvariantCulture, $"HTTP {status}")
-            : span.Status == 2 || s_errorMarks.Any(mark => Text(span, mark.Key) is { } said && said.Equals(mark.Value, StringComparison.OrdinalIgnoreCase))
+            : span.Status == 2
+                || s_errorMarks.Any(mark => Text(span, mark.Key) is { } said && said.Equals(mark.Value, StringComparison.OrdinalIgnoreCase))
                 ? "error"
             : HandlesError(span.Name) ? span.Name
             : null;
@@ -66,7 +67,8 @@ internal static class FailureChannel
 
     /// <summary>True for a span that says how it ended.</summary>
     public static bool Tells(SpanRecord span) =>
-        span.Status != 0 || HttpStatus(span) is not null || RpcStatus(span) is not null || s_errorMarks.Any(mark => Text(span, mark.Key) is not null);
+        span.Status != 0 || HttpStatus(span) is not null || RpcStatus(span) is not null
+            || s_errorMarks.Any(mark => Text(span, mark.Key) is not null);
 
     /// <summary>How tracers older than span status mark a failed span.</summary>
     private static readonly KeyValuePair<string, string>[] s_errorMarks = [new("error", "true"), new("otel.status_code", "ERROR")];

@@ -12,7 +12,8 @@ internal static class HurriedAnswers
     /// </summary>
     public static SpanNode? Find(SequenceBreak found, WindowModel baseline)
     {
-        var answers = found.Broken.Select(static run => run.After.Call!).Select(static call => call.Wraps ? call.Children[0] : call).ToList();
+        var answers = found.Broken.Select(static run => run.After.Call!)
+            .Select(static call => call.Wraps ? call.Children[0] : call).ToList();
         var hurried = Hurry(answers, baseline) ? answers[0] : null;
         for (var deeper = true; deeper;)
         {

@@ -65,7 +65,8 @@ internal static class Lasting
                 var seconds = (trials[to - 1].Nanos - trials[from].Nanos) / 1e9;
                 // The runs of the window outside the stretch are as usual too.
                 var elsewhere = before + hits.Count - count;
-                var score = (surprise(count, to - from, elsewhere, history + trials.Count - (to - from)) * Evenness(upTo, from, to)) - price;
+                var score =
+                    (surprise(count, to - from, elsewhere, history + trials.Count - (to - from)) * Evenness(upTo, from, to)) - price;
                 score += elsewhere > 0 ? 0 : Math.Clamp(score, 0, unseen);
                 best = Math.Max(best, seconds >= SureSeconds ? score : Math.Min(score, BurstNats
                     + (NatsPerSecond * Math.Max(0, seconds - BurstSeconds))));

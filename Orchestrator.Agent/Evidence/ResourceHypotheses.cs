@@ -190,8 +190,8 @@ internal static class ResourceHypotheses
     }
 
     /// <summary>
-    /// The roles that can have slowed an edge, the likelier first. That a service slows nothing but its own calls is work of its own, which a
-    /// call's span would have kept apart.
+    /// The roles that can have slowed an edge, the likelier first. That a service slows nothing but its own calls is work of its own, which
+    /// a call's span would have kept apart.
     /// </summary>
     private static IEnumerable<Role> Roles(Edge edge)
     {

@@ -155,15 +155,16 @@ internal static class SequenceChannel
     }
 
     /// <summary>
-    /// How unlikely it is, in nats, that a way never taken before is one of an operation's usual ways that the baseline was too thin to show:
-    /// where hardly any step of the whole system is followed now by this and now by that, a few runs tell.
+    /// How unlikely it is, in nats, that a way never taken before is one of an operation's usual ways that the baseline was too thin to
+    /// show: where hardly any step of the whole system is followed now by this and now by that, a few runs tell.
     /// </summary>
     private static double Steadiness(IReadOnlyCollection<Passage> usual)
     {
         const int enough = 8;
         const double most = 3;
         var known = usual.Where(static passage => passage.Runs >= enough).ToList();
-        var undecided = known.Count(static passage => passage.Next.Values.Max(static runs => runs.Count) <= (1 - UsualShare) * passage.Runs);
+        var undecided = known.Count(
+            static passage => passage.Next.Values.Max(static runs => runs.Count) <= (1 - UsualShare) * passage.Runs);
         return Math.Min(most, -Math.Log((undecided + 1.0) / (known.Count + 2)));
     }
 

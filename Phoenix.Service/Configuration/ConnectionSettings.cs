@@ -6,13 +6,17 @@ namespace Phoenix.Service.Configuration;
 /// <summary>The connection string as the service uses it: what the operator gave, and our defaults where he said nothing.</summary>
 internal static class ConnectionSettings
 {
-    /// <summary>Adds schema, application name, time-outs, keep-alive and the size of the pool to <paramref name="connectionString"/>.</summary>
-    /// <exception cref="StartUpException">It is missing or unreadable; the message never holds its text, which may hold a password.</exception>
+    /// <summary>
+    /// Adds schema, application name, time-outs, keep-alive and the size of the pool to <paramref name="connectionString"/>.
+    /// </summary>
+    /// <exception cref="StartUpException">It is missing or unreadable; the message never holds its text, which may hold a
+    /// password.</exception>
     public static string Complete(string? connectionString, string? schema, int writers)
     {
         if (string.IsNullOrWhiteSpace(connectionString))
         {
-            throw new StartUpException("ConnectionStrings:phoenixdb (PHOENIX_SQL_DATABASE_URL) must be set: the PostgreSQL database to keep telemetry in");
+            throw new StartUpException(
+                "ConnectionStrings:phoenixdb (PHOENIX_SQL_DATABASE_URL) must be set: the PostgreSQL database to keep telemetry in");
         }
 
         NpgsqlConnectionStringBuilder builder;

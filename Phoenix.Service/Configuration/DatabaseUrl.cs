@@ -25,7 +25,8 @@ internal static class DatabaseUrl
             return null;
         }
 
-        var builder = new NpgsqlConnectionStringBuilder { Host = host, Database = variables.GetValueOrDefault("POSTGRES_DB", "postgres"), Username = variables.GetValueOrDefault("POSTGRES_USER", "postgres") };
+        var builder = new NpgsqlConnectionStringBuilder { Host = host, Database = variables.GetValueOrDefault("POSTGRES_DB", "postgres"),
+            Username = variables.GetValueOrDefault("POSTGRES_USER", "postgres") };
         if (variables.TryGetValue("POSTGRES_PASSWORD", out var password))
         {
             builder.Password = password;
@@ -97,10 +98,13 @@ internal static class DatabaseUrl
         var ports = new List<int>();
         foreach (var part in authority.Split(',', StringSplitOptions.RemoveEmptyEntries))
         {
-            var end = part.StartsWith('[') ? part.IndexOf(']', StringComparison.Ordinal) + 1 : Math.Max(part.IndexOf(':', StringComparison.Ordinal), 0);
+            var end = part.StartsWith('[')
+                ? part.IndexOf(']', StringComparison.Ordinal) + 1
+                : Math.Max(part.IndexOf(':', StringComparison.Ordinal), 0);
             var host = end > 0 ? part[..end] : part;
             var port = end > 0 && end < part.Length ? part[(end + 1)..] : "5432";
-            if ((end < part.Length && end > 0 && part[end] != ':') || !int.TryParse(port, NumberStyles.None, CultureInfo.InvariantCulture, out var number) || number is < 1 or > 65535)
+            if ((end < part.Length && end > 0 && part[end] != ':')
+                || !int.TryParse(port, NumberStyles.None, CultureInfo.InvariantCulture, out var number) || number is < 1 or > 65535)
             {
                 throw new StartUpException($"{Key}: the host or port of '{part}' cannot be read");
             }
@@ -115,7 +119,8 @@ internal static class DatabaseUrl
         }
         else if (hosts.Count > 1)
         {
-            builder.Host = string.Join(',', hosts.Zip(ports, (host, port) => host.Contains(':', StringComparison.Ordinal) ? $"[{host}]:{port}" : $"{host}:{port}"));
+            builder.Host = string.Join(',',
+                hosts.Zip(ports, (host, port) => host.Contains(':', StringComparison.Ordinal) ? $"[{host}]:{port}" : $"{host}:{port}"));
         }
     }
 
@@ -125,7 +130,9 @@ internal static class DatabaseUrl
         var value = Uri.UnescapeDataString(Cut(ref name, '=') ?? "");
         switch (name)
         {
-            case "sslmode" or "ssl" when Enum.TryParse<SslMode>(value.Replace("-", "", StringComparison.Ordinal), ignoreCase: true, out var mode) && !char.IsAsciiDigit(value[0]):
+            case "sslmode"
+                or "ssl" when Enum.TryParse<SslMode>(value.Replace("-", "", StringComparison.Ordinal), ignoreCase: true, out var mode)
+                    && !char.IsAsciiDigit(value[0]):
                 builder.SslMode = mode;
                 break;
             case "sslrootcert":
@@ -169,7 +176,9 @@ internal static class DatabaseUrl
     private static string ExistingFile(string parameter, string path) =>
         File.Exists(path) ? path : throw new StartUpException($"{Key}: {parameter} must name a file, got '{path}'");
 
-    /// <summary>Cuts <paramref name="text"/> at the first <paramref name="separator"/>; what follows it, or null when there is none.</summary>
+    /// <summary>
+    /// Cuts <paramref name="text"/> at the first <paramref name="separator"/>; what follows it, or null when there is none.
+    /// </summary>
     private static string? Cut(ref string text, char separator)
     {
         var at = text.IndexOf(separator, StringComparison.Ordinal);

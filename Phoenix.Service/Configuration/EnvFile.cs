@@ -9,7 +9,8 @@ namespace Phoenix.Service.Configuration;
 internal static class EnvFile
 {
     /// <summary>The variables in order.</summary>
-    /// <exception cref="StartUpException">A line is none of the above; the message names <paramref name="source"/> and the line's number.</exception>
+    /// <exception cref="StartUpException">A line is none of the above; the message names <paramref name="source"/> and the line's
+    /// number.</exception>
     public static List<(string Name, string Value)> Parse(string text, string source)
     {
         var variables = new List<(string, string)>();
@@ -31,7 +32,9 @@ internal static class EnvFile
                 throw new StartUpException($"{source} line {number} must be NAME=value");
             }
 
-            variables.Add((name, Value(line[(equals + 1)..].TrimStart()) ?? throw new StartUpException($"{source} line {number}: the quote of {name} is not closed")));
+            variables.Add(
+                (name, Value(line[(equals + 1)..].TrimStart())
+                    ?? throw new StartUpException($"{source} line {number}: the quote of {name} is not closed")));
         }
 
         return variables;

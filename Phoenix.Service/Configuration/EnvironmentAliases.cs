@@ -3,8 +3,8 @@ using System.Collections.Frozen;
 namespace Phoenix.Service.Configuration;
 
 /// <summary>
-/// Every PHOENIX_* variable the service knows and the configuration key it sets. Two vocabularies meet here: the guide's ("seed", mats.md §18)
-/// and the original server's (phoenix-api.md §10). Where both name one key and differ, the one listed first wins.
+/// Every PHOENIX_* variable the service knows and the configuration key it sets. Two vocabularies meet here: the guide's ("seed", mats.md
+/// §18) and the original server's (phoenix-api.md §10). Where both name one key and differ, the one listed first wins.
 /// </summary>
 internal static class EnvironmentAliases
 {
@@ -62,11 +62,14 @@ internal static class EnvironmentAliases
         ("Logging:LogLevel:Default", ["LOG_LEVEL", "LOGGING_LEVEL"]),
     ];
 
-    /// <summary>Variables read somewhere else: by the database URL, by the service's own exporter, by clients, or by the managed PostgreSQL.</summary>
+    /// <summary>
+    /// Variables read somewhere else: by the database URL, by the service's own exporter, by clients, or by the managed PostgreSQL.
+    /// </summary>
     private static readonly string[] s_elsewhere =
     [
         "ENV_FILE", "SQL_DATABASE_URL", "POSTGRES_HOST", "POSTGRES_PORT", "POSTGRES_USER", "POSTGRES_PASSWORD", "POSTGRES_DB",
-        "POSTGRES_SHARED_BUFFERS", "POSTGRES_WORK_MEM", "POSTGRES_MAINTENANCE_WORK_MEM", "POSTGRES_EFFECTIVE_CACHE_SIZE", "POSTGRES_MAX_CONNECTIONS",
+        "POSTGRES_SHARED_BUFFERS", "POSTGRES_WORK_MEM", "POSTGRES_MAINTENANCE_WORK_MEM",
+        "POSTGRES_EFFECTIVE_CACHE_SIZE", "POSTGRES_MAX_CONNECTIONS",
         "ENVIRONMENT", "SERVICE_NAME", "TRACING_ENABLED", "BATCH_TIMEOUT", "MAX_EXPORT_BATCH_SIZE", "MAX_QUEUE_SIZE", "TELEMETRY_ENABLED",
         "COLLECTOR_ENDPOINT", "COLLECTOR_GRPC_ENDPOINT", "COLLECTOR_HTTP_ENDPOINT", "API_KEY", "CLIENT_HEADERS", "ENDPOINT",
     ];
@@ -88,7 +91,8 @@ internal static class EnvironmentAliases
     private static readonly FrozenDictionary<string, string> s_variableByKey = s_table.ToFrozenDictionary(
         entry => entry.Key, entry => PhoenixEnvironment.Prefix + entry.Variables[0], StringComparer.OrdinalIgnoreCase);
 
-    private static readonly FrozenSet<string> s_known = s_table.SelectMany(entry => entry.Variables).Concat(s_elsewhere).ToFrozenSet(StringComparer.OrdinalIgnoreCase);
+    private static readonly FrozenSet<string> s_known = s_table.SelectMany(entry => entry.Variables).Concat(s_elsewhere)
+        .ToFrozenSet(StringComparer.OrdinalIgnoreCase);
 
     /// <summary>Every key with its variables (without prefix), the winner first.</summary>
     public static IReadOnlyList<(string Key, string[] Variables)> Table => s_table;

@@ -1,8 +1,8 @@
 namespace Phoenix.Service.Configuration;
 
 /// <summary>
-/// What the defaults are derived from: the cores and the memory this process may use, and the defaults that follow from them (table in docs/operating.md).
-/// What an operator sets wins over each of them.
+/// What the defaults are derived from: the cores and the memory this process may use, and the defaults that follow from them (table in
+/// docs/operating.md). What an operator sets wins over each of them.
 /// </summary>
 /// <param name="Cores">Processors, as the container or DOTNET_PROCESSOR_COUNT limits them.</param>
 /// <param name="MemoryBytes">Memory of the container or machine.</param>
@@ -13,7 +13,9 @@ internal readonly record struct MachineSize(int Cores, long MemoryBytes)
     /// <summary>Of this process.</summary>
     public static MachineSize Here { get; } = new(Environment.ProcessorCount, GC.GetGCMemoryInfo().TotalAvailableMemoryBytes);
 
-    /// <summary>Writers: each keeps about one core of PostgreSQL busy. One would leave the database idle while it encodes (docs/benchmarks.md).</summary>
+    /// <summary>
+    /// Writers: each keeps about one core of PostgreSQL busy. One would leave the database idle while it encodes (docs/benchmarks.md).
+    /// </summary>
     public int Writers => Math.Clamp(Cores, 2, 8);
 
     /// <summary>Memory above which requests are refused; the rest is for the runtime and what shares the machine.</summary>

@@ -4,8 +4,9 @@ using Microsoft.Extensions.Configuration.Memory;
 namespace Phoenix.Service.Configuration;
 
 /// <summary>
-/// Translates PHOENIX_* variables, from the environment, the command line or a <c>.env.phoenix-observability</c> file, into configuration keys.
-/// Precedence: command line and <c>Phoenix__*</c> variables, then PHOENIX_* variables, then the file, then appsettings, then defaults.
+/// Translates PHOENIX_* variables, from the environment, the command line or a <c>.env.phoenix-observability</c> file, into configuration
+/// keys. Precedence: command line and <c>Phoenix__*</c> variables, then PHOENIX_* variables, then the file, then appsettings, then
+/// defaults.
 /// </summary>
 internal static class PhoenixEnvironment
 {
@@ -23,9 +24,12 @@ internal static class PhoenixEnvironment
         builder.Services.AddStartWarnings(_ => warnings);
     }
 
-    /// <summary>Adds the translated keys to <paramref name="configuration"/>; the variables (without prefix), and what was found wrong with them.</summary>
+    /// <summary>
+    /// Adds the translated keys to <paramref name="configuration"/>; the variables (without prefix), and what was found wrong with them.
+    /// </summary>
     /// <exception cref="StartUpException">The file cannot be read.</exception>
-    public static (Dictionary<string, string> Variables, List<string> Warnings, List<string> Faults) Read(ConfigurationManager configuration)
+    public static (Dictionary<string, string> Variables, List<string> Warnings, List<string> Faults) Read(
+        ConfigurationManager configuration)
     {
         var variables = ReadFile(configuration[Prefix + "ENV_FILE"]);
         foreach (var (name, value) in configuration.AsEnumerable())
@@ -38,16 +42,18 @@ internal static class PhoenixEnvironment
 
         var (keys, warnings, faults) = Translate(variables);
         var sources = ((IConfigurationBuilder)configuration).Sources;
-        var environment = sources.ToList().FindLastIndex(source => source is EnvironmentVariablesConfigurationSource { Prefix: null or "" });
+        var environment = sources.ToList()
+            .FindLastIndex(source => source is EnvironmentVariablesConfigurationSource { Prefix: null or "" });
         sources.Insert(environment < 0 ? 0 : environment, new MemoryConfigurationSource { InitialData = keys });
         return (variables, warnings, faults);
     }
 
     /// <summary>
-    /// The configuration keys that <paramref name="variables"/> (without prefix) set, one warning a conflict or unknown name, and what cannot be
-    /// read; no message holds a value.
+    /// The configuration keys that <paramref name="variables"/> (without prefix) set, one warning a conflict or unknown name, and what
+    /// cannot be read; no message holds a value.
     /// </summary>
-    public static (Dictionary<string, string?> Keys, List<string> Warnings, List<string> Faults) Translate(IReadOnlyDictionary<string, string> variables)
+    public static (Dictionary<string, string?> Keys, List<string> Warnings, List<string> Faults) Translate(
+        IReadOnlyDictionary<string, string> variables)
     {
         var keys = new Dictionary<string, string?>(StringComparer.OrdinalIgnoreCase);
         var warnings = new List<string>();
@@ -69,7 +75,8 @@ internal static class PhoenixEnvironment
 
         if (keys.Remove("Logging:LogLevel:Default", out var level))
         {
-            keys["Logging:LogLevel:Default"] = level!.ToUpperInvariant() switch { "INFO" => "Information", "WARN" => "Warning", "FATAL" => "Critical", _ => level };
+            keys["Logging:LogLevel:Default"] = level!.ToUpperInvariant() switch { "INFO" => "Information", "WARN" => "Warning",
+                "FATAL" => "Critical", _ => level };
         }
 
         try

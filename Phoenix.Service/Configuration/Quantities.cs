@@ -21,7 +21,8 @@ internal static class Quantities
             "T" or "TB" or "TIB" => 40,
             _ => -1,
         };
-        if (shift < 0 || !decimal.TryParse(digits, NumberStyles.AllowLeadingSign | NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var number)
+        if (shift < 0 || !decimal.TryParse(digits, NumberStyles.AllowLeadingSign | NumberStyles.AllowDecimalPoint,
+            CultureInfo.InvariantCulture, out var number)
             || (shift == 0 && number != decimal.Truncate(number)))
         {
             return false;
@@ -37,8 +38,10 @@ internal static class Quantities
     {
         var digits = text.AsSpan().Trim();
         var unit = digits.TrimStart("-0123456789.");
-        double? seconds = unit.ToString().ToLowerInvariant() switch { "ms" => .001, "" or "s" => 1, "m" => 60, "h" => 3600, "d" => 86400, _ => null };
-        if (seconds is { } factor && double.TryParse(digits[..^unit.Length], NumberStyles.Float, CultureInfo.InvariantCulture, out var number)
+        double? seconds = unit.ToString().ToLowerInvariant() switch { "ms" => .001, "" or "s" => 1, "m" => 60,
+            "h" => 3600, "d" => 86400, _ => null };
+        if (seconds is { } factor
+            && double.TryParse(digits[..^unit.Length], NumberStyles.Float, CultureInfo.InvariantCulture, out var number)
             && Math.Abs(number * factor) < TimeSpan.MaxValue.TotalSeconds)
         {
             duration = TimeSpan.FromSeconds(number * factor);

@@ -5,7 +5,9 @@ namespace Phoenix.Service.Configuration;
 /// <summary>Runs an application so that a mistake of its operator ends in plain lines and an exit code, never in a stack trace.</summary>
 internal static class StartUp
 {
-    /// <summary>Exit code: 0 after an orderly stop, 1 when the application could not start or declared a <see cref="FatalFault"/>.</summary>
+    /// <summary>
+    /// Exit code: 0 after an orderly stop, 1 when the application could not start or declared a <see cref="FatalFault"/>.
+    /// </summary>
     public static async Task<int> RunAsync(Func<WebApplication> build)
     {
         try
@@ -54,7 +56,9 @@ internal static class StartUp
 /// <summary>A configuration that cannot work; the message names the key.</summary>
 internal sealed class StartUpException(string message) : Exception(message);
 
-/// <summary>Set by a background part that finds, after the start, that the service can never work; the application then stops with exit code 1.</summary>
+/// <summary>
+/// Set by a background part that finds, after the start, that the service can never work; the application then stops with exit code 1.
+/// </summary>
 internal sealed class FatalFault(IHostApplicationLifetime lifetime)
 {
     /// <summary>What is wrong; null while nothing is.</summary>

@@ -7,12 +7,16 @@ namespace Phoenix.Service.Configuration;
 /// <summary>Options whose every fault, unreadable value or broken rule, is reported at start, together, each naming its key.</summary>
 internal static class ValidatedOptions
 {
-    /// <summary>Binds <typeparamref name="T"/> to <paramref name="section"/>; <paramref name="check"/> yields one sentence a broken rule.</summary>
-    public static OptionsBuilder<T> AddValidatedOptions<T>(this IServiceCollection services, string section, Func<T, IEnumerable<string>> check)
+    /// <summary>
+    /// Binds <typeparamref name="T"/> to <paramref name="section"/>; <paramref name="check"/> yields one sentence a broken rule.
+    /// </summary>
+    public static OptionsBuilder<T> AddValidatedOptions<T>(
+        this IServiceCollection services, string section, Func<T, IEnumerable<string>> check)
         where T : class, new()
     {
         services.AddSingleton<IConfigureOptions<T>>(provider =>
-            new ConfigureNamedOptions<T>(Options.DefaultName, options => Bind(options, provider.GetRequiredService<IConfiguration>().GetSection(section))));
+            new ConfigureNamedOptions<T>(Options.DefaultName,
+                options => Bind(options, provider.GetRequiredService<IConfiguration>().GetSection(section))));
         services.AddSingleton<IValidateOptions<T>>(new Rules<T>(check));
         services.AddSingleton(new OptionsCheck(configuration => Faults(configuration.GetSection(section), check)));
         return services.AddOptions<T>().ValidateOnStart();
@@ -50,7 +54,9 @@ internal static class ValidatedOptions
         return options;
     }
 
-    /// <summary>The key of an option as its operator may have written it: configuration path and, when there is one, environment variable.</summary>
+    /// <summary>
+    /// The key of an option as its operator may have written it: configuration path and, when there is one, environment variable.
+    /// </summary>
     public static string Key(string section, string property)
     {
         var path = $"{section}:{property}";
@@ -104,7 +110,8 @@ internal static class ValidatedOptions
         }
     }
 
-    private static string[]? Split(string? list) => list?.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries);
+    private static string[]? Split(string? list) =>
+        list?.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries);
 
     private static bool TryParse(string text, Type type, out object? value, out string expected)
     {
@@ -118,7 +125,8 @@ internal static class ValidatedOptions
         else if (type == typeof(bool))
         {
             expected = "true or false";
-            value = text.ToLowerInvariant() switch { "true" or "1" or "yes" or "on" => true, "false" or "0" or "no" or "off" => false, _ => null };
+            value = text.ToLowerInvariant() switch { "true" or "1" or "yes" or "on" => true, "false" or "0" or "no"
+                or "off" => false, _ => null };
         }
         else if (type == typeof(TimeSpan))
         {

@@ -26,5 +26,6 @@ internal static class WarnAtStartServices
 {
     /// <summary>Logs what <paramref name="warnings"/> gives at start; may be called several times.</summary>
     public static void AddStartWarnings(this IServiceCollection services, Func<IServiceProvider, IEnumerable<string>> warnings) =>
-        services.AddSingleton<IHostedService>(provider => new WarnAtStart(warnings(provider), provider.GetRequiredService<ILogger<WarnAtStart>>()));
+        services.AddSingleton<IHostedService>(
+            provider => new WarnAtStart(warnings(provider), provider.GetRequiredService<ILogger<WarnAtStart>>()));
 }

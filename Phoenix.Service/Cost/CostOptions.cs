@@ -8,7 +8,9 @@ internal sealed class CostOptions
     /// <summary>Configuration section.</summary>
     public const string Section = "Phoenix:Cost";
 
-    /// <summary>A JSON file like Cost/prices.json whose models win over the built-in ones; read again when it changes. Empty = none.</summary>
+    /// <summary>
+    /// A JSON file like Cost/prices.json whose models win over the built-in ones; read again when it changes. Empty = none.
+    /// </summary>
     public string PricesFile { get; set; } = string.Empty;
 
     /// <summary>How often the file is looked at.</summary>

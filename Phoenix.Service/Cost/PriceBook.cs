@@ -4,9 +4,10 @@ using Phoenix.Service.Ingest.Decode;
 namespace Phoenix.Service.Cost;
 
 /// <summary>
-/// Finds the price of a model at a moment (semantic-conventions, cost): candidates are prices whose pattern is found in the name and that have
-/// begun; user-defined before built-in, then the same provider if any candidate has it, the more specific pattern, the later start, the later entry.
-/// What is found is remembered in a table that never grows. Thread-safe; <see cref="Replace"/> takes effect for the next span.
+/// Finds the price of a model at a moment (semantic-conventions, cost): candidates are prices whose pattern is found in the name and that
+/// have begun; user-defined before built-in, then the same provider if any candidate has it, the more specific pattern, the later start,
+/// the later entry. What is found is remembered in a table that never grows. Thread-safe; <see cref="Replace"/> takes effect for the next
+/// span.
 /// </summary>
 internal sealed class PriceBook
 {
@@ -17,7 +18,9 @@ internal sealed class PriceBook
     /// <summary>Puts <paramref name="userDefined"/> before the built-in table, instead of what was there.</summary>
     public void Replace(ImmutableArray<ModelPrice> userDefined) => _current = new Snapshot([.. userDefined, .. PriceTable.BuiltIn]);
 
-    /// <summary>The price of <paramref name="model"/> for a span that started at <paramref name="startNanos"/>; null when none is known.</summary>
+    /// <summary>
+    /// The price of <paramref name="model"/> for a span that started at <paramref name="startNanos"/>; null when none is known.
+    /// </summary>
     public ModelPrice? Find(CachedText model, CachedText provider, long startNanos)
     {
         var snapshot = _current;

@@ -8,7 +8,8 @@ internal sealed partial class PriceFileWatcher
         [LoggerMessage(1700, LogLevel.Information, "Prices of {Count} models read from {File}")]
         public static partial void Loaded(ILogger logger, string file, int count);
 
-        [LoggerMessage(1701, LogLevel.Error, "The price file {File} cannot be read; the prices known before stay. Correct the file, it is read again when it changes")]
+        [LoggerMessage(1701, LogLevel.Error,
+            "The price file {File} cannot be read; the prices known before stay. Correct the file, it is read again when it changes")]
         public static partial void Unreadable(ILogger logger, string file, Exception exception);
     }
 }

@@ -3,8 +3,8 @@ using Microsoft.Extensions.Options;
 namespace Phoenix.Service.Cost;
 
 /// <summary>
-/// Reads the users' price file at start and whenever its time or size changes (looked at regularly: notifications do not reach every file system).
-/// A file that cannot be read or parsed is logged once and changes nothing.
+/// Reads the users' price file at start and whenever its time or size changes (looked at regularly: notifications do not reach every file
+/// system). A file that cannot be read or parsed is logged once and changes nothing.
 /// </summary>
 internal sealed partial class PriceFileWatcher(
     PriceBook book, IOptions<CostOptions> options, TimeProvider time, ILogger<PriceFileWatcher> logger) : BackgroundService

@@ -6,7 +6,9 @@ using System.Text.RegularExpressions;
 
 namespace Phoenix.Service.Cost;
 
-/// <summary>USD per token of one token type; above <see cref="Threshold"/> prompt tokens <see cref="NewRate"/> holds for all tokens of the type.</summary>
+/// <summary>
+/// USD per token of one token type; above <see cref="Threshold"/> prompt tokens <see cref="NewRate"/> holds for all tokens of the type.
+/// </summary>
 internal sealed record Rate(decimal BaseRate, long? Threshold, decimal NewRate)
 {
     private const decimal PicoUsdPerUsd = 1_000_000_000_000m;
@@ -32,17 +34,22 @@ internal sealed record Rate(decimal BaseRate, long? Threshold, decimal NewRate)
     // Dividing by a one with all digits drops trailing zeros, so that a rate prints as short as it can.
     private static decimal PicoUsdOf(decimal rate) => rate * PicoUsdPerUsd / 1.0000000000000000000000000000m;
 
-    private static long? WholeOf(decimal rate) => PicoUsdOf(rate) is >= 0 and <= PicoUsdPerUsd and var pico && decimal.IsInteger(pico) ? (long)pico : null;
+    private static long? WholeOf(decimal rate) =>
+        PicoUsdOf(rate) is >= 0 and <= PicoUsdPerUsd and var pico && decimal.IsInteger(pico) ? (long)pico : null;
 
     private static byte[] Text(decimal rate) => Encoding.UTF8.GetBytes(PicoUsdOf(rate).ToString(CultureInfo.InvariantCulture));
 }
 
-/// <summary>The price of one model from <see cref="StartTime"/> on. Details without a rate of their own cost as <c>input</c> or <c>output</c>.</summary>
+/// <summary>
+/// The price of one model from <see cref="StartTime"/> on. Details without a rate of their own cost as <c>input</c> or <c>output</c>.
+/// </summary>
 internal sealed record ModelPrice(
     string Name, string? Provider, Regex Pattern, DateTimeOffset? StartTime, IReadOnlyDictionary<string, Rate> Prompt,
     IReadOnlyDictionary<string, Rate> Completion, bool IsBuiltIn, int Order, string Version)
 {
-    /// <summary><see cref="StartTime"/> in Unix ns; the lowest number for a price that always held, the highest for one past the year 2262.</summary>
+    /// <summary>
+    /// <see cref="StartTime"/> in Unix ns; the lowest number for a price that always held, the highest for one past the year 2262.
+    /// </summary>
     public long StartNanos { get; } = StartTime is not { } start ? long.MinValue
         : (long)Int128.Clamp((Int128)(start - DateTimeOffset.UnixEpoch).Ticks * TimeSpan.NanosecondsPerTick, long.MinValue, long.MaxValue);
 
@@ -108,11 +115,14 @@ internal static class PriceTable
     {
         try
         {
-            using var document = JsonDocument.Parse(json, new JsonDocumentOptions { CommentHandling = JsonCommentHandling.Skip, AllowTrailingCommas = true });
+            using var document = JsonDocument.Parse(
+                json, new JsonDocumentOptions { CommentHandling = JsonCommentHandling.Skip, AllowTrailingCommas = true });
             var version = document.RootElement.TryGetProperty("version", out var text) ? text.ToString() : string.Empty;
-            return [.. document.RootElement.GetProperty("models").EnumerateArray().Select((model, order) => ReadModel(model, isBuiltIn, order, version))];
+            return [.. document.RootElement.GetProperty("models").EnumerateArray()
+                .Select((model, order) => ReadModel(model, isBuiltIn, order, version))];
         }
-        catch (Exception exception) when (exception is JsonException or KeyNotFoundException or InvalidOperationException or ArgumentException or NotSupportedException)
+        catch (Exception exception) when (exception is JsonException or KeyNotFoundException or InvalidOperationException
+            or ArgumentException or NotSupportedException)
         {
             throw new FormatException(exception.Message, exception);
         }
@@ -154,7 +164,8 @@ internal static class PriceTable
         {
             rates[entry.Name] = entry.Value.ValueKind == JsonValueKind.Number
                 ? new Rate(Usd(entry.Value), null, 0)
-                : new Rate(Usd(entry.Value.GetProperty("base_rate")), entry.Value.GetProperty("threshold").GetInt64(), Usd(entry.Value.GetProperty("new_rate")));
+                : new Rate(Usd(entry.Value.GetProperty("base_rate")), entry.Value.GetProperty("threshold").GetInt64(),
+                    Usd(entry.Value.GetProperty("new_rate")));
 
             decimal Usd(JsonElement value) => value.GetDecimal() is >= 0 and <= 1 and var usd
                 ? usd

@@ -59,8 +59,9 @@ internal readonly struct SpanCost
     }
 
     /// <summary>
-    /// Writes <c>{"model","table","version","prompt":{type:[tokens, pico-USD a token]},"completion":{…},"prompt_pico_usd","completion_pico_usd"</c>
-    /// and, when cached tokens are known, <c>"cache":"inclusive"|"exclusive"</c>; the closing brace is the caller's.
+    /// Writes <c>{"model","table","version","prompt":{type:[tokens, pico-USD a
+    /// token]},"completion":{…},"prompt_pico_usd","completion_pico_usd"</c> and, when cached tokens are known,
+    /// <c>"cache":"inclusive"|"exclusive"</c>; the closing brace is the caller's.
     /// </summary>
     public void WriteOpen(CopyRows rows)
     {

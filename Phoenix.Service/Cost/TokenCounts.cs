@@ -1,6 +1,8 @@
 namespace Phoenix.Service.Cost;
 
-/// <summary>Token counts of one span; null = unknown, which is not 0. Details are subsets of their side. Every count is at most <see cref="Most"/>.</summary>
+/// <summary>
+/// Token counts of one span; null = unknown, which is not 0. Details are subsets of their side. Every count is at most <see cref="Most"/>.
+/// </summary>
 internal struct TokenCounts
 {
     /// <summary>Largest count that is believed; above it a count is unknown.</summary>
@@ -22,8 +24,8 @@ internal struct TokenCounts
     public readonly bool Any => Prompt is not null || Completion is not null;
 
     /// <summary>
-    /// Brings totals and details together (semantic-conventions, token accounting 3 to 5): cached tokens that exceed the prompt were counted beside it;
-    /// a larger total fills the side that is missing or too small.
+    /// Brings totals and details together (semantic-conventions, token accounting 3 to 5): cached tokens that exceed the prompt were
+    /// counted beside it; a larger total fills the side that is missing or too small.
     /// </summary>
     public void Settle(bool cacheIsExclusive)
     {

@@ -19,7 +19,8 @@ namespace Phoenix.Service.Doctor;
 internal static class DoctorCommand
 {
     private static readonly TimeSpan s_agentWindow = TimeSpan.FromDays(1);
-    private static readonly string[] s_agentSpans = ["investigation_run", "sre_log_analysis", "investigator_code_analysis", "architect_synthesis"];
+    private static readonly string[] s_agentSpans = ["investigation_run", "sre_log_analysis",
+        "investigator_code_analysis", "architect_synthesis"];
 
     /// <summary>0 when nothing is wrong, 1 when a check failed.</summary>
     public static async Task<int> RunAsync(string[] args, TextWriter output, CancellationToken cancellationToken)
@@ -64,7 +65,8 @@ internal static class DoctorCommand
 
         foreach (var warning in warnings)
         {
-            yield return Finding.Warn("settings", warning.Contains("is not a setting", StringComparison.Ordinal) ? "unknown_variable" : "variable", warning);
+            yield return Finding.Warn("settings",
+                warning.Contains("is not a setting", StringComparison.Ordinal) ? "unknown_variable" : "variable", warning);
         }
 
         using var http = target.Client();
@@ -120,7 +122,8 @@ internal static class DoctorCommand
 
     private static DatabaseCheck? Database(DoctorTarget target, out Finding unusable)
     {
-        unusable = Finding.Skip("database", "no connection string is set here (PHOENIX_SQL_DATABASE_URL); what the service says of its database stands under pipeline");
+        unusable = Finding.Skip("database",
+            "no connection string is set here (PHOENIX_SQL_DATABASE_URL); what the service says of its database stands under pipeline");
         if (string.IsNullOrWhiteSpace(target.DatabaseGiven))
         {
             return null;
@@ -139,7 +142,8 @@ internal static class DoctorCommand
 
     private static async Task<Finding> DatabaseAsync(DatabaseCheck database, CancellationToken cancellationToken) =>
         await database.ExamineAsync(cancellationToken) is { Code: { } code } fault
-            ? Finding.Fail("database", code, fault.Text!) : Finding.Ok("database", $"answers; its schema is this release's (version {Migrations.Scripts[^1].Version})");
+            ? Finding.Fail("database", code, fault.Text!) : Finding.Ok(
+                "database", $"answers; its schema is this release's (version {Migrations.Scripts[^1].Version})");
 
     private static async Task<Finding> ProjectsAsync(DatabaseCheck database, TimeProvider time, CancellationToken cancellationToken)
     {
@@ -149,7 +153,8 @@ internal static class DoctorCommand
             null => Finding.Skip("projects", "the database took too long to say where the agents send their spans"),
             [] => Finding.Skip("projects", "no agent has sent a span in the last day"),
             [var one] => Finding.Ok("projects", $"all agents send to {one}"),
-            var several => Finding.Fail("projects", "agents_split", $"the agents send to several projects ({string.Join(", ", several)}): give all of them one Mats__OwnProject, or their traces fall apart"),
+            var several => Finding.Fail("projects",
+                "agents_split", $"the agents send to several projects ({string.Join(", ", several)}): give all of them one Mats__OwnProject, or their traces fall apart"),
         };
     }
 }

@@ -23,7 +23,8 @@ internal sealed class DoctorSpan(DoctorTarget target, TimeProvider time)
     private static readonly TimeSpan s_look = TimeSpan.FromMilliseconds(100);
 
     private readonly string _run = Guid.NewGuid().ToString("N");
-    private readonly ActivityContext _caller = new(ActivityTraceId.CreateRandom(), ActivitySpanId.CreateRandom(), ActivityTraceFlags.Recorded, isRemote: true);
+    private readonly ActivityContext _caller = new(
+        ActivityTraceId.CreateRandom(), ActivitySpanId.CreateRandom(), ActivityTraceFlags.Recorded, isRemote: true);
     private ActivityContext _sent;
     private string? _refusal;
 
@@ -35,7 +36,8 @@ internal sealed class DoctorSpan(DoctorTarget target, TimeProvider time)
         using var source = new ActivitySource($"phoenix-doctor-{_run}");
         using var provider = Sdk.CreateTracerProviderBuilder().AddSource(source.Name)
             .SetSampler(new AlwaysOnSampler())
-            .SetResourceBuilder(ResourceBuilder.CreateEmpty().AddService("phoenix-doctor").AddAttributes([new("openinference.project.name", Project)]))
+            .SetResourceBuilder(
+                ResourceBuilder.CreateEmpty().AddService("phoenix-doctor").AddAttributes([new("openinference.project.name", Project)]))
             .AddOtlpExporter(exporter =>
             {
                 exporter.Protocol = OtlpExportProtocol.HttpProtobuf;
@@ -50,7 +52,8 @@ internal sealed class DoctorSpan(DoctorTarget target, TimeProvider time)
                 return Finding.Fail("exporter", "exporter_off", "the OpenTelemetry exporter records nothing: is OTEL_SDK_DISABLED set?");
             }
 
-            span.SetTag("test.run_id", _run).SetTag("status", "ok").SetTag("session.id", Session).SetTag("openinference.span.kind", "CHAIN");
+            span.SetTag("test.run_id", _run).SetTag("status", "ok").SetTag("session.id", Session)
+                .SetTag("openinference.span.kind", "CHAIN");
             span.AddEvent(new ActivityEvent("performing_troubleshooting_event"));
             await Task.Delay(s_length, time, cancellationToken);
             _sent = span.Context;
@@ -72,7 +75,8 @@ internal sealed class DoctorSpan(DoctorTarget target, TimeProvider time)
             var (stored, said) = await FindAsync(http, cancellationToken);
             if (stored is { } span)
             {
-                return [Finding.Ok("read_back", $"span {_sent.SpanId} of trace {_sent.TraceId} came back after {time.GetElapsedTime(started).TotalMilliseconds:0} ms"), .. Compare(span)];
+                return [Finding.Ok(
+                    "read_back", $"span {_sent.SpanId} of trace {_sent.TraceId} came back after {time.GetElapsedTime(started).TotalMilliseconds:0} ms"), .. Compare(span)];
             }
 
             answer = said;
@@ -81,17 +85,23 @@ internal sealed class DoctorSpan(DoctorTarget target, TimeProvider time)
 
         return
         [
-            Finding.Fail("read_back", "span_lost", $"the span {_sent.SpanId} was taken, but cannot be read after {s_patience.TotalSeconds:0} s ({answer}): see the log of the service"),
+            Finding.Fail(
+                "read_back",
+                "span_lost", $"the span {_sent.SpanId} was taken, but cannot be read after {s_patience.TotalSeconds:0} s ({answer}): see the log of the service"),
             Finding.Skip("session", "needs the span read back"), Finding.Skip("traceparent", "needs the span read back"),
         ];
     }
 
     private IEnumerable<Finding> Compare(JsonElement span)
     {
-        yield return span.TryGetProperty("session_id", out var session) && session.ValueKind == JsonValueKind.String && session.GetString() == Session
+        yield return span.TryGetProperty("session_id", out var session) && session.ValueKind == JsonValueKind.String
+            && session.GetString() == Session
             ? Finding.Ok("session", "session.id came back as the session of the span")
-            : Finding.Fail("session", "session_lost", $"session.id was sent, the stored span has {(session.ValueKind == JsonValueKind.String ? session.GetString() : "none")}");
-        yield return span.GetProperty("parent_id").GetString() == _caller.SpanId.ToHexString() && span.GetProperty("trace_id").GetString() == _caller.TraceId.ToHexString()
+            : Finding.Fail(
+                "session",
+                "session_lost", $"session.id was sent, the stored span has {(session.ValueKind == JsonValueKind.String ? session.GetString() : "none")}");
+        yield return span.GetProperty("parent_id").GetString() == _caller.SpanId.ToHexString()
+            && span.GetProperty("trace_id").GetString() == _caller.TraceId.ToHexString()
             ? Finding.Ok("traceparent", "the span hangs under its caller's span, in its caller's trace")
             : Finding.Fail("traceparent", "traceparent_lost", "the stored span is not under the span that was given as its caller");
     }
@@ -99,10 +109,12 @@ internal sealed class DoctorSpan(DoctorTarget target, TimeProvider time)
     private async Task<(JsonElement? Span, string Answer)> FindAsync(HttpClient http, CancellationToken cancellationToken)
     {
         using var body = new StringContent(
-            $$"""{"refs":[{"kind":"span","trace_id":"{{_sent.TraceId}}","span_id":"{{_sent.SpanId}}"}]}""", Encoding.UTF8, "application/json");
+            $$"""{"refs":[{"kind":"span","trace_id":"{{_sent.TraceId}}","span_id":"{{_sent.SpanId}}"}]}""",
+            Encoding.UTF8, "application/json");
         try
         {
-            using var response = await http.PostAsync(new Uri(target.Http, $"v1/projects/{Project}/records/resolve"), body, cancellationToken);
+            using var response = await http.PostAsync(
+                new Uri(target.Http, $"v1/projects/{Project}/records/resolve"), body, cancellationToken);
             if (response.StatusCode != HttpStatusCode.OK)
             {
                 return (null, $"status {(int)response.StatusCode}");
@@ -122,7 +134,8 @@ internal sealed class DoctorSpan(DoctorTarget target, TimeProvider time)
     /// <summary>Sends by another client and notes why a request failed: the exporter itself only logs it.</summary>
     private sealed class Recorder(HttpClient client, Action<string?> note) : HttpMessageHandler
     {
-        protected override HttpResponseMessage Send(HttpRequestMessage request, CancellationToken cancellationToken) => Noted(() => client.Send(Copy(request), cancellationToken));
+        protected override HttpResponseMessage Send(HttpRequestMessage request, CancellationToken cancellationToken) =>
+            Noted(() => client.Send(Copy(request), cancellationToken));
 
         protected override Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken) =>
             Task.FromResult(Send(request, cancellationToken));
@@ -149,7 +162,9 @@ internal sealed class DoctorSpan(DoctorTarget target, TimeProvider time)
             try
             {
                 var response = send();
-                note(response.IsSuccessStatusCode ? null : $"status {(int)response.StatusCode}{(response.StatusCode is HttpStatusCode.Unauthorized or HttpStatusCode.Forbidden ? ": set PHOENIX_API_KEY" : "")}");
+                note(response.IsSuccessStatusCode
+                    ? null
+                    : $"status {(int)response.StatusCode}{(response.StatusCode is HttpStatusCode.Unauthorized or HttpStatusCode.Forbidden ? ": set PHOENIX_API_KEY" : "")}");
                 return response;
             }
             catch (HttpRequestException fault)

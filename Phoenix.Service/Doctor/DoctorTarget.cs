@@ -81,15 +81,19 @@ internal sealed class DoctorTarget
     public static (DoctorTarget Target, List<string> Warnings, List<string> Faults) Read(string[] args)
     {
         var configuration = new ConfigurationManager();
-        configuration.AddJsonFile(Path.Combine(AppContext.BaseDirectory, "appsettings.json"), optional: true).AddEnvironmentVariables().AddCommandLine(args);
+        configuration.AddJsonFile(Path.Combine(AppContext.BaseDirectory, "appsettings.json"), optional: true).AddEnvironmentVariables()
+            .AddCommandLine(args);
         var (variables, warnings, faults) = PhoenixEnvironment.Read(configuration);
         return (new DoctorTarget(configuration, variables), warnings, faults);
     }
 
-    /// <summary>A client that sends the API key and takes the certificate that the settings name, even if no root of this machine vouches for it.</summary>
+    /// <summary>
+    /// A client that sends the API key and takes the certificate that the settings name, even if no root of this machine vouches for it.
+    /// </summary>
     public HttpClient Client()
     {
-        var client = new HttpClient(new SocketsHttpHandler { SslOptions = new SslClientAuthenticationOptions { RemoteCertificateValidationCallback = IsTrusted } });
+        var client = new HttpClient(
+            new SocketsHttpHandler { SslOptions = new SslClientAuthenticationOptions { RemoteCertificateValidationCallback = IsTrusted } });
         if (ApiKey is not null)
         {
             client.DefaultRequestHeaders.Authorization = new("Bearer", ApiKey);
@@ -99,19 +103,22 @@ internal sealed class DoctorTarget
     }
 
     /// <summary>The text without any secret of the settings.</summary>
-    public string Mask(string text) => _secrets.Aggregate(text, static (masked, secret) => masked.Replace(secret, Masked, StringComparison.Ordinal));
+    public string Mask(string text) =>
+        _secrets.Aggregate(text, static (masked, secret) => masked.Replace(secret, Masked, StringComparison.Ordinal));
 
     /// <summary>The variables that are set, as <c>NAME = value</c>, secrets masked.</summary>
     public IEnumerable<string> Environment() => Variables.OrderBy(static pair => pair.Key, StringComparer.Ordinal)
         .Select(pair => $"{PhoenixEnvironment.Prefix}{pair.Key} = {(IsSecret(pair.Key) ? Masked : Mask(pair.Value))}");
 
     private static bool IsSecret(string name) =>
-        Array.Exists(s_secretWords, word => name.Contains(word, StringComparison.Ordinal)) && !Array.Exists(s_fileSuffixes, suffix => name.EndsWith(suffix, StringComparison.Ordinal));
+        Array.Exists(s_secretWords, word => name.Contains(word, StringComparison.Ordinal))
+            && !Array.Exists(s_fileSuffixes, suffix => name.EndsWith(suffix, StringComparison.Ordinal));
 
     private static string Reachable(string host) => host.Trim('[', ']') switch
     {
         "*" or "+" or "0.0.0.0" or "::" or "localhost" => "127.0.0.1",
-        var text when IPAddress.TryParse(text, out var address) && address.AddressFamily == System.Net.Sockets.AddressFamily.InterNetworkV6 => $"[{text}]",
+        var text when IPAddress.TryParse(text, out var address)
+            && address.AddressFamily == System.Net.Sockets.AddressFamily.InterNetworkV6 => $"[{text}]",
         var text => text,
     };
 
@@ -123,7 +130,8 @@ internal sealed class DoctorTarget
         }
 
         return certificate is not null && File.Exists(_tls.CertFile)
-            && X509Certificate2.CreateFromPem(File.ReadAllText(_tls.CertFile)).RawDataMemory.Span.SequenceEqual(certificate.GetRawCertData());
+            && X509Certificate2.CreateFromPem(File.ReadAllText(_tls.CertFile)).RawDataMemory.Span.SequenceEqual(
+                certificate.GetRawCertData());
     }
 
     /// <summary>Collects what must never be printed.</summary>
@@ -144,7 +152,8 @@ internal sealed class DoctorTarget
             _secrets.Add(DatabaseGiven!);
         }
 
-        if (variables.TryGetValue("SQL_DATABASE_URL", out var url) && url.Split("://") is [_, var rest] && rest.LastIndexOf('@') is > 0 and var at
+        if (variables.TryGetValue("SQL_DATABASE_URL", out var url) && url.Split("://") is [_, var rest]
+            && rest.LastIndexOf('@') is > 0 and var at
             && rest[..at].IndexOf(':', StringComparison.Ordinal) is >= 0 and var colon)
         {
             _secrets.Add(rest[(colon + 1)..at]);

@@ -34,8 +34,8 @@ internal static class HealthEndpoints
     private static ContentHttpResult Live() => TypedResults.Text("OK");
 
     /// <summary>
-    /// 200 <c>{}</c> once migrated and while the database answers; else 503 and the reason. A database that takes no writes still serves reads, and
-    /// no other replica would do better: 200, and <c>degraded</c> says why.
+    /// 200 <c>{}</c> once migrated and while the database answers; else 503 and the reason. A database that takes no writes still serves
+    /// reads, and no other replica would do better: 200, and <c>degraded</c> says why.
     /// </summary>
     private static async Task<IResult> ReadyAsync(DatabaseState state, NpgsqlDataSource dataSource, CancellationToken cancellationToken)
     {
@@ -48,8 +48,11 @@ internal static class HealthEndpoints
             state.Refusal is { } refusal ? new JsonObject { ["degraded"] = refusal }.ToJsonString() : "{}", "application/json");
     }
 
-    /// <summary>The word that Aspire's health checks answer: Healthy, Degraded with the reason while writes are refused, or 503 Unhealthy.</summary>
-    private static async Task<ContentHttpResult> HealthAsync(DatabaseState state, NpgsqlDataSource dataSource, CancellationToken cancellationToken) =>
+    /// <summary>
+    /// The word that Aspire's health checks answer: Healthy, Degraded with the reason while writes are refused, or 503 Unhealthy.
+    /// </summary>
+    private static async Task<ContentHttpResult> HealthAsync(
+        DatabaseState state, NpgsqlDataSource dataSource, CancellationToken cancellationToken) =>
         await FaultAsync(state, dataSource, cancellationToken) is not null
             ? TypedResults.Text("Unhealthy", statusCode: StatusCodes.Status503ServiceUnavailable)
             : TypedResults.Text(state.Refusal is { } refusal ? $"Degraded: {refusal}" : "Healthy");
@@ -69,7 +72,8 @@ internal static class HealthEndpoints
             await command.ExecuteScalarAsync(deadline.Token);
             return null;
         }
-        catch (Exception exception) when (exception is NpgsqlException or OperationCanceledException && !cancellationToken.IsCancellationRequested)
+        catch (Exception exception) when (exception is NpgsqlException or OperationCanceledException
+            && !cancellationToken.IsCancellationRequested)
         {
             return "the database does not answer";
         }

@@ -16,7 +16,10 @@ internal sealed class IngestOptions
     /// <summary>Bytes that requests may hold in memory from their first byte to their commit; a single request is always let in.</summary>
     public long MaxQueueBytes { get; set; } = MachineSize.Here.QueueBytes;
 
-    /// <summary>Memory of the process above which requests are refused (80 % soft, 90 % with a collection); 0 = three quarters of what the machine or container has.</summary>
+    /// <summary>
+    /// Memory of the process above which requests are refused (80 % soft, 90 % with a collection); 0 = three quarters of what the machine
+    /// or container has.
+    /// </summary>
     public long MemoryLimitBytes { get; set; }
 
     /// <summary>Longest time a request waits for its commit; a shorter grpc-timeout wins.</summary>

@@ -12,7 +12,8 @@ namespace Phoenix.Service.Ingest;
 
 /// <summary>The way of an export request, the same for every transport and signal.</summary>
 /// <remarks>
-/// 1. Admission: while the database is not ready or takes no writes, the queue is full or memory short, the request is refused before its body is read.
+/// 1. Admission: while the database is not ready or takes no writes, the queue is full or memory short, the request is refused before its
+/// body is read.
 /// 2. Receive: the body goes into one pooled buffer, under the size limit.
 /// 3. Inflate: a compressed body is replaced by its content, under the same limit.
 /// 4. Transcode: OTLP/JSON becomes protobuf.
@@ -23,8 +24,8 @@ namespace Phoenix.Service.Ingest;
 /// No exception crosses <see cref="RunAsync"/> but those of bugs.
 /// </remarks>
 internal sealed partial class IngestPipeline(
-    IngestQueue queue, Decoders decoders, ProjectDirectory projects, DatabaseState database, IngestMetrics metrics, IOptions<IngestOptions> options,
-    TimeProvider time, ILogger<IngestPipeline> logger, Forwarder? forwarder = null)
+    IngestQueue queue, Decoders decoders, ProjectDirectory projects, DatabaseState database, IngestMetrics metrics,
+    IOptions<IngestOptions> options, TimeProvider time, ILogger<IngestPipeline> logger, Forwarder? forwarder = null)
 {
     private const int GrpcPrefixBytes = 5;
 
@@ -126,7 +127,9 @@ internal sealed partial class IngestPipeline(
         }
         catch (BadHttpRequestException exception)
         {
-            return new IngestOutcome(exception.StatusCode == StatusCodes.Status413PayloadTooLarge ? IngestStatus.TooLarge : IngestStatus.Aborted, exception.Message);
+            return new IngestOutcome(
+                exception.StatusCode == StatusCodes.Status413PayloadTooLarge ? IngestStatus.TooLarge : IngestStatus.Aborted,
+                exception.Message);
         }
         catch (IOException)
         {
@@ -152,9 +155,11 @@ internal sealed partial class IngestPipeline(
         var encoding = request.Encoding;
         if (fault == BodyFault.None && request.IsGrpcFrame)
         {
-            if (body.Memory.Length < GrpcPrefixBytes || BinaryPrimitives.ReadUInt32BigEndian(body.Span[1..]) != body.Memory.Length - GrpcPrefixBytes || body.Span[0] > 1)
+            if (body.Memory.Length < GrpcPrefixBytes
+                || BinaryPrimitives.ReadUInt32BigEndian(body.Span[1..]) != body.Memory.Length - GrpcPrefixBytes || body.Span[0] > 1)
             {
-                return new IngestOutcome(IngestStatus.Malformed, "the body must be one gRPC message: five bytes of prefix and as many bytes as it says");
+                return new IngestOutcome(IngestStatus.Malformed,
+                    "the body must be one gRPC message: five bytes of prefix and as many bytes as it says");
             }
 
             if (body.Span[0] == 1 && encoding is null or "" or "identity")
@@ -175,9 +180,11 @@ internal sealed partial class IngestPipeline(
         {
             return fault switch
             {
-                BodyFault.TooLarge => new IngestOutcome(IngestStatus.TooLarge, $"the body is larger than {limit} bytes (Phoenix:Ingest:MaxRequestBytes)"),
+                BodyFault.TooLarge => new IngestOutcome(
+                    IngestStatus.TooLarge, $"the body is larger than {limit} bytes (Phoenix:Ingest:MaxRequestBytes)"),
                 BodyFault.Busy => Busy(request, reservation.Refusal),
-                BodyFault.UnknownEncoding => new IngestOutcome(IngestStatus.Unsupported, $"content encoding '{encoding}' is not supported; use gzip, deflate, br or none"),
+                BodyFault.UnknownEncoding => new IngestOutcome(
+                    IngestStatus.Unsupported, $"content encoding '{encoding}' is not supported; use gzip, deflate, br or none"),
                 _ => new IngestOutcome(IngestStatus.Malformed, $"the {encoding} stream is corrupt or cut short"),
             };
         }
@@ -259,7 +266,8 @@ internal sealed partial class IngestPipeline(
         return new(IngestStatus.Busy, refusal.Reason, RetryAfter: options.Value.BusyRetryDelay);
     }
 
-    private IngestOutcome Unavailable(string message) => new(IngestStatus.Unavailable, message, RetryAfter: options.Value.UnavailableRetryDelay);
+    private IngestOutcome Unavailable(string message) =>
+        new(IngestStatus.Unavailable, message, RetryAfter: options.Value.UnavailableRetryDelay);
 
     /// <summary>What became of a body: its records and, where they are to be forwarded, the body itself; or why there are none.</summary>
     private readonly record struct Intake(TelemetryBatch? Batch, ForwardRequest? Forward, IngestOutcome Fault)

@@ -36,11 +36,14 @@ internal static class IngestServices
     public static void MapIngest(this WebApplication app)
     {
         var pipeline = app.Services.GetRequiredService<IngestPipeline>();
-        foreach (var (path, signal) in new[] { ("/v1/traces", Signal.Spans), ("/v1/logs", Signal.Logs), ("/v1/metrics", Signal.MetricPoints) })
+        foreach (var (path, signal) in new[] { ("/v1/traces", Signal.Spans), ("/v1/logs", Signal.Logs),
+            ("/v1/metrics", Signal.MetricPoints) })
         {
-            app.MapPost(path, context => HttpReceiver.HandleAsync(context, pipeline, signal)).OnListeners(Listeners.Http | Listeners.Otlp).Needs(Access.Write);
+            app.MapPost(path, context => HttpReceiver.HandleAsync(context, pipeline, signal)).OnListeners(Listeners.Http | Listeners.Otlp)
+                .Needs(Access.Write);
         }
 
-        app.MapWhen(context => context.Listener() == Listeners.Grpc, grpc => grpc.Run(context => GrpcReceiver.HandleAsync(context, pipeline)));
+        app.MapWhen(context => context.Listener() == Listeners.Grpc,
+            grpc => grpc.Run(context => GrpcReceiver.HandleAsync(context, pipeline)));
     }
 }

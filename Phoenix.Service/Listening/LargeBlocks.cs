@@ -5,8 +5,8 @@ using Microsoft.AspNetCore.Connections;
 namespace Phoenix.Service.Listening;
 
 /// <summary>
-/// Kestrel's buffers in blocks of 32 KiB instead of 4: an export request is some hundred kilobytes, and every block costs a system call and a
-/// wake-up of its reader. A connection that waits for data holds none.
+/// Kestrel's buffers in blocks of 32 KiB instead of 4: an export request is some hundred kilobytes, and every block costs a system call and
+/// a wake-up of its reader. A connection that waits for data holds none.
 /// </summary>
 internal sealed class LargeBlocks : IMemoryPoolFactory<byte>
 {

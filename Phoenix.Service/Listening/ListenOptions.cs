@@ -65,7 +65,8 @@ internal sealed class ListenOptions
 
         var ports = new (string Name, int Port)[]
         {
-            (nameof(Port), options.Port), (nameof(GrpcPort), options.GrpcPort), (nameof(OtlpHttpPort), options.OtlpHttpPort), (nameof(MetricsPort), options.MetricsPort),
+            (nameof(Port), options.Port), (nameof(GrpcPort), options.GrpcPort), (nameof(OtlpHttpPort), options.OtlpHttpPort),
+            (nameof(MetricsPort), options.MetricsPort),
         };
         foreach (var (name, port) in ports)
         {
@@ -86,13 +87,15 @@ internal sealed class ListenOptions
 
         foreach (var origin in options.CorsOrigins.Where(origin => origin != "*"))
         {
-            if (!Uri.TryCreate(origin, UriKind.Absolute, out var uri) || uri.Scheme is not ("http" or "https") || uri.AbsolutePath != "/" || origin.EndsWith('/'))
+            if (!Uri.TryCreate(origin, UriKind.Absolute, out var uri) || uri.Scheme is not ("http" or "https") || uri.AbsolutePath != "/"
+                || origin.EndsWith('/'))
             {
                 yield return $"{Key(nameof(CorsOrigins))} must list origins such as https://host:port, got '{origin}'";
             }
         }
 
-        foreach (var (name, value) in new[] { (nameof(HeaderTimeout), options.HeaderTimeout), (nameof(IdleTimeout), options.IdleTimeout), (nameof(BodyGracePeriod), options.BodyGracePeriod) })
+        foreach (var (name, value) in new[] { (nameof(HeaderTimeout), options.HeaderTimeout), (nameof(IdleTimeout), options.IdleTimeout),
+            (nameof(BodyGracePeriod), options.BodyGracePeriod) })
         {
             if (value < TimeSpan.FromSeconds(2) || value > TimeSpan.FromHours(1))
             {

@@ -9,7 +9,9 @@ using Phoenix.Service.Metrics;
 
 namespace Phoenix.Service.Listening;
 
-/// <summary>The four doors of the service; an endpoint says with <see cref="ListenerEndpoints.OnListeners"/> behind which it stands.</summary>
+/// <summary>
+/// The four doors of the service; an endpoint says with <see cref="ListenerEndpoints.OnListeners"/> behind which it stands.
+/// </summary>
 [Flags]
 internal enum Listeners
 {
@@ -86,7 +88,8 @@ internal static class ListenerEndpoints
             {
                 context.SetEndpoint(null);
             }
-            else if (context.GetEndpoint() is { } endpoint && !(endpoint.Metadata.GetMetadata<ListenersMetadata>()?.Listeners ?? Listeners.Http).HasFlag(context.Listener()))
+            else if (context.GetEndpoint() is { } endpoint
+                && !(endpoint.Metadata.GetMetadata<ListenersMetadata>()?.Listeners ?? Listeners.Http).HasFlag(context.Listener()))
             {
                 context.Response.StatusCode = StatusCodes.Status404NotFound;
                 return Task.CompletedTask;
@@ -104,9 +107,13 @@ internal static class ListenerEndpoints
         return builder;
     }
 
-    /// <summary>The listener through which a request came; a connection made by nobody's listener (in-memory tests) counts as HTTP.</summary>
+    /// <summary>
+    /// The listener through which a request came; a connection made by nobody's listener (in-memory tests) counts as HTTP.
+    /// </summary>
     public static Listeners Listener(this HttpContext context) =>
-        context.Features.Get<IConnectionItemsFeature>()?.Items.TryGetValue(typeof(Listeners), out var listener) == true ? (Listeners)listener! : Listeners.Http;
+        context.Features.Get<IConnectionItemsFeature>()?.Items.TryGetValue(typeof(Listeners), out var listener) == true
+            ? (Listeners)listener!
+            : Listeners.Http;
 
     /// <summary>The address a listener really got, such as http://127.0.0.1:40123; valid once the application has started.</summary>
     public static string AddressOf(this WebApplication app, Listeners listener)
@@ -135,12 +142,15 @@ internal static class ListenerEndpoints
             limits.Http2.MaxFrameSize = 256 * 1024;
             foreach (var listener in s_order)
             {
-                var port = listener switch { Listeners.Http => listen.Port, Listeners.Grpc => listen.GrpcPort, Listeners.Otlp => listen.OtlpHttpPort, _ => listen.MetricsPort };
+                var port = listener switch { Listeners.Http => listen.Port, Listeners.Grpc => listen.GrpcPort,
+                    Listeners.Otlp => listen.OtlpHttpPort, _ => listen.MetricsPort };
                 kestrel.Listen(listen.Address!, port, endpoint =>
                 {
                     var encrypted = tls.Value.IsOn(listener);
                     // Without TLS there is no negotiation: one port speaks one protocol.
-                    endpoint.Protocols = listener == Listeners.Grpc ? HttpProtocols.Http2 : encrypted ? HttpProtocols.Http1AndHttp2 : HttpProtocols.Http1;
+                    endpoint.Protocols = listener == Listeners.Grpc
+                        ? HttpProtocols.Http2
+                        : encrypted ? HttpProtocols.Http1AndHttp2 : HttpProtocols.Http1;
                     if (encrypted)
                     {
                         certificates.Start();

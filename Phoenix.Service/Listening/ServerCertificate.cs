@@ -5,7 +5,9 @@ using System.Security.Cryptography.X509Certificates;
 
 namespace Phoenix.Service.Listening;
 
-/// <summary>What the files of <see cref="TlsOptions"/> held at one moment, fit for handshakes. Not disposed while it may serve a connection.</summary>
+/// <summary>
+/// What the files of <see cref="TlsOptions"/> held at one moment, fit for handshakes. Not disposed while it may serve a connection.
+/// </summary>
 internal sealed class ServerCertificate : IDisposable
 {
     private const string ClientAuthentication = "1.3.6.1.5.5.7.3.2";
@@ -36,7 +38,9 @@ internal sealed class ServerCertificate : IDisposable
 
     public DateTimeOffset NotAfter => new(_leaf.NotAfter);
 
-    /// <summary>The certificate, or null with what is wrong added to <paramref name="faults"/>, each naming its key; no message holds a secret.</summary>
+    /// <summary>
+    /// The certificate, or null with what is wrong added to <paramref name="faults"/>, each naming its key; no message holds a secret.
+    /// </summary>
     public static ServerCertificate? Load(TlsOptions options, List<string> faults)
     {
         var found = faults.Count;
@@ -56,7 +60,9 @@ internal sealed class ServerCertificate : IDisposable
         return new ServerCertificate(leaf!, chain, options.VerifyClient ? clientRoots : null);
     }
 
-    /// <summary>The terms of one handshake. A new object each time, because Kestrel completes it with the protocols of its listener.</summary>
+    /// <summary>
+    /// The terms of one handshake. A new object each time, because Kestrel completes it with the protocols of its listener.
+    /// </summary>
     public SslServerAuthenticationOptions Terms()
     {
         var terms = new SslServerAuthenticationOptions
@@ -68,7 +74,8 @@ internal sealed class ServerCertificate : IDisposable
         };
         if (_clientRoots is not null)
         {
-            var policy = new X509ChainPolicy { TrustMode = X509ChainTrustMode.CustomRootTrust, RevocationMode = X509RevocationMode.NoCheck };
+            var policy = new X509ChainPolicy { TrustMode = X509ChainTrustMode.CustomRootTrust,
+                RevocationMode = X509RevocationMode.NoCheck };
             policy.CustomTrustStore.AddRange(_clientRoots);
             policy.ApplicationPolicy.Add(new Oid(ClientAuthentication));
             terms.CertificateChainPolicy = policy;
@@ -137,7 +144,9 @@ internal sealed class ServerCertificate : IDisposable
 
         try
         {
-            var leaf = encrypted ? X509Certificate2.CreateFromEncryptedPem(certificate, key, options.KeyFilePassword) : X509Certificate2.CreateFromPem(certificate, key);
+            var leaf = encrypted
+                ? X509Certificate2.CreateFromEncryptedPem(certificate, key, options.KeyFilePassword)
+                : X509Certificate2.CreateFromPem(certificate, key);
             if (!OperatingSystem.IsWindows())
             {
                 return leaf;

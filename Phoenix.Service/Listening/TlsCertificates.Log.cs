@@ -8,7 +8,8 @@ internal sealed partial class TlsCertificates
         [LoggerMessage(1800, LogLevel.Information, "New connections get the certificate of {File}, valid until {NotAfter:u}")]
         public static partial void Loaded(ILogger logger, string file, DateTimeOffset notAfter);
 
-        [LoggerMessage(1801, LogLevel.Warning, "The certificate of {File} is valid from {NotBefore:u} to {NotAfter:u}, not now: clients will refuse it. Replace the file, it is read again when it changes")]
+        [LoggerMessage(1801, LogLevel.Warning,
+            "The certificate of {File} is valid from {NotBefore:u} to {NotAfter:u}, not now: clients will refuse it. Replace the file, it is read again when it changes")]
         public static partial void NotValid(ILogger logger, string file, DateTimeOffset notBefore, DateTimeOffset notAfter);
 
         [LoggerMessage(1802, LogLevel.Error, "The changed certificate files cannot be used, the certificate before stays: {Reason}")]

@@ -7,8 +7,8 @@ using Phoenix.Service.Metrics;
 namespace Phoenix.Service.Listening;
 
 /// <summary>
-/// The certificate new connections get. The files are looked at again when a connection comes in, once a second at most; a change that cannot be
-/// used is logged once and the certificate before it stays. Thread-safe.
+/// The certificate new connections get. The files are looked at again when a connection comes in, once a second at most; a change that
+/// cannot be used is logged once and the certificate before it stays. Thread-safe.
 /// </summary>
 internal sealed partial class TlsCertificates : IMetricSource
 {
@@ -97,7 +97,9 @@ internal sealed partial class TlsCertificates : IMetricSource
         }
     }
 
-    /// <summary>Differs when one of the files does; times would not do, because a secret volume swaps links. Empty while one cannot be read.</summary>
+    /// <summary>
+    /// Differs when one of the files does; times would not do, because a secret volume swaps links. Empty while one cannot be read.
+    /// </summary>
     private string Fingerprint()
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);

@@ -17,8 +17,10 @@ internal sealed class BuildMetrics(MemoryLimiter memory, DatabaseState database)
     {
         writer.Family("phoenix_build_info", MetricType.Gauge, "1; the labels say which build runs.");
         writer.Sample("phoenix_build_info", _labels, 1);
-        writer.Gauge("phoenix_memory_limit_bytes", "Memory the process may use: PHOENIX_MEMORY_LIMIT, else three quarters of the container's or machine's.", memory.LimitBytes);
-        writer.Gauge("phoenix_database_writable", "1; 0 while the database refuses writes because its disk is full or it is read-only.", database.Refusal is null ? 1 : 0);
+        writer.Gauge("phoenix_memory_limit_bytes",
+            "Memory the process may use: PHOENIX_MEMORY_LIMIT, else three quarters of the container's or machine's.", memory.LimitBytes);
+        writer.Gauge("phoenix_database_writable", "1; 0 while the database refuses writes because its disk is full or it is read-only.",
+            database.Refusal is null ? 1 : 0);
         return ValueTask.CompletedTask;
     }
 

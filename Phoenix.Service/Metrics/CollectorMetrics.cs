@@ -4,7 +4,8 @@ using Phoenix.Service.Ingest.Enqueue;
 namespace Phoenix.Service.Metrics;
 
 /// <summary>
-/// The ingest path under the names of an OpenTelemetry collector, because the collector's rules and panels watch it in its place (mats.md section 20).
+/// The ingest path under the names of an OpenTelemetry collector, because the collector's rules and panels watch it in its place (mats.md
+/// section 20).
 /// </summary>
 internal sealed class CollectorMetrics(IngestMetrics ingest, MemoryLimiter memory) : IMetricSource
 {
@@ -17,8 +18,10 @@ internal sealed class CollectorMetrics(IngestMetrics ingest, MemoryLimiter memor
     public ValueTask WriteAsync(PrometheusWriter writer, CancellationToken cancellationToken)
     {
         writer.Family("otelcol_processor_dropped_spans_total", MetricType.Counter, "Spans left out on purpose.");
-        writer.Sample("otelcol_processor_dropped_spans_total", PrometheusWriter.Labels(("processor", "filter")), ingest.SpansOf(SpanOutcome.Filtered));
-        writer.Sample("otelcol_processor_dropped_spans_total", PrometheusWriter.Labels(("processor", "sampling")), ingest.SpansOf(SpanOutcome.SampledOut));
+        writer.Sample("otelcol_processor_dropped_spans_total", PrometheusWriter.Labels(("processor", "filter")),
+            ingest.SpansOf(SpanOutcome.Filtered));
+        writer.Sample("otelcol_processor_dropped_spans_total", PrometheusWriter.Labels(("processor", "sampling")),
+            ingest.SpansOf(SpanOutcome.SampledOut));
         ingest.WriteRefusedSpans(writer, "otelcol_processor_refused_spans_total");
         writer.Family("otelcol_exporter_sent_spans_total", MetricType.Counter, "Spans written to the database.");
         writer.Sample("otelcol_exporter_sent_spans_total", s_exporter, ingest.InsertedSpans);

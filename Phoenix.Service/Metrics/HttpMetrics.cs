@@ -15,7 +15,9 @@ internal sealed class HttpMetrics : IMetricSource, IDisposable
     private readonly LabelCap _routes = new(MostSeries);
     private readonly IMeterFactory _meters;
     private readonly SeriesSet<(string Route, string Method, int Code), Counter> _requests = new(
-        static key => PrometheusWriter.Labels(("route", key.Route), ("method", key.Method), ("code", key.Code.ToString(CultureInfo.InvariantCulture))),
+        static key =>
+            PrometheusWriter.Labels(("route", key.Route), ("method", key.Method),
+                ("code", key.Code.ToString(CultureInfo.InvariantCulture))),
         static () => new Counter());
 
     private readonly SeriesSet<(string Route, string Method), Histogram> _durations = new(

@@ -16,6 +16,8 @@ internal interface IMetricSource
     /// <summary>The group its families belong to.</summary>
     public MetricGroup Group { get; }
 
-    /// <summary>Writes every family once. A source whose data cannot be read writes what says so, or nothing; it does not throw for that.</summary>
+    /// <summary>
+    /// Writes every family once. A source whose data cannot be read writes what says so, or nothing; it does not throw for that.
+    /// </summary>
     public ValueTask WriteAsync(PrometheusWriter writer, CancellationToken cancellationToken);
 }

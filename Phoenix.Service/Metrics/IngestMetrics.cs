@@ -42,9 +42,11 @@ internal sealed class IngestMetrics : IMetricSource
     private static readonly double[] s_sizeBounds = [1, 10, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 25_000, 50_000];
 
     private readonly SeriesSet<(IngestTransport Transport, SpanOutcome Outcome), Counter> _spans = new(
-        static key => PrometheusWriter.Labels(("transport", Name(key.Transport)), ("result", Name(key.Outcome))), static () => new Counter());
+        static key => PrometheusWriter.Labels(("transport", Name(key.Transport)), ("result", Name(key.Outcome))),
+        static () => new Counter());
 
-    private readonly SeriesSet<string, Counter> _refusals = new(static reason => PrometheusWriter.Labels(("reason", reason)), static () => new Counter());
+    private readonly SeriesSet<string, Counter> _refusals = new(
+        static reason => PrometheusWriter.Labels(("reason", reason)), static () => new Counter());
 
     private readonly SeriesSet<IngestTransport, Histogram> _acks = new(
         static transport => PrometheusWriter.Labels(("transport", Name(transport))), static () => new Histogram(s_latencyBounds));
@@ -55,7 +57,8 @@ internal sealed class IngestMetrics : IMetricSource
     private readonly Counter _inserted = new();
     private readonly Counter _insertionFailures = new();
     private readonly Counter _failedSpans = new();
-    private readonly SeriesSet<string, Counter> _refusedSpans = new(static stage => PrometheusWriter.Labels(("processor", stage)), static () => new Counter());
+    private readonly SeriesSet<string, Counter> _refusedSpans = new(
+        static stage => PrometheusWriter.Labels(("processor", stage)), static () => new Counter());
     private readonly Counter _sentSpans = new();
     private readonly Counter _sentBytes = new();
     private readonly TimeProvider _time;
@@ -108,7 +111,9 @@ internal sealed class IngestMetrics : IMetricSource
         }
     }
 
-    /// <summary>Counts a request answered 429 or RESOURCE_EXHAUSTED. <paramref name="reason"/> is one of a few constants, e.g. <c>queue_full</c>.</summary>
+    /// <summary>
+    /// Counts a request answered 429 or RESOURCE_EXHAUSTED. <paramref name="reason"/> is one of a few constants, e.g. <c>queue_full</c>.
+    /// </summary>
     public void CountRefusal(string reason) => _refusals[reason].Add(1);
 
     /// <summary>Learns how large a span is on the wire, for <see cref="CountRefusedSpans"/>.</summary>
@@ -121,7 +126,9 @@ internal sealed class IngestMetrics : IMetricSource
         }
     }
 
-    /// <summary>Counts the spans of a refused request. Its body is not read, so they are as many as its length lets expect, at least one.</summary>
+    /// <summary>
+    /// Counts the spans of a refused request. Its body is not read, so they are as many as its length lets expect, at least one.
+    /// </summary>
     public void CountRefusedSpans(string stage, long? contentLength) =>
         _refusedSpans[stage].Add(Math.Max(1, Math.Round((contentLength ?? 0) * _sentSpans.Value / Math.Max(1, _sentBytes.Value))));
 
@@ -144,7 +151,9 @@ internal sealed class IngestMetrics : IMetricSource
         Volatile.Write(ref _lastActivityMilliseconds, _time.GetUtcNow().ToUnixTimeMilliseconds());
     }
 
-    /// <summary>A write that failed; <paramref name="spans"/> is how many are lost to the sender (0 when the write is tried again).</summary>
+    /// <summary>
+    /// A write that failed; <paramref name="spans"/> is how many are lost to the sender (0 when the write is tried again).
+    /// </summary>
     public void CountInsertionFailure(int spans)
     {
         _insertionFailures.Add(1);
@@ -154,7 +163,8 @@ internal sealed class IngestMetrics : IMetricSource
     /// <inheritdoc/>
     public ValueTask WriteAsync(PrometheusWriter writer, CancellationToken cancellationToken)
     {
-        _spans.WriteCounters(writer, "phoenix_ingest_spans_total", "Spans received, by transport and what became of them.", static counter => counter.Value);
+        _spans.WriteCounters(writer, "phoenix_ingest_spans_total", "Spans received, by transport and what became of them.",
+            static counter => counter.Value);
         if (_queue is not null)
         {
             var queue = _queue();
@@ -163,10 +173,12 @@ internal sealed class IngestMetrics : IMetricSource
             writer.Gauge("phoenix_span_queue_bytes", "Encoded bytes waiting to be written.", queue.Bytes);
         }
 
-        _refusals.WriteCounters(writer, "phoenix_span_queue_rejections_total", "Requests refused with a retry hint, by reason.", static counter => counter.Value);
+        _refusals.WriteCounters(writer, "phoenix_span_queue_rejections_total", "Requests refused with a retry hint, by reason.",
+            static counter => counter.Value);
         WriteHistogram(writer, _queueWait, "phoenix_span_queue_wait_seconds", "Time a decoded request waited for a writer.");
         WriteHistogram(writer, _batchSpans, "phoenix_ingest_batch_spans", "Spans in one committed write.");
-        writer.Family("phoenix_ingest_ack_seconds", MetricType.Histogram, "Time from receiving a request to acknowledging it after the commit.");
+        writer.Family("phoenix_ingest_ack_seconds", MetricType.Histogram,
+            "Time from receiving a request to acknowledging it after the commit.");
         foreach (var (labels, histogram) in _acks.All)
         {
             histogram.Write(writer, "phoenix_ingest_ack_seconds", labels);
@@ -177,7 +189,8 @@ internal sealed class IngestMetrics : IMetricSource
         var lastActivity = Volatile.Read(ref _lastActivityMilliseconds);
         if (lastActivity > 0)
         {
-            writer.Gauge("phoenix_bulk_loader_last_activity_timestamp_seconds", "Unix time of the last committed write.", lastActivity / 1000d);
+            writer.Gauge("phoenix_bulk_loader_last_activity_timestamp_seconds",
+                "Unix time of the last committed write.", lastActivity / 1000d);
         }
 
         return ValueTask.CompletedTask;

@@ -78,7 +78,8 @@ internal sealed class SeriesSet<TKey, TSeries>(Func<TKey, string> labels, Func<T
 {
     private readonly ConcurrentDictionary<TKey, (string Labels, TSeries Series)> _series = new();
 
-    public TSeries this[TKey key] => _series.GetOrAdd(key, static (added, set) => (set.Labels(added), set.Create()), (Labels: labels, Create: create)).Series;
+    public TSeries this[TKey key] =>
+        _series.GetOrAdd(key, static (added, set) => (set.Labels(added), set.Create()), (Labels: labels, Create: create)).Series;
 
     /// <summary>Series there are.</summary>
     public int Count => _series.Count;

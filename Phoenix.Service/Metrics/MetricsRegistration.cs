@@ -40,7 +40,8 @@ internal static class MetricsRegistration
     }
 
     /// <summary>
-    /// All families in the Prometheus text format, or OpenMetrics where asked for. <c>collect</c> (repeatable) restricts to groups; an unknown group is 400.
+    /// All families in the Prometheus text format, or OpenMetrics where asked for. <c>collect</c> (repeatable) restricts to groups; an
+    /// unknown group is 400.
     /// </summary>
     private static async Task<Results<ContentHttpResult, BadRequest<string>>> ScrapeAsync(
         HttpContext context, IEnumerable<IMetricSource> sources, CancellationToken cancellationToken)
@@ -56,7 +57,8 @@ internal static class MetricsRegistration
             wanted.Add(group);
         }
 
-        var writer = new PrometheusWriter(context.Request.Headers.Accept.ToString().Contains(OpenMetricsType, StringComparison.OrdinalIgnoreCase));
+        var writer = new PrometheusWriter(
+            context.Request.Headers.Accept.ToString().Contains(OpenMetricsType, StringComparison.OrdinalIgnoreCase));
         foreach (var source in sources.Where(source => wanted.Count == 0 || wanted.Contains(source.Group)))
         {
             await source.WriteAsync(writer, cancellationToken);

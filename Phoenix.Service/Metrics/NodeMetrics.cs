@@ -18,7 +18,8 @@ internal sealed class NodeMetrics : IMetricSource
     // Kernel interfaces and memory: not disks.
     private static readonly HashSet<string> s_virtualTypes = new(StringComparer.Ordinal)
     {
-        "autofs", "binfmt_misc", "bpf", "cgroup", "cgroup2", "configfs", "debugfs", "devpts", "devtmpfs", "fusectl", "hugetlbfs", "mqueue", "nsfs", "overlay",
+        "autofs", "binfmt_misc", "bpf", "cgroup", "cgroup2", "configfs", "debugfs", "devpts", "devtmpfs", "fusectl",
+        "hugetlbfs", "mqueue", "nsfs", "overlay",
         "proc", "pstore", "ramfs", "rpc_pipefs", "securityfs", "squashfs", "sysfs", "tmpfs", "tracefs",
     };
 
@@ -44,7 +45,8 @@ internal sealed class NodeMetrics : IMetricSource
         foreach (var line in lines)
         {
             var fields = line.Split(' ', StringSplitOptions.RemoveEmptyEntries);
-            if (fields.Length <= s_modes.Length || !fields[0].StartsWith("cpu", StringComparison.Ordinal) || fields[0].Length == "cpu".Length)
+            if (fields.Length <= s_modes.Length || !fields[0].StartsWith("cpu", StringComparison.Ordinal)
+                || fields[0].Length == "cpu".Length)
             {
                 continue;
             }
@@ -52,7 +54,8 @@ internal sealed class NodeMetrics : IMetricSource
             for (var mode = 0; mode < s_modes.Length; mode++)
             {
                 var ticks = double.Parse(fields[mode + 1], CultureInfo.InvariantCulture);
-                writer.Sample("node_cpu_seconds_total", PrometheusWriter.Labels(("cpu", fields[0]["cpu".Length..]), ("mode", s_modes[mode])), ticks / TicksPerSecond);
+                writer.Sample("node_cpu_seconds_total",
+                    PrometheusWriter.Labels(("cpu", fields[0]["cpu".Length..]), ("mode", s_modes[mode])), ticks / TicksPerSecond);
             }
         }
     }
@@ -64,7 +67,8 @@ internal sealed class NodeMetrics : IMetricSource
             var line = Array.Find(lines, line => line.StartsWith(name + ":", StringComparison.Ordinal));
             if (line?.Split(' ', StringSplitOptions.RemoveEmptyEntries) is [_, var kibibytes, ..])
             {
-                writer.Gauge($"node_memory_{name}_bytes", $"{name} of /proc/meminfo.", double.Parse(kibibytes, CultureInfo.InvariantCulture) * BytesPerKibibyte);
+                writer.Gauge($"node_memory_{name}_bytes", $"{name} of /proc/meminfo.",
+                    double.Parse(kibibytes, CultureInfo.InvariantCulture) * BytesPerKibibyte);
             }
         }
     }
@@ -76,7 +80,8 @@ internal sealed class NodeMetrics : IMetricSource
         foreach (var mount in mounts)
         {
             // The root of a container is an overlay and still the disk that fills up.
-            if (mount.Split(' ') is [var device, var point, var type, ..] && (point == "/" || !s_virtualTypes.Contains(type)) && devices.Add(device)
+            if (mount.Split(' ') is [var device, var point, var type, ..] && (point == "/" || !s_virtualTypes.Contains(type))
+                && devices.Add(device)
                 && new DriveInfo(point) is { IsReady: true } drive)
             {
                 disks.Add((PrometheusWriter.Labels(("device", device), ("fstype", type), ("mountpoint", point)), drive));

@@ -2,7 +2,9 @@ using Phoenix.Service.Storage.Postgres;
 
 namespace Phoenix.Service.Metrics;
 
-/// <summary>The database server's own statistics, so that no exporter is needed beside the service. Names as in mats.md section 20.</summary>
+/// <summary>
+/// The database server's own statistics, so that no exporter is needed beside the service. Names as in mats.md section 20.
+/// </summary>
 internal sealed class PostgresMetrics(PostgresStatistics statistics) : IMetricSource
 {
     /// <inheritdoc/>
@@ -26,22 +28,29 @@ internal sealed class PostgresMetrics(PostgresStatistics statistics) : IMetricSo
         }
 
         WriteDatabases(writer, read, "pg_database_size_bytes", MetricType.Gauge, "Size of the database.", static row => row.SizeBytes);
-        WriteDatabases(writer, read, "pg_stat_database_xact_commit", MetricType.Counter, "Transactions committed.", static row => row.Commits);
-        WriteDatabases(writer, read, "pg_stat_database_xact_rollback", MetricType.Counter, "Transactions rolled back.", static row => row.Rollbacks);
-        WriteDatabases(writer, read, "pg_stat_database_blks_hit", MetricType.Counter, "Blocks found in the buffer cache.", static row => row.BlocksHit);
-        WriteDatabases(writer, read, "pg_stat_database_blks_read", MetricType.Counter, "Blocks read from disk.", static row => row.BlocksRead);
+        WriteDatabases(writer, read, "pg_stat_database_xact_commit", MetricType.Counter,
+            "Transactions committed.", static row => row.Commits);
+        WriteDatabases(writer, read, "pg_stat_database_xact_rollback", MetricType.Counter,
+            "Transactions rolled back.", static row => row.Rollbacks);
+        WriteDatabases(writer, read, "pg_stat_database_blks_hit", MetricType.Counter,
+            "Blocks found in the buffer cache.", static row => row.BlocksHit);
+        WriteDatabases(writer, read, "pg_stat_database_blks_read", MetricType.Counter, "Blocks read from disk.",
+            static row => row.BlocksRead);
         if (read.Statements.Count > 0)
         {
-            writer.Family("pg_stat_statements_mean_time_ms", MetricType.Gauge, "Mean execution time of the ten slowest statements with at least five calls.");
+            writer.Family("pg_stat_statements_mean_time_ms", MetricType.Gauge,
+                "Mean execution time of the ten slowest statements with at least five calls.");
             foreach (var (database, queryId, mean) in read.Statements)
             {
-                writer.Sample("pg_stat_statements_mean_time_ms", PrometheusWriter.Labels(("datname", database), ("queryid", queryId)), mean);
+                writer.Sample("pg_stat_statements_mean_time_ms",
+                    PrometheusWriter.Labels(("datname", database), ("queryid", queryId)), mean);
             }
         }
     }
 
     private static void WriteDatabases(
-        PrometheusWriter writer, PostgresStatisticsSnapshot read, string name, MetricType type, string help, Func<DatabaseStatistics, double> value)
+        PrometheusWriter writer, PostgresStatisticsSnapshot read, string name, MetricType type, string help,
+        Func<DatabaseStatistics, double> value)
     {
         writer.Family(name, type, help);
         foreach (var row in read.Databases)

@@ -20,7 +20,8 @@ internal sealed class ProcessMetrics : IMetricSource
         writer.Gauge("process_resident_memory_bytes", "Resident memory.", process.WorkingSet64);
         writer.Gauge("process_virtual_memory_bytes", "Virtual memory.", process.VirtualMemorySize64);
         writer.Gauge(
-            "process_start_time_seconds", "Unix time the process started at.", new DateTimeOffset(process.StartTime.ToUniversalTime()).ToUnixTimeMilliseconds() / 1000d);
+            "process_start_time_seconds", "Unix time the process started at.",
+            new DateTimeOffset(process.StartTime.ToUniversalTime()).ToUnixTimeMilliseconds() / 1000d);
         if (OperatingSystem.IsLinux())
         {
             writer.Gauge("process_open_fds", "Open file descriptors.", Directory.GetFileSystemEntries(DescriptorFolder).Length);

@@ -32,7 +32,9 @@ internal sealed class PrometheusWriter(bool openMetrics)
         if (openMetrics && type == MetricType.Counter)
         {
             // OpenMetrics names the family without _total and forbids counters whose samples lack it.
-            (familyName, typeName) = name.EndsWith(CounterSuffix, StringComparison.Ordinal) ? (name[..^CounterSuffix.Length], typeName) : (name, "unknown");
+            (familyName, typeName) = name.EndsWith(CounterSuffix, StringComparison.Ordinal)
+                ? (name[..^CounterSuffix.Length], typeName)
+                : (name, "unknown");
         }
 
         _text.Append("# HELP ").Append(familyName).Append(' ');
@@ -77,7 +79,9 @@ internal sealed class PrometheusWriter(bool openMetrics)
         return _text.ToString();
     }
 
-    /// <summary><c>name="value"</c> pairs separated by commas, values escaped; pairs with an empty value are left out (empty means absent).</summary>
+    /// <summary>
+    /// <c>name="value"</c> pairs separated by commas, values escaped; pairs with an empty value are left out (empty means absent).
+    /// </summary>
     public static string Labels(params ReadOnlySpan<(string Name, string Value)> labels)
     {
         var writer = new PrometheusWriter(openMetrics: true);

@@ -5,8 +5,8 @@ using Phoenix.Service.Storage.Postgres.Rollups;
 namespace Phoenix.Service.Metrics;
 
 /// <summary>
-/// The <c>phoenix_trace_*</c> families: spans and durations of what was committed since the process started, tokens and cost of what it added to the roll-ups.
-/// Over all replicas each is counted once. Labels are bounded: values
+/// The <c>phoenix_trace_*</c> families: spans and durations of what was committed since the process started, tokens and cost of what it
+/// added to the roll-ups. Over all replicas each is counted once. Labels are bounded: values
 /// past their caps count as <c>other</c>, and when the combinations become too many, users are no longer told apart.
 /// </summary>
 internal sealed class TraceMetrics(UserLabels users, TimeProvider time) : IMetricSource
@@ -27,7 +27,8 @@ internal sealed class TraceMetrics(UserLabels users, TimeProvider time) : IMetri
     private readonly TraceSizes _sizes = new(time);
     private readonly SeriesSet<CountKey, Counter> _counts = new(
         static key => PrometheusWriter.Labels(
-            ("status", key.Failed ? "error" : "ok"), ("llm_model", key.Of.Model), ("llm_provider", key.Of.Provider), ("error_type", SpanErrors.Name(key.Error)),
+            ("status", key.Failed ? "error" : "ok"), ("llm_model", key.Of.Model), ("llm_provider",
+                key.Of.Provider), ("error_type", SpanErrors.Name(key.Error)),
             ("user_id", key.User), ("span_kind", key.Of.Kind)),
         static () => new Counter());
 
@@ -38,7 +39,8 @@ internal sealed class TraceMetrics(UserLabels users, TimeProvider time) : IMetri
     private readonly SeriesSet<ModelKey, ModelSeries> _usage = new(
         static key => PrometheusWriter.Labels(("llm_model", key.Model), ("llm_provider", key.Provider)), static () => new ModelSeries());
 
-    private readonly SeriesSet<string, Counter> _traces = new(static project => PrometheusWriter.Labels(("project", project)), static () => new Counter());
+    private readonly SeriesSet<string, Counter> _traces = new(
+        static project => PrometheusWriter.Labels(("project", project)), static () => new Counter());
 
     /// <inheritdoc/>
     public MetricGroup Group => MetricGroup.Phoenix;
@@ -55,7 +57,8 @@ internal sealed class TraceMetrics(UserLabels users, TimeProvider time) : IMetri
     {
         foreach (var minute in minutes)
         {
-            var key = new SpanKey(_models.Admit(minute.Key.Model), _providers.Admit(minute.Key.Provider), SpanLabels.Name(minute.Key.SpanKind));
+            var key = new SpanKey(_models.Admit(minute.Key.Model), _providers.Admit(minute.Key.Provider),
+                SpanLabels.Name(minute.Key.SpanKind));
             CountSpans(key, minute);
             _durations[key].Add(minute.Buckets, minute.DurationNanos / NanosPerSecond);
             if (key.Model.Length > 0)
@@ -86,14 +89,16 @@ internal sealed class TraceMetrics(UserLabels users, TimeProvider time) : IMetri
     /// <inheritdoc/>
     public ValueTask WriteAsync(PrometheusWriter writer, CancellationToken cancellationToken)
     {
-        _counts.WriteCounters(writer, "phoenix_trace_spans_total", "Spans stored, by status, model, provider, failure, user and kind.", static counter => counter.Value);
+        _counts.WriteCounters(writer, "phoenix_trace_spans_total", "Spans stored, by status, model, provider, failure, user and kind.",
+            static counter => counter.Value);
         writer.Family("phoenix_trace_duration_seconds", MetricType.Histogram, "Durations of stored spans.");
         foreach (var (labels, series) in _durations.All)
         {
             series.Write(writer, "phoenix_trace_duration_seconds", labels);
         }
 
-        writer.Family("phoenix_trace_llm_token_usage_total", MetricType.Counter, "Tokens of LLM and EMBEDDING spans, of calls reported twice once; cached and reasoning tokens are parts, not extra.");
+        writer.Family("phoenix_trace_llm_token_usage_total", MetricType.Counter,
+            "Tokens of LLM and EMBEDDING spans, of calls reported twice once; cached and reasoning tokens are parts, not extra.");
         foreach (var (labels, series) in _usage.All)
         {
             writer.Sample("phoenix_trace_llm_token_usage_total", $"{labels},token_type=\"prompt\"", series.PromptTokens.Value);
@@ -101,7 +106,8 @@ internal sealed class TraceMetrics(UserLabels users, TimeProvider time) : IMetri
         }
 
         _usage.WriteCounters(
-            writer, "phoenix_trace_llm_estimated_cost_usd_total", "Cost by the price table, in USD, of calls reported twice once.", static series => series.CostUsd.Value);
+            writer, "phoenix_trace_llm_estimated_cost_usd_total", "Cost by the price table, in USD, of calls reported twice once.",
+            static series => series.CostUsd.Value);
         _traces.WriteCounters(writer, "phoenix_traces_total", "Traces first seen, by project.", static counter => counter.Value);
         _sizes.Sweep();
         writer.Family("phoenix_trace_size_bytes", MetricType.Histogram, "OTLP bytes of traces that have been quiet for 30 s.");

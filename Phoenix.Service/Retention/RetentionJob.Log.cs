@@ -19,7 +19,8 @@ internal sealed partial class RetentionJob
         [LoggerMessage(1514, LogLevel.Warning, "Retention leaves the partition {Table} for the next run: it is being read.")]
         public static partial void Busy(ILogger logger, string table);
 
-        [LoggerMessage(1515, LogLevel.Warning, "Retention failed and runs again later: {Reason}. Nothing but expired telemetry was removed.")]
+        [LoggerMessage(1515, LogLevel.Warning,
+            "Retention failed and runs again later: {Reason}. Nothing but expired telemetry was removed.")]
         public static partial void Failed(ILogger logger, string reason);
     }
 }

@@ -6,11 +6,12 @@ using Phoenix.Service.Storage.Postgres;
 namespace Phoenix.Service.Retention;
 
 /// <summary>
-/// Removes expired telemetry. A partition of which everything has expired, for every project, is dropped whole; of others the rows of those projects go whose
-/// time is over. Traces, sessions and minutes follow. Every replica runs one; steps take turns by an advisory lock.
+/// Removes expired telemetry. A partition of which everything has expired, for every project, is dropped whole; of others the rows of those
+/// projects go whose time is over. Traces, sessions and minutes follow. Every replica runs one; steps take turns by an advisory lock.
 /// </summary>
 internal sealed partial class RetentionJob(
-    RetentionStore store, DatabaseState state, RetentionMetrics metrics, IOptions<RetentionOptions> options, TimeProvider time, ILogger<RetentionJob> logger)
+    RetentionStore store, DatabaseState state, RetentionMetrics metrics, IOptions<RetentionOptions> options,
+    TimeProvider time, ILogger<RetentionJob> logger)
     : BackgroundService
 {
     private readonly RetentionOptions _options = options.Value;
@@ -43,7 +44,8 @@ internal sealed partial class RetentionJob(
     internal async Task RunAsync(CancellationToken cancellationToken)
     {
         var now = time.GetUtcNow();
-        var projects = (await store.ReadProjectsAsync(cancellationToken)).ConvertAll(project => new Keeping(project.Id, project.Name, _options.DaysOf(project.Name), now));
+        var projects = (await store.ReadProjectsAsync(cancellationToken)).ConvertAll(
+            project => new Keeping(project.Id, project.Name, _options.DaysOf(project.Name), now));
         var oldestKept = long.MaxValue;
         foreach (var leaf in await store.ReadLeavesAsync(now, cancellationToken))
         {
@@ -76,7 +78,8 @@ internal sealed partial class RetentionJob(
         }
 
         await RemoveRollupsAsync(leaf, projects, leaf.EndNanos!.Value, cancellationToken);
-        if (!await store.DropAsync(leaf, new RetentionAudit(projects[0].Now, string.Empty, "all it held had expired for every project"), cancellationToken))
+        if (!await store.DropAsync(leaf, new RetentionAudit(projects[0].Now, string.Empty, "all it held had expired for every project"),
+            cancellationToken))
         {
             Log.Busy(logger, leaf.Table);
             return false;
@@ -98,7 +101,8 @@ internal sealed partial class RetentionJob(
             }
 
             var total = 0L;
-            for (int removed; (removed = await store.RemoveRowsAsync(leaf, project.Id, project.CutoffNanos, _options.StepRows, project.Audit, cancellationToken)) > 0;)
+            for (int removed; (removed = await store.RemoveRowsAsync(
+                leaf, project.Id, project.CutoffNanos, _options.StepRows, project.Audit, cancellationToken)) > 0;)
             {
                 total += removed;
                 metrics.CountRows(leaf.Signal, removed);
@@ -113,7 +117,10 @@ internal sealed partial class RetentionJob(
         }
     }
 
-    /// <summary>Removes the roll-ups and vectors of what started in the partition; of the default one: before <paramref name="endNanos"/>, where no partition is kept.</summary>
+    /// <summary>
+    /// Removes the roll-ups and vectors of what started in the partition; of the default one: before <paramref name="endNanos"/>, where no
+    /// partition is kept.
+    /// </summary>
     private async Task RemoveRollupsAsync(RetentionLeaf leaf, List<Keeping> projects, long endNanos, CancellationToken cancellationToken)
     {
         if (leaf.Signal != Signal.Spans)
@@ -124,12 +131,14 @@ internal sealed partial class RetentionJob(
         foreach (var project in projects)
         {
             var end = Math.Min(endNanos, project.CutoffNanos);
-            while (await store.RemoveRollupsAsync(project.Id, leaf.StartNanos ?? 0, end, project.CutoffNanos, _options.StepRows, project.Audit, cancellationToken) is > 0 and var traces)
+            while (await store.RemoveRollupsAsync(project.Id, leaf.StartNanos ?? 0, end, project.CutoffNanos, _options.StepRows,
+                project.Audit, cancellationToken) is > 0 and var traces)
             {
                 metrics.CountTraces(traces);
             }
 
-            while (await store.RemoveVectorsAsync(project.Id, leaf.StartNanos ?? 0, end, _options.StepRows, project.Audit, cancellationToken) > 0)
+            while (await store.RemoveVectorsAsync(
+                project.Id, leaf.StartNanos ?? 0, end, _options.StepRows, project.Audit, cancellationToken) > 0)
             {
             }
         }
@@ -149,9 +158,13 @@ internal sealed partial class RetentionJob(
         public RetentionAudit Audit { get; } = new(now, name, string.Create(CultureInfo.InvariantCulture, $"kept for {days} days"));
 
         /// <summary>What is older has expired, Unix ns.</summary>
-        public long CutoffNanos { get; } = days == 0 ? long.MinValue : Math.Max(0, (now - TimeSpan.FromDays(days) - DateTimeOffset.UnixEpoch).Ticks * 100);
+        public long CutoffNanos { get; } = days == 0
+            ? long.MinValue
+            : Math.Max(0, (now - TimeSpan.FromDays(days) - DateTimeOffset.UnixEpoch).Ticks * 100);
 
-        /// <summary>Whether all rows of the project in the partition have expired (of the default one: whether some may have), and none came lately.</summary>
+        /// <summary>
+        /// Whether all rows of the project in the partition have expired (of the default one: whether some may have), and none came lately.
+        /// </summary>
         public bool HasExpired(RetentionLeaf leaf, int lateDays, DateTimeOffset at) =>
             days > 0 && (leaf.EndNanos ?? 0) <= CutoffNanos && leaf.ChangedAt <= at - TimeSpan.FromDays(Math.Min(lateDays, days));
     }

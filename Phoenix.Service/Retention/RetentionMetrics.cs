@@ -7,8 +7,10 @@ namespace Phoenix.Service.Retention;
 /// <summary>What retention removed since the process started. Thread-safe.</summary>
 internal sealed class RetentionMetrics : IMetricSource
 {
-    private readonly SeriesSet<string, Counter> _partitions = new(static signal => PrometheusWriter.Labels(("signal", signal)), static () => new Counter());
-    private readonly SeriesSet<string, Counter> _rows = new(static signal => PrometheusWriter.Labels(("signal", signal)), static () => new Counter());
+    private readonly SeriesSet<string, Counter> _partitions = new(
+        static signal => PrometheusWriter.Labels(("signal", signal)), static () => new Counter());
+    private readonly SeriesSet<string, Counter> _rows = new(
+        static signal => PrometheusWriter.Labels(("signal", signal)), static () => new Counter());
     private readonly Counter _traces = new();
     private long _lastRunMilliseconds;
 
@@ -39,13 +41,16 @@ internal sealed class RetentionMetrics : IMetricSource
     /// <inheritdoc/>
     public ValueTask WriteAsync(PrometheusWriter writer, CancellationToken cancellationToken)
     {
-        _partitions.WriteCounters(writer, "phoenix_retention_dropped_partitions_total", "Expired partitions dropped.", static counter => counter.Value);
-        _rows.WriteCounters(writer, "phoenix_retention_removed_rows_total", "Expired rows removed from partitions that hold others.", static counter => counter.Value);
+        _partitions.WriteCounters(writer, "phoenix_retention_dropped_partitions_total", "Expired partitions dropped.",
+            static counter => counter.Value);
+        _rows.WriteCounters(writer, "phoenix_retention_removed_rows_total", "Expired rows removed from partitions that hold others.",
+            static counter => counter.Value);
         writer.Counter("phoenix_retention_removed_traces_total", "Traces removed from the roll-ups because they expired.", _traces.Value);
         var lastRun = Volatile.Read(ref _lastRunMilliseconds);
         if (lastRun > 0)
         {
-            writer.Gauge("phoenix_retention_last_run_timestamp_seconds", "Unix time at which retention last ran to its end.", lastRun / 1000d);
+            writer.Gauge("phoenix_retention_last_run_timestamp_seconds",
+                "Unix time at which retention last ran to its end.", lastRun / 1000d);
         }
 
         return ValueTask.CompletedTask;

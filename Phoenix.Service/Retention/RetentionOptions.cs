@@ -3,7 +3,9 @@ using Phoenix.Service.Configuration;
 
 namespace Phoenix.Service.Retention;
 
-/// <summary>How long telemetry is kept, by its own time: the start of a span, the time of a log record or metric point (mats.md §18, §26).</summary>
+/// <summary>
+/// How long telemetry is kept, by its own time: the start of a span, the time of a log record or metric point (mats.md §18, §26).
+/// </summary>
 internal sealed class RetentionOptions
 {
     public const string Section = "Phoenix:Retention";
@@ -14,7 +16,10 @@ internal sealed class RetentionOptions
     /// <summary>Days by project, as <c>name=30</c>; wins over <see cref="Days"/>.</summary>
     public string[] ProjectDays { get; set; } = [];
 
-    /// <summary>Days that a partition is left alone after rows came in, though their time has passed: an import of old data is not removed at once. Never more than the days kept.</summary>
+    /// <summary>
+    /// Days that a partition is left alone after rows came in, though their time has passed: an import of old data is not removed at once.
+    /// Never more than the days kept.
+    /// </summary>
     public int LateDays { get; set; } = 7;
 
     /// <summary>Only say what would be removed.</summary>
@@ -74,7 +79,8 @@ internal sealed class RetentionOptions
         var separator = entry.LastIndexOf('=');
         name = separator > 0 ? entry[..separator].Trim() : string.Empty;
         days = 0;
-        return name.Length > 0 && int.TryParse(entry.AsSpan(separator + 1), NumberStyles.None, CultureInfo.InvariantCulture, out days) && days <= 36_500;
+        return name.Length > 0 && int.TryParse(entry.AsSpan(separator + 1), NumberStyles.None, CultureInfo.InvariantCulture, out days)
+            && days <= 36_500;
     }
 
     private static string Key(string property) => ValidatedOptions.Key(Section, property);

@@ -8,11 +8,12 @@ using Phoenix.Service.Storage.Postgres.Rollups;
 namespace Phoenix.Service.Retention;
 
 /// <summary>
-/// Prunes unremarkable traces after they have gone quiet. Errors, expensive and slow traces stay; of the rest a share, chosen by trace id so that
-/// every replica and a straggling span decide alike. Every replica runs one; an advisory lock lets one work at a time.
+/// Prunes unremarkable traces after they have gone quiet. Errors, expensive and slow traces stay; of the rest a share, chosen by trace id
+/// so that every replica and a straggling span decide alike. Every replica runs one; an advisory lock lets one work at a time.
 /// </summary>
 internal sealed partial class TailSampler(
-    NpgsqlDataSource dataSource, DatabaseState state, TelemetryRemover remover, TailSamplingMetrics metrics, IOptions<TailSamplingOptions> options, TimeProvider time,
+    NpgsqlDataSource dataSource, DatabaseState state, TelemetryRemover remover, TailSamplingMetrics metrics,
+    IOptions<TailSamplingOptions> options, TimeProvider time,
     ILogger<TailSampler> logger) : BackgroundService
 {
     private static readonly TimeSpan s_interval = TimeSpan.FromSeconds(1);
@@ -22,7 +23,8 @@ internal sealed partial class TailSampler(
     /// <summary>Whether the rules keep <paramref name="trace"/>.</summary>
     public static bool Keeps(in QuietTrace trace, TailSamplingOptions options)
     {
-        if (trace.Errors > 0 || trace.CostPicoUsd > options.CostAboveUsd * 1e12 || trace.EndNanos - trace.StartNanos > options.LongerThan.TotalNanoseconds)
+        if (trace.Errors > 0 || trace.CostPicoUsd > options.CostAboveUsd * 1e12
+            || trace.EndNanos - trace.StartNanos > options.LongerThan.TotalNanoseconds)
         {
             return true;
         }
@@ -79,7 +81,8 @@ internal sealed partial class TailSampler(
 
         var now = time.GetUtcNow();
         var taken = await TailDecisions.TakeNewAsync(connection, _options.StepTraces, now, cancellationToken);
-        var quiet = await TailDecisions.FindQuietAsync(connection, _options.StepTraces, now - _options.DecisionWindow, now, cancellationToken);
+        var quiet = await TailDecisions.FindQuietAsync(
+            connection, _options.StepTraces, now - _options.DecisionWindow, now, cancellationToken);
         var dropped = quiet.Where(trace => !Keeps(trace, _options)).ToList();
         foreach (var project in dropped.GroupBy(static trace => trace.ProjectId))
         {

@@ -3,8 +3,8 @@ using Phoenix.Service.Configuration;
 namespace Phoenix.Service.Retention;
 
 /// <summary>
-/// Which stored traces are kept once they have gone quiet. Traces are acknowledged and stored first, counted in metrics and minute series, and
-/// pruned after the decision window, so nothing waits in memory and nothing acknowledged depends on the decision.
+/// Which stored traces are kept once they have gone quiet. Traces are acknowledged and stored first, counted in metrics and minute series,
+/// and pruned after the decision window, so nothing waits in memory and nothing acknowledged depends on the decision.
 /// </summary>
 internal sealed class TailSamplingOptions
 {

@@ -46,14 +46,18 @@ internal static class AccessRules
         where TBuilder : IEndpointConventionBuilder
     {
         builder.Add(static endpoint => endpoint.Needs(
-            endpoint.Metadata.OfType<HttpMethodMetadata>().Any(static methods => methods.HttpMethods.All(HttpMethods.IsGet)) ? Access.Read : Access.Write));
+            endpoint.Metadata.OfType<HttpMethodMetadata>().Any(static methods => methods.HttpMethods.All(HttpMethods.IsGet))
+                ? Access.Read
+                : Access.Write));
         return builder;
     }
 
     /// <summary>What the endpoint was said to need; null when nothing was said.</summary>
     public static Access? Of(Endpoint endpoint) => endpoint.Metadata.GetMetadata<AccessMetadata>()?.Access;
 
-    /// <summary>What a request needs: all of OTLP/gRPC writes, an unknown path reads, and an endpoint that says nothing is for admins.</summary>
+    /// <summary>
+    /// What a request needs: all of OTLP/gRPC writes, an unknown path reads, and an endpoint that says nothing is for admins.
+    /// </summary>
     public static Access Of(HttpContext context) =>
         context.Listener() == Listeners.Grpc ? Access.Write
         : context.GetEndpoint() is { } endpoint ? Of(endpoint) ?? Access.Admin

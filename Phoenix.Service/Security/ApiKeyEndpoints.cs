@@ -4,7 +4,9 @@ using Phoenix.Service.Storage.Postgres.Accounts;
 
 namespace Phoenix.Service.Security;
 
-/// <summary>API keys (phoenix-api.md §7): a user's own, everybody's for admins, and those of the system. A key's text is shown once and not stored.</summary>
+/// <summary>
+/// API keys (phoenix-api.md §7): a user's own, everybody's for admins, and those of the system. A key's text is shown once and not stored.
+/// </summary>
 internal static class ApiKeyEndpoints
 {
     private const string User = "UserApiKey";
@@ -23,7 +25,8 @@ internal static class ApiKeyEndpoints
         routes.MapGet("/v1/system/api_keys", (HttpContext context, TokenStore tokens, CancellationToken cancellationToken) =>
             ListAsync(context, tokens, UserStore.SystemUserId, System, cancellationToken)).Needs(Access.Admin);
         routes.MapPost("/v1/system/api_keys", CreateSystemAsync).Needs(Access.Admin);
-        routes.MapDelete("/v1/system/api_keys/{id}", (string id, TokenStore tokens, TokenVerifier verifier, CancellationToken cancellationToken) =>
+        routes.MapDelete("/v1/system/api_keys/{id}",
+            (string id, TokenStore tokens, TokenVerifier verifier, CancellationToken cancellationToken) =>
             DeleteAsync(id, System, UserStore.SystemUserId, tokens, verifier, cancellationToken)).Needs(Access.Admin);
     }
 
@@ -52,16 +55,19 @@ internal static class ApiKeyEndpoints
 
         var rows = await tokens.ListKeysAsync(userId, page.From ?? long.MaxValue, page.Wanted, cancellationToken);
         return ApiResults.Json(
-            new ApiKeyList([.. rows.Take(page.Limit).Select(row => ApiKeyData.From(row, withOwner: userId is null))], page.Next(rows, static row => row.Id)),
+            new ApiKeyList([.. rows.Take(page.Limit).Select(row => ApiKeyData.From(row, withOwner: userId is null))],
+                page.Next(rows, static row => row.Id)),
             AuthJsonContext.Default.ApiKeyList);
     }
 
-    private static async Task<IResult> CreateOwnAsync(HttpContext context, TokenStore tokens, TokenFormat format, TimeProvider time, CancellationToken cancellationToken) =>
+    private static async Task<IResult> CreateOwnAsync(
+        HttpContext context, TokenStore tokens, TokenFormat format, TimeProvider time, CancellationToken cancellationToken) =>
         CallerOf(context).Kind == CredentialKind.AccessToken
             ? await CreateAsync(context, CallerOf(context).UserId, tokens, format, time, cancellationToken)
             : ApiResults.Text(StatusCodes.Status403Forbidden, "a key of one's own is made in a session, after a login");
 
-    private static async Task<IResult> CreateSystemAsync(HttpContext context, TokenStore tokens, TokenFormat format, TimeProvider time, CancellationToken cancellationToken) =>
+    private static async Task<IResult> CreateSystemAsync(
+        HttpContext context, TokenStore tokens, TokenFormat format, TimeProvider time, CancellationToken cancellationToken) =>
         CallerOf(context).Kind is CredentialKind.AccessToken or CredentialKind.AdminSecret
             ? await CreateAsync(context, UserStore.SystemUserId, tokens, format, time, cancellationToken)
             : ApiResults.Text(StatusCodes.Status403Forbidden, "a system key is made in an admin's session, or with the admin secret");
@@ -86,19 +92,24 @@ internal static class ApiKeyEndpoints
         {
             if (!IsoTime.TryParse(text, allowNaive: true, out var nanos) || DateTimeOffset.UnixEpoch.AddTicks(nanos / 100) <= now)
             {
-                return ApiResults.Invalid(new ValidationError(["body", "data", "expires_at"], "Input should be a datetime (ISO 8601) in the future", "value_error"));
+                return ApiResults.Invalid(
+                    new ValidationError(["body", "data", "expires_at"],
+                        "Input should be a datetime (ISO 8601) in the future", "value_error"));
             }
 
             expires = DateTimeOffset.UnixEpoch.AddTicks(nanos / 100);
         }
 
-        var row = await tokens.CreateKeyAsync(userId, name, fields.Description?.Replace("\0", "", StringComparison.Ordinal), now, expires, cancellationToken);
+        var row = await tokens.CreateKeyAsync(
+            userId, name, fields.Description?.Replace("\0", "", StringComparison.Ordinal), now, expires, cancellationToken);
         return ApiResults.Json(
-            new ApiKeyEnvelope(ApiKeyData.From(row, format.Write(CredentialKind.ApiKey, row.Id))), AuthJsonContext.Default.ApiKeyEnvelope, StatusCodes.Status201Created);
+            new ApiKeyEnvelope(ApiKeyData.From(row, format.Write(CredentialKind.ApiKey, row.Id))), AuthJsonContext.Default.ApiKeyEnvelope,
+            StatusCodes.Status201Created);
     }
 
     /// <summary>Another user's key is reported missing, except to admins, who may revoke it.</summary>
-    private static Task<IResult> DeleteOwnAsync(string id, HttpContext context, TokenStore tokens, TokenVerifier verifier, CancellationToken cancellationToken) =>
+    private static Task<IResult> DeleteOwnAsync(
+        string id, HttpContext context, TokenStore tokens, TokenVerifier verifier, CancellationToken cancellationToken) =>
         DeleteAsync(id, User, CallerOf(context).Role == Role.Admin ? null : CallerOf(context).UserId, tokens, verifier, cancellationToken);
 
     private static async Task<IResult> DeleteAsync(

@@ -6,7 +6,9 @@ using Phoenix.Service.Storage.Postgres.Accounts;
 
 namespace Phoenix.Service.Security;
 
-/// <summary>Signing in and out (phoenix-api.md §6). The login takes JSON from programs and a form from the login page, and answers each in its way.</summary>
+/// <summary>
+/// Signing in and out (phoenix-api.md §6). The login takes JSON from programs and a form from the login page, and answers each in its way.
+/// </summary>
 internal static class AuthEndpoints
 {
     /// <summary>Path that the WWW-Authenticate header names.</summary>
@@ -20,7 +22,8 @@ internal static class AuthEndpoints
     /// <summary>Maps the routes; only with authentication on.</summary>
     public static void MapAuth(this IEndpointRouteBuilder routes)
     {
-        var group = routes.MapGroup(string.Empty).AddEndpointFilter<DatabaseFaultFilter>().WithMetadata(new RequestSizeLimitAttribute(MostBodyBytes));
+        var group = routes.MapGroup(string.Empty).AddEndpointFilter<DatabaseFaultFilter>()
+            .WithMetadata(new RequestSizeLimitAttribute(MostBodyBytes));
         group.MapPost("/auth/login", LogInAsync).Needs(Access.Open).RequireRateLimiting(RateLimit);
         group.MapPost("/auth/refresh", RefreshAsync).Needs(Access.Open).RequireRateLimiting(RateLimit);
         group.MapPost("/auth/password", ChangePasswordAsync).Needs(Access.Own).RequireRateLimiting(RateLimit);
@@ -39,7 +42,8 @@ internal static class AuthEndpoints
     }
 
     private static async Task<IResult> LogInAsync(
-        HttpContext context, SignIn signIn, SessionCookies cookies, SecurityMetrics metrics, IOptions<AuthOptions> options, CancellationToken cancellationToken)
+        HttpContext context, SignIn signIn, SessionCookies cookies, SecurityMetrics metrics, IOptions<AuthOptions> options,
+        CancellationToken cancellationToken)
     {
         if (!SessionCookies.IsFromHere(context.Request, options.Value))
         {
@@ -68,7 +72,9 @@ internal static class AuthEndpoints
         if (user is not null)
         {
             await cookies.StartAsync(context, user.Id, cancellationToken);
-            return form is null ? TypedResults.NoContent() : SeeOther(context, context.Request.PathBase + (SignIn.IsLocalPath(back) ? back : "/"));
+            return form is null
+                ? TypedResults.NoContent()
+                : SeeOther(context, context.Request.PathBase + (SignIn.IsLocalPath(back) ? back : "/"));
         }
 
         if (refusal == Refusal.Locked)
@@ -80,7 +86,8 @@ internal static class AuthEndpoints
         {
             (not null, Refusal.Locked) => BackToPage(context, back, "locked"),
             (not null, _) => BackToPage(context, back, "password"),
-            (_, Refusal.Locked) => ApiResults.Text(StatusCodes.Status429TooManyRequests, "too many wrong passwords for this account, it is locked for a while"),
+            (_, Refusal.Locked) => ApiResults.Text(
+                StatusCodes.Status429TooManyRequests, "too many wrong passwords for this account, it is locked for a while"),
             _ => ApiResults.Text(StatusCodes.Status401Unauthorized, "unknown address or wrong password"),
         };
     }
@@ -98,7 +105,8 @@ internal static class AuthEndpoints
     }
 
     private static async Task<IResult> ChangePasswordAsync(
-        HttpContext context, UserStore users, Passwords passwords, LoginGuard guard, TokenVerifier verifier, SecurityMetrics metrics, IOptions<AuthOptions> options,
+        HttpContext context, UserStore users, Passwords passwords, LoginGuard guard, TokenVerifier verifier, SecurityMetrics metrics,
+        IOptions<AuthOptions> options,
         CancellationToken cancellationToken)
     {
         var caller = context.Features.Get<Caller>()!;
@@ -120,7 +128,8 @@ internal static class AuthEndpoints
         }
 
         var user = await users.FindAsync(caller.UserId, cancellationToken);
-        if (user is null || guard.LockedFor(user.Email) > TimeSpan.Zero || !await passwords.IsRightAsync(body.CurrentPassword ?? "", user.PasswordHash, cancellationToken))
+        if (user is null || guard.LockedFor(user.Email) > TimeSpan.Zero
+            || !await passwords.IsRightAsync(body.CurrentPassword ?? "", user.PasswordHash, cancellationToken))
         {
             guard.Failed(caller.Email);
             metrics.Refused(Refusal.Password);
@@ -132,16 +141,19 @@ internal static class AuthEndpoints
         return TypedResults.NoContent();
     }
 
-    private static async Task<RedirectHttpResult> LogOutAsync(HttpContext context, SessionCookies cookies, CancellationToken cancellationToken)
+    private static async Task<RedirectHttpResult> LogOutAsync(
+        HttpContext context, SessionCookies cookies, CancellationToken cancellationToken)
     {
         await cookies.EndAsync(context, cancellationToken);
         return TypedResults.Redirect($"{context.Request.PathBase}/login");
     }
 
     private static JsonHttpResult<ProtectedResource> Describe(HttpRequest request) => ApiResults.Json(
-        new ProtectedResource($"{request.Scheme}://{request.Host}{request.PathBase}", ["header"]), AuthJsonContext.Default.ProtectedResource);
+        new ProtectedResource($"{request.Scheme}://{request.Host}{request.PathBase}", ["header"]),
+        AuthJsonContext.Default.ProtectedResource);
 
-    private static IResult BackToPage(HttpContext context, string? back, string problem) => SeeOther(context, SignIn.PageFor(context.Request.PathBase, back, problem));
+    private static IResult BackToPage(HttpContext context, string? back, string problem) =>
+        SeeOther(context, SignIn.PageFor(context.Request.PathBase, back, problem));
 
     /// <summary>303: what follows a form is a GET.</summary>
     private static StatusCodeHttpResult SeeOther(HttpContext context, string address)

@@ -78,7 +78,8 @@ internal sealed class AuthOptions
             yield return $"{Key(nameof(RevocationDelay))} must be from 0 to 5 min, got {options.RevocationDelay}";
         }
 
-        foreach (var (name, value) in new[] { (nameof(RequestsPerMinute), options.RequestsPerMinute), (nameof(MaxFailedLogins), options.MaxFailedLogins) })
+        foreach (var (name, value) in new[] { (nameof(RequestsPerMinute), options.RequestsPerMinute),
+            (nameof(MaxFailedLogins), options.MaxFailedLogins) })
         {
             if (value < 1)
             {
@@ -141,13 +142,15 @@ internal sealed class AuthOptions
             yield return $"{Key(nameof(AdminSecret))} must have at least {LeastSecretChars} characters, among them a digit and a lower-case letter, and differ from {key}";
         }
 
-        if (options.InitialAdminPassword.Length > 0 && Passwords.Weakness(options.InitialAdminPassword, options.StrongPasswords) is { } weakness)
+        if (options.InitialAdminPassword.Length > 0
+            && Passwords.Weakness(options.InitialAdminPassword, options.StrongPasswords) is { } weakness)
         {
             yield return $"{Key(nameof(InitialAdminPassword))} must be a password that {weakness}";
         }
     }
 
-    private static bool IsStrongSecret(string secret) => secret.Length >= LeastSecretChars && secret.Any(char.IsAsciiDigit) && secret.Any(char.IsAsciiLetterLower);
+    private static bool IsStrongSecret(string secret) =>
+        secret.Length >= LeastSecretChars && secret.Any(char.IsAsciiDigit) && secret.Any(char.IsAsciiLetterLower);
 
     private static string? ReadFile(string file)
     {

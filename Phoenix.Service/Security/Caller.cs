@@ -30,11 +30,13 @@ internal enum CredentialKind
 }
 
 /// <summary>Who makes a request, and by which credential; a feature of the request once it is known.</summary>
-internal sealed record Caller(int UserId, string Email, string Username, Role Role, CredentialKind Kind, long TokenId, DateTimeOffset? ExpiresAt)
+internal sealed record Caller(int UserId, string Email, string Username, Role Role, CredentialKind Kind,
+    long TokenId, DateTimeOffset? ExpiresAt)
 {
     /// <summary>The same for the framework; made once, because a caller is remembered over many requests.</summary>
     public ClaimsPrincipal Principal { get; } = new(new ClaimsIdentity(
-        [new Claim(ClaimTypes.Name, Username), new Claim(ClaimTypes.Email, Email), new Claim(ClaimTypes.Role, Role.ToString())], TokenAuthentication.Scheme));
+        [new Claim(ClaimTypes.Name, Username), new Claim(ClaimTypes.Email, Email),
+            new Claim(ClaimTypes.Role, Role.ToString())], TokenAuthentication.Scheme));
 }
 
 /// <summary>Why a request was not let in; the labels of <c>phoenix_auth_failures_total</c>.</summary>

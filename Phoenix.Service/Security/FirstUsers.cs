@@ -6,9 +6,12 @@ using Phoenix.Service.Storage.Postgres.Accounts;
 
 namespace Phoenix.Service.Security;
 
-/// <summary>Makes <c>admin@localhost</c> in a database that has nobody who could let others in; without a password for them the service stops.</summary>
+/// <summary>
+/// Makes <c>admin@localhost</c> in a database that has nobody who could let others in; without a password for them the service stops.
+/// </summary>
 internal sealed partial class FirstUsers(
-    UserStore users, DatabaseState database, FatalFault fatal, IOptions<AuthOptions> options, TimeProvider time, ILogger<FirstUsers> logger) : BackgroundService
+    UserStore users, DatabaseState database, FatalFault fatal, IOptions<AuthOptions> options, TimeProvider time, ILogger<FirstUsers> logger)
+    : BackgroundService
 {
     /// <summary>The first admin; cannot be deleted.</summary>
     public const string AdminEmail = "admin@localhost";

@@ -4,8 +4,9 @@ using Microsoft.Extensions.Options;
 namespace Phoenix.Service.Security;
 
 /// <summary>
-/// Locks an account for a while after wrong passwords in a row, whether it exists or not: the answer must not tell. Each replica counts its own, of a bounded
-/// number of accounts: before a locked one is forgotten, so that trying many names opens none, those that are not locked are. Thread-safe.
+/// Locks an account for a while after wrong passwords in a row, whether it exists or not: the answer must not tell. Each replica counts its
+/// own, of a bounded number of accounts: before a locked one is forgotten, so that trying many names opens none, those that are not locked
+/// are. Thread-safe.
 /// </summary>
 internal sealed class LoginGuard(IOptions<AuthOptions> options, TimeProvider time)
 {

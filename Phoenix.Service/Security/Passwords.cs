@@ -4,7 +4,9 @@ using System.Text;
 
 namespace Phoenix.Service.Security;
 
-/// <summary>Password hashes: PBKDF2 with HMAC-SHA-256, <c>pbkdf2-sha256$rounds$salt$hash</c> in base64. A check takes some 100 ms of one core.</summary>
+/// <summary>
+/// Password hashes: PBKDF2 with HMAC-SHA-256, <c>pbkdf2-sha256$rounds$salt$hash</c> in base64. A check takes some 100 ms of one core.
+/// </summary>
 internal sealed class Passwords : IDisposable
 {
     // OWASP Password Storage Cheat Sheet, PBKDF2-HMAC-SHA256.
@@ -33,7 +35,8 @@ internal sealed class Passwords : IDisposable
             return password.Length < 8 ? "has at least 8 characters" : null;
         }
 
-        return password.Length >= 12 && password.Any(char.IsLower) && password.Any(char.IsUpper) && password.Any(char.IsDigit) && password.Any(c => !char.IsLetterOrDigit(c))
+        return password.Length >= 12 && password.Any(char.IsLower) && password.Any(char.IsUpper) && password.Any(char.IsDigit)
+            && password.Any(c => !char.IsLetterOrDigit(c))
             ? null
             : "has at least 12 characters, among them lower and upper case, a digit and another character";
     }
@@ -42,10 +45,13 @@ internal sealed class Passwords : IDisposable
     public static string Hash(string password)
     {
         var salt = RandomNumberGenerator.GetBytes(SaltBytes);
-        return string.Create(CultureInfo.InvariantCulture, $"{Scheme}${Rounds}${Convert.ToBase64String(salt)}${Convert.ToBase64String(Derive(password, salt, Rounds, HashBytes))}");
+        return string.Create(
+            CultureInfo.InvariantCulture, $"{Scheme}${Rounds}${Convert.ToBase64String(salt)}${Convert.ToBase64String(Derive(password, salt, Rounds, HashBytes))}");
     }
 
-    /// <summary>Whether <paramref name="password"/> is the one of <paramref name="stored"/>; null takes as long and is never right.</summary>
+    /// <summary>
+    /// Whether <paramref name="password"/> is the one of <paramref name="stored"/>; null takes as long and is never right.
+    /// </summary>
     public async Task<bool> IsRightAsync(string password, string? stored, CancellationToken cancellationToken)
     {
         if (password.Length > MostChars)
@@ -70,7 +76,8 @@ internal sealed class Passwords : IDisposable
     private static bool Matches(string password, string stored)
     {
         var parts = stored.Split('$');
-        if (parts.Length != 4 || parts[0] != Scheme || !int.TryParse(parts[1], NumberStyles.None, CultureInfo.InvariantCulture, out var rounds))
+        if (parts.Length != 4 || parts[0] != Scheme
+            || !int.TryParse(parts[1], NumberStyles.None, CultureInfo.InvariantCulture, out var rounds))
         {
             return false;
         }

@@ -17,7 +17,8 @@ internal sealed class SecurityMetrics : IMetricSource
     /// <inheritdoc/>
     public ValueTask WriteAsync(PrometheusWriter writer, CancellationToken cancellationToken)
     {
-        _refused.WriteCounters(writer, "phoenix_auth_failures_total", "Requests refused for their credentials, or the lack of them.", static counter => counter.Value);
+        _refused.WriteCounters(writer, "phoenix_auth_failures_total", "Requests refused for their credentials, or the lack of them.",
+            static counter => counter.Value);
         return ValueTask.CompletedTask;
     }
 }

@@ -38,14 +38,19 @@ internal static class SecurityServices
 
         // Every refused request would be a line of its own; they are counted instead.
         builder.Logging.AddFilter(typeof(TokenAuthentication).FullName, LogLevel.Warning);
-        services.AddAuthentication().AddScheme<AuthenticationSchemeOptions, TokenAuthentication>(TokenAuthentication.Scheme, configureOptions: null);
+        services.AddAuthentication()
+            .AddScheme<AuthenticationSchemeOptions, TokenAuthentication>(TokenAuthentication.Scheme, configureOptions: null);
         services.AddSingleton<IAuthorizationHandler, AccessPolicy>();
         services.AddAuthorizationBuilder().SetFallbackPolicy(
             new AuthorizationPolicyBuilder(TokenAuthentication.Scheme).AddRequirements(new AccessPolicy.Requirement()).Build());
         services.AddRateLimiter(static limiter => limiter.OnRejected = static (context, _) => AuthEndpoints.RefuseAsync(
-            context.HttpContext, context.Lease.TryGetMetadata(MetadataName.RetryAfter, out var retryAfter) ? retryAfter : TimeSpan.FromMinutes(1)));
+            context.HttpContext, context.Lease.TryGetMetadata(MetadataName.RetryAfter, out var retryAfter)
+                ? retryAfter
+                : TimeSpan.FromMinutes(1)));
         services.AddSingleton<IConfigureOptions<RateLimiterOptions>>(static provider => new ConfigureOptions<RateLimiterOptions>(
-            limiter => limiter.AddPolicy(AuthEndpoints.RateLimit, PerAddress(provider.GetRequiredService<IOptions<AuthOptions>>().Value.RequestsPerMinute))));
+            limiter =>
+                limiter.AddPolicy(AuthEndpoints.RateLimit,
+                    PerAddress(provider.GetRequiredService<IOptions<AuthOptions>>().Value.RequestsPerMinute))));
     }
 
     /// <summary>Puts the question before every endpoint that is mapped; after routing.</summary>
@@ -70,17 +75,22 @@ internal static class SecurityServices
             return;
         }
 
-        app.MapGet("/v1/user", static () => ApiResults.Json(new UserEnvelope(UserData.Anonymous), AuthJsonContext.Default.UserEnvelope)).Needs(Access.Own);
+        app.MapGet("/v1/user", static () => ApiResults.Json(new UserEnvelope(UserData.Anonymous), AuthJsonContext.Default.UserEnvelope))
+            .Needs(Access.Own);
         foreach (var path in (string[])["/v1/user/api_keys/{id?}", "/v1/users/{id?}", "/v1/system/api_keys/{id?}"])
         {
-            app.Map(path, static () => ApiResults.Text(StatusCodes.Status403Forbidden, "Authentication is off: there are no users and no API keys")).Needs(Access.Own);
+            app.Map(path,
+                static () => ApiResults.Text(StatusCodes.Status403Forbidden, "Authentication is off: there are no users and no API keys"))
+                .Needs(Access.Own);
         }
     }
 
     /// <summary>Asked while registering, when faults of the options are not told yet: they are told before anything is built.</summary>
-    private static bool IsOn(IConfiguration configuration) => ValidatedOptions.Peek<AuthOptions>(configuration, AuthOptions.Section).Enabled;
+    private static bool IsOn(IConfiguration configuration) =>
+        ValidatedOptions.Peek<AuthOptions>(configuration, AuthOptions.Section).Enabled;
 
-    private static Func<HttpContext, RateLimitPartition<string>> PerAddress(int perMinute) => context => RateLimitPartition.GetTokenBucketLimiter(
+    private static Func<HttpContext, RateLimitPartition<string>> PerAddress(
+        int perMinute) => context => RateLimitPartition.GetTokenBucketLimiter(
         context.Connection.RemoteIpAddress?.ToString() ?? "", _ => new TokenBucketRateLimiterOptions
         {
             TokenLimit = perMinute,

@@ -6,7 +6,8 @@ using Phoenix.Service.Storage.Postgres.Accounts;
 namespace Phoenix.Service.Security;
 
 /// <summary>A browser's session: two cookies, and their rotation (phoenix-api.md §7).</summary>
-internal sealed class SessionCookies(TokenStore tokens, TokenFormat format, TokenVerifier verifier, IOptions<AuthOptions> auth, IOptions<TlsOptions> tls, TimeProvider time)
+internal sealed class SessionCookies(TokenStore tokens, TokenFormat format, TokenVerifier verifier, IOptions<AuthOptions> auth,
+    IOptions<TlsOptions> tls, TimeProvider time)
 {
     /// <summary>Cookie of the access token.</summary>
     public const string Access = "phoenix-access-token";
@@ -22,12 +23,13 @@ internal sealed class SessionCookies(TokenStore tokens, TokenFormat format, Toke
     private TimeSpan RefreshLifetime => TimeSpan.FromMinutes(_options.RefreshTokenMinutes);
 
     /// <summary>
-    /// Whether a request that changes something comes from a page of this server or of a trusted origin; a program names no origin. The cookies are
-    /// SameSite=Strict, but a site is wider than an origin: another port is the same site.
+    /// Whether a request that changes something comes from a page of this server or of a trusted origin; a program names no origin. The
+    /// cookies are SameSite=Strict, but a site is wider than an origin: another port is the same site.
     /// </summary>
     public static bool IsFromHere(HttpRequest request, AuthOptions options) =>
         HttpMethods.IsGet(request.Method) || HttpMethods.IsHead(request.Method) || request.Headers.Origin is not { Count: > 0 } origin
-        || (Uri.TryCreate(origin, UriKind.Absolute, out var uri) && string.Equals(uri.Authority, request.Host.Value, StringComparison.OrdinalIgnoreCase))
+        || (Uri.TryCreate(origin, UriKind.Absolute, out var uri)
+            && string.Equals(uri.Authority, request.Host.Value, StringComparison.OrdinalIgnoreCase))
         || options.TrustedOrigins.Contains(origin.ToString(), StringComparer.OrdinalIgnoreCase);
 
     /// <summary>Starts a session.</summary>
@@ -40,7 +42,8 @@ internal sealed class SessionCookies(TokenStore tokens, TokenFormat format, Toke
     /// <summary>Takes the refresh cookie for new cookies; false, and no cookies left, when it is no longer good.</summary>
     public async Task<bool> RenewAsync(HttpContext context, CancellationToken cancellationToken)
     {
-        if (format.Read(context.Request.Cookies[Refresh] ?? "", out var kind, out var id) == Refusal.None && kind == CredentialKind.RefreshToken)
+        if (format.Read(context.Request.Cookies[Refresh] ?? "", out var kind, out var id) == Refusal.None
+            && kind == CredentialKind.RefreshToken)
         {
             var now = time.GetUtcNow();
             if (await tokens.RotateAsync(id, now, now + RefreshLifetime, now + AccessLifetime, cancellationToken) is { } pair)
@@ -78,7 +81,8 @@ internal sealed class SessionCookies(TokenStore tokens, TokenFormat format, Toke
     {
         foreach (var name in new[] { Access, Refresh })
         {
-            if (format.Read(context.Request.Cookies[name] ?? "", out var kind, out var id) == Refusal.None && kind is CredentialKind.AccessToken or CredentialKind.RefreshToken)
+            if (format.Read(context.Request.Cookies[name] ?? "", out var kind, out var id) == Refusal.None
+                && kind is CredentialKind.AccessToken or CredentialKind.RefreshToken)
             {
                 await tokens.EndSessionAsync(id, cancellationToken);
             }

@@ -7,9 +7,11 @@ namespace Phoenix.Service.Security;
 internal sealed class SignIn(UserStore users, Passwords passwords, LoginGuard guard, FirstUsers first, SecurityMetrics metrics)
 {
     /// <summary>
-    /// The user; else <see cref="Refusal.Password"/>, or <see cref="Refusal.Locked"/> with how long. An unknown address takes as long as a wrong password.
+    /// The user; else <see cref="Refusal.Password"/>, or <see cref="Refusal.Locked"/> with how long. An unknown address takes as long as a
+    /// wrong password.
     /// </summary>
-    public async Task<(UserRow? User, Refusal Refusal, TimeSpan RetryAfter)> CheckAsync(string email, string password, CancellationToken cancellationToken)
+    public async Task<(UserRow? User, Refusal Refusal, TimeSpan RetryAfter)> CheckAsync(
+        string email, string password, CancellationToken cancellationToken)
     {
         await first.Created.WaitAsync(cancellationToken);
         if (guard.LockedFor(email) is { Ticks: > 0 } locked)
@@ -40,7 +42,8 @@ internal sealed class SignIn(UserStore users, Passwords passwords, LoginGuard gu
     }
 
     /// <summary>Whether <paramref name="path"/> stays on this server: "//host" and "/\host" would not.</summary>
-    public static bool IsLocalPath(string? path) => path is ['/', ..] and not ['/', '/' or '\\', ..] && !path.AsSpan().ContainsAnyInRange('\0', '\x1f');
+    public static bool IsLocalPath(string? path) =>
+        path is ['/', ..] and not ['/', '/' or '\\', ..] && !path.AsSpan().ContainsAnyInRange('\0', '\x1f');
 
     /// <summary>Whole seconds, rounded up, for Retry-After.</summary>
     public static string Seconds(TimeSpan time) => Math.Ceiling(time.TotalSeconds).ToString(CultureInfo.InvariantCulture);

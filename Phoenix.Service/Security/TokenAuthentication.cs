@@ -8,8 +8,8 @@ using Phoenix.Service.Listening;
 namespace Phoenix.Service.Security;
 
 /// <summary>
-/// Finds out who makes a request, and answers those that are not let in, each in the words of its protocol: 401 with <c>WWW-Authenticate</c>,
-/// UNAUTHENTICATED over gRPC, the login for a browser (phoenix-api.md §1, §5, §7).
+/// Finds out who makes a request, and answers those that are not let in, each in the words of its protocol: 401 with
+/// <c>WWW-Authenticate</c>, UNAUTHENTICATED over gRPC, the login for a browser (phoenix-api.md §1, §5, §7).
 /// </summary>
 internal sealed class TokenAuthentication(
     TokenVerifier verifier, SessionCookies cookies, SecurityMetrics metrics, IOptions<AuthOptions> auth,
@@ -60,7 +60,8 @@ internal sealed class TokenAuthentication(
         var text = Explain(_refusal);
         if (Context.Listener() == Listeners.Grpc)
         {
-            GrpcReceiver.Refuse(Context, refused ? GrpcCode.Unauthenticated : GrpcCode.Unavailable, text, refused ? null : TimeSpan.FromSeconds(5));
+            GrpcReceiver.Refuse(Context, refused ? GrpcCode.Unauthenticated : GrpcCode.Unavailable, text,
+                refused ? null : TimeSpan.FromSeconds(5));
         }
         else if (!refused)
         {
@@ -71,7 +72,8 @@ internal sealed class TokenAuthentication(
         {
             // A session outlives its access token: its refresh token gets a new one on the way.
             var back = Request.Path + Request.QueryString;
-            Response.Redirect(await cookies.TryRenewAsync(Context) ? Request.PathBase + back : SignIn.PageFor(Request.PathBase, back, problem: null));
+            Response.Redirect(
+                await cookies.TryRenewAsync(Context) ? Request.PathBase + back : SignIn.PageFor(Request.PathBase, back, problem: null));
         }
         else
         {
@@ -136,7 +138,8 @@ internal sealed class AccessPolicy(IOptions<AuthOptions> options) : Authorizatio
     protected override Task HandleRequirementAsync(AuthorizationHandlerContext context, Requirement requirement)
     {
         var http = (HttpContext)context.Resource!;
-        if (IsOpen(http, options.Value) || (http.Features.Get<Caller>() is { } caller && AccessRules.Allows(AccessRules.Of(http), caller.Role)))
+        if (IsOpen(http, options.Value)
+            || (http.Features.Get<Caller>() is { } caller && AccessRules.Allows(AccessRules.Of(http), caller.Role)))
         {
             context.Succeed(requirement);
         }

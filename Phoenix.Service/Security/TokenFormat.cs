@@ -6,8 +6,8 @@ using System.Text;
 namespace Phoenix.Service.Security;
 
 /// <summary>
-/// The text of tokens: a JSON Web Token (RFC 7519) signed by HMAC-SHA-256 whose payload is only <c>{"jti":"ApiKey:12"}</c> (phoenix-api.md §7). Only
-/// what this class writes is read again: another header, such as one with <c>alg</c> none, is refused unread. Thread-safe.
+/// The text of tokens: a JSON Web Token (RFC 7519) signed by HMAC-SHA-256 whose payload is only <c>{"jti":"ApiKey:12"}</c> (phoenix-api.md
+/// §7). Only what this class writes is read again: another header, such as one with <c>alg</c> none, is refused unread. Thread-safe.
 /// </summary>
 internal sealed class TokenFormat(string secret)
 {
@@ -25,7 +25,8 @@ internal sealed class TokenFormat(string secret)
     /// <summary>The text of the token with this id.</summary>
     public string Write(CredentialKind kind, long id)
     {
-        var payload = Base64Url.EncodeToString([.. PayloadStart, .. Encoding.ASCII.GetBytes(string.Create(CultureInfo.InvariantCulture, $"{kind}:{id}")), .. PayloadEnd]);
+        var payload = Base64Url.EncodeToString(
+            [.. PayloadStart, .. Encoding.ASCII.GetBytes(string.Create(CultureInfo.InvariantCulture, $"{kind}:{id}")), .. PayloadEnd]);
         var signed = s_header + payload;
         return $"{signed}.{Base64Url.EncodeToString(HMACSHA256.HashData(_key, Encoding.ASCII.GetBytes(signed)))}";
     }
@@ -37,7 +38,8 @@ internal sealed class TokenFormat(string secret)
         var end = token.LastIndexOf('.');
         Span<byte> signature = stackalloc byte[SignatureBytes];
         Span<byte> signed = stackalloc byte[MostChars];
-        if (token.Length > MostChars || end <= s_header.Length || !token.StartsWith(s_header, StringComparison.Ordinal) || !Ascii.IsValid(token)
+        if (token.Length > MostChars || end <= s_header.Length || !token.StartsWith(s_header, StringComparison.Ordinal)
+            || !Ascii.IsValid(token)
             || !TryDecode(token.AsSpan(end + 1), signature, out var length) || length != SignatureBytes)
         {
             return Refusal.Malformed;
@@ -57,7 +59,8 @@ internal sealed class TokenFormat(string secret)
     {
         (kind, id) = (default, 0);
         Span<byte> bytes = stackalloc byte[MostChars];
-        if (!TryDecode(payload, bytes, out var length) || !bytes[..length].StartsWith(PayloadStart) || !bytes[..length].EndsWith(PayloadEnd))
+        if (!TryDecode(payload, bytes, out var length) || !bytes[..length].StartsWith(PayloadStart)
+            || !bytes[..length].EndsWith(PayloadEnd))
         {
             return false;
         }
@@ -69,7 +72,8 @@ internal sealed class TokenFormat(string secret)
             return false;
         }
 
-        foreach (var known in (ReadOnlySpan<CredentialKind>)[CredentialKind.ApiKey, CredentialKind.AccessToken, CredentialKind.RefreshToken])
+        foreach (var known in (ReadOnlySpan<CredentialKind>)[CredentialKind.ApiKey,
+            CredentialKind.AccessToken, CredentialKind.RefreshToken])
         {
             if (Ascii.Equals(jti[..colon], known.ToString()))
             {

@@ -11,19 +11,25 @@ namespace Phoenix.Service.Security;
 /// Tells whose a token is. The signature is checked each time; owner, expiry and revocation are asked of the database once in
 /// <see cref="AuthOptions.RevocationDelay"/> and remembered, revocations made here at once. Thread-safe.
 /// </summary>
-internal sealed class TokenVerifier(TokenFormat format, TokenStore tokens, DatabaseState database, IOptions<AuthOptions> options, TimeProvider time)
+internal sealed class TokenVerifier(TokenFormat format, TokenStore tokens, DatabaseState database,
+    IOptions<AuthOptions> options, TimeProvider time)
 {
     private const int MostRemembered = 10_000;
 
     private readonly ConcurrentDictionary<long, Remembered> _remembered = new();
     private readonly TimeSpan _remember = options.Value.RevocationDelay;
-    private readonly byte[]? _adminSecret = options.Value.AdminSecret is { Length: > 0 } secret ? SHA256.HashData(Encoding.UTF8.GetBytes(secret)) : null;
-    private readonly Caller _admin = new(UserStore.SystemUserId, "system@localhost", "system", Role.Admin, CredentialKind.AdminSecret, 0, null);
+    private readonly byte[]? _adminSecret = options.Value.AdminSecret is { Length: > 0 } secret
+        ? SHA256.HashData(Encoding.UTF8.GetBytes(secret))
+        : null;
+    private readonly Caller _admin = new(UserStore.SystemUserId, "system@localhost", "system", Role.Admin,
+        CredentialKind.AdminSecret, 0, null);
     private int _revocations;
 
     /// <summary>The owner of a bearer token: an access token, an API key or the admin secret.</summary>
     public ValueTask<(Caller? Caller, Refusal Refusal)> VerifyBearerAsync(string token, CancellationToken cancellationToken) =>
-        _adminSecret is not null && IsAdminSecret(token) ? new((_admin, Refusal.None)) : VerifyAsync(token, acceptKeys: true, cancellationToken);
+        _adminSecret is not null && IsAdminSecret(token)
+            ? new((_admin, Refusal.None))
+            : VerifyAsync(token, acceptKeys: true, cancellationToken);
 
     /// <summary>The owner of an access cookie.</summary>
     public ValueTask<(Caller? Caller, Refusal Refusal)> VerifyCookieAsync(string token, CancellationToken cancellationToken) =>
@@ -78,7 +84,8 @@ internal sealed class TokenVerifier(TokenFormat format, TokenStore tokens, Datab
         try
         {
             var caller = await tokens.FindAsync(id, cancellationToken) is { } row && Enum.TryParse<CredentialKind>(row.Kind, out var stored)
-                ? new Caller(row.UserId, row.Email, row.Username, Enum.Parse<Role>(row.Role, ignoreCase: true), stored, row.Id, row.ExpiresAt)
+                ? new Caller(row.UserId, row.Email, row.Username, Enum.Parse<Role>(row.Role, ignoreCase: true),
+                    stored, row.Id, row.ExpiresAt)
                 : null;
             if (_remembered.Count >= MostRemembered)
             {

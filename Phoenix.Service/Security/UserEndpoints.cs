@@ -19,7 +19,9 @@ internal static class UserEndpoints
 
     private static async Task<Results<JsonHttpResult<UserEnvelope>, ContentHttpResult>> GetSelfAsync(
         HttpContext context, UserStore users, CancellationToken cancellationToken) =>
-        await users.FindAsync(context.Features.Get<Caller>()!.UserId, cancellationToken) is { } row ? Envelope(row) : ApiResults.NotFound("This user was deleted");
+        await users.FindAsync(context.Features.Get<Caller>()!.UserId, cancellationToken) is { } row
+            ? Envelope(row)
+            : ApiResults.NotFound("This user was deleted");
 
     private static async Task<Results<JsonHttpResult<UserList>, JsonHttpResult<ValidationErrors>, ContentHttpResult>> ListAsync(
         HttpContext context, UserStore users, CancellationToken cancellationToken)
@@ -38,10 +40,12 @@ internal static class UserEndpoints
 
         var rows = await users.ListAsync((int)Math.Min(page.From ?? int.MaxValue, int.MaxValue), page.Wanted, cancellationToken);
         return ApiResults.Json(
-            new UserList([.. rows.Take(page.Limit).Select(UserData.From)], page.Next(rows, static row => row.Id)), AuthJsonContext.Default.UserList);
+            new UserList([.. rows.Take(page.Limit).Select(UserData.From)], page.Next(rows, static row => row.Id)),
+            AuthJsonContext.Default.UserList);
     }
 
-    private static async Task<IResult> CreateAsync(HttpContext context, UserStore users, IOptions<AuthOptions> options, CancellationToken cancellationToken)
+    private static async Task<IResult> CreateAsync(
+        HttpContext context, UserStore users, IOptions<AuthOptions> options, CancellationToken cancellationToken)
     {
         var (body, fault) = await RequestJson.ReadAsync(context.Request, AuthJsonContext.Default.UserBody, cancellationToken);
         if (fault is not null)
@@ -73,7 +77,8 @@ internal static class UserEndpoints
 
     private static IEnumerable<ValidationError> Check(UserFields fields, AuthOptions options)
     {
-        if (fields.Email is not { Length: <= 320 } email || email.Trim().IndexOf('@', StringComparison.Ordinal) <= 0 || email.Any(char.IsControl))
+        if (fields.Email is not { Length: <= 320 } email || email.Trim().IndexOf('@', StringComparison.Ordinal) <= 0
+            || email.Any(char.IsControl))
         {
             yield return Fault("email", "Input should be an e-mail address");
         }

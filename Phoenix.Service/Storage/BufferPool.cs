@@ -4,8 +4,8 @@ using Phoenix.Service.Configuration;
 namespace Phoenix.Service.Storage;
 
 /// <summary>
-/// The byte buffers of requests, kept for those that follow. Unlike the shared array pool, which takes minutes to let go of what a burst made it keep,
-/// this one keeps a bounded amount and gives all of it up when memory is short (<see cref="Release"/>). Thread-safe.
+/// The byte buffers of requests, kept for those that follow. Unlike the shared array pool, which takes minutes to let go of what a burst
+/// made it keep, this one keeps a bounded amount and gives all of it up when memory is short (<see cref="Release"/>). Thread-safe.
 /// </summary>
 internal static class BufferPool
 {
@@ -15,7 +15,8 @@ internal static class BufferPool
     private const int SmallestBits = 12;
     private const int LargestBits = 25;
 
-    private static readonly Stack<byte[]>[] s_shelves = [.. Enumerable.Range(SmallestBits, LargestBits - SmallestBits + 1).Select(static _ => new Stack<byte[]>())];
+    private static readonly Stack<byte[]>[] s_shelves = [.. Enumerable.Range(SmallestBits, LargestBits - SmallestBits + 1)
+        .Select(static _ => new Stack<byte[]>())];
     private static long s_keptBytes;
 
     /// <summary>Bytes kept at the moment.</summary>

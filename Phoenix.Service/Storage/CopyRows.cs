@@ -85,7 +85,10 @@ public sealed class CopyRows(int expectedBytes = 64 * 1024) : IDisposable
         value.CopyTo(field[4..]);
     }
 
-    /// <summary>Opens a field of unknown length, filled through <see cref="Reserve"/> and <see cref="Advance"/>; pass the result to <see cref="EndField"/>.</summary>
+    /// <summary>
+    /// Opens a field of unknown length, filled through <see cref="Reserve"/> and <see cref="Advance"/>; pass the result to
+    /// <see cref="EndField"/>.
+    /// </summary>
     public int BeginField()
     {
         Claim(4);

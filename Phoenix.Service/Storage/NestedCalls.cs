@@ -8,8 +8,8 @@ namespace Phoenix.Service.Storage;
 internal readonly record struct CallSpan(long SpanId, long? ParentId, bool IsCall, string? Response);
 
 /// <summary>
-/// Which LLM spans of a trace repeat what LLM spans below them report (semantic conventions, token accounting): a span does not count when a descendant
-/// with usage names the same response, or one of the two names none. Two that name different responses are two calls.
+/// Which LLM spans of a trace repeat what LLM spans below them report (semantic conventions, token accounting): a span does not count when
+/// a descendant with usage names the same response, or one of the two names none. Two that name different responses are two calls.
 /// </summary>
 internal static class NestedCalls
 {
@@ -33,7 +33,8 @@ internal static class NestedCalls
             var parent = call.IsCall ? call.ParentId : null;
             while (parent is { } id && spans.TryGetValue(id, out var above) && passed.Count < MostSteps && passed.Add((id, call.Response)))
             {
-                if (above.IsCall && id != call.SpanId && (above.Response is null || call.Response is null || above.Response == call.Response))
+                if (above.IsCall && id != call.SpanId
+                    && (above.Response is null || call.Response is null || above.Response == call.Response))
                 {
                     uncounted.Add(id);
                 }

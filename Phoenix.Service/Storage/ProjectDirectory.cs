@@ -14,7 +14,9 @@ internal sealed class ProjectDirectory(ProjectTable table)
     /// <inheritdoc cref="TryGetId(ReadOnlySpan{char}, out int)"/>
     public bool TryGetId(string name, out int id) => _ids.TryGetValue(name, out id);
 
-    /// <summary>Creates the projects of <paramref name="names"/> that do not exist; afterwards all are known here. Durable when it returns.</summary>
+    /// <summary>
+    /// Creates the projects of <paramref name="names"/> that do not exist; afterwards all are known here. Durable when it returns.
+    /// </summary>
     public async Task EnsureAsync(IReadOnlyList<string> names, CancellationToken cancellationToken)
     {
         foreach (var (name, id) in await table.EnsureAsync([.. names], cancellationToken))

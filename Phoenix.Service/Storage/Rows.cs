@@ -14,7 +14,8 @@ internal readonly record struct SpanKey(long StartNanos, Guid TraceId, long Span
 
 /// <summary>A row of <c>spans</c>; JSON columns as text, times in Unix nanoseconds.</summary>
 internal sealed record SpanRow(
-    int ProjectId, Guid TraceId, long SpanId, long? ParentId, long StartNanos, long EndNanos, string Name, short Kind, short SpanKind, short Status,
+    int ProjectId, Guid TraceId, long SpanId, long? ParentId, long StartNanos, long EndNanos, string Name,
+    short Kind, short SpanKind, short Status,
     string? StatusMessage, long ResourceId, long ScopeId, string? SessionId, string? UserId, string? LlmModel, string? LlmProvider,
     long? PromptTokens, long? CompletionTokens, long? CostPicoUsd, string Attributes, string? Derived, string? Events, string? Links,
     string? TraceState, string? Extra)
@@ -28,14 +29,16 @@ internal sealed record SpanRow(
 
 /// <summary>A span without its attributes, events and links: what a tree or list shows.</summary>
 internal sealed record SpanHeadRow(
-    Guid TraceId, long SpanId, long? ParentId, long StartNanos, long EndNanos, string Name, short Kind, short SpanKind, short Status, long ResourceId);
+    Guid TraceId, long SpanId, long? ParentId, long StartNanos, long EndNanos, string Name, short Kind, short SpanKind,
+    short Status, long ResourceId);
 
 /// <summary>Where a log record stands in its project's order by time.</summary>
 internal readonly record struct LogKey(long TimeNanos, long Id);
 
 /// <summary>A row of <c>logs</c>.</summary>
 internal sealed record LogRow(
-    long Id, int ProjectId, long TimeNanos, long? ObservedNanos, Guid? TraceId, long? SpanId, short Severity, string? SeverityText, string? EventName,
+    long Id, int ProjectId, long TimeNanos, long? ObservedNanos, Guid? TraceId, long? SpanId, short Severity,
+    string? SeverityText, string? EventName,
     string? Body, bool BodyIsJson, long ResourceId, long ScopeId, string Attributes, int Flags)
 {
     /// <summary>Its place in the project's order.</summary>
@@ -44,7 +47,8 @@ internal sealed record LogRow(
 
 /// <summary>A row of <c>metric_series</c>.</summary>
 internal sealed record MetricSeriesRow(
-    long Id, int ProjectId, string Name, string? Description, string? Unit, short Type, short Temporality, bool Monotonic, long ResourceId, long ScopeId,
+    long Id, int ProjectId, string Name, string? Description, string? Unit, short Type, short Temporality, bool Monotonic,
+    long ResourceId, long ScopeId,
     string Attributes);
 
 /// <summary>A row of <c>metric_points</c>; <see cref="Payload"/> is JSON of buckets, quantiles, minimum, maximum and exemplars.</summary>
@@ -52,8 +56,8 @@ internal sealed record MetricPointRow(
     long SeriesId, long TimeNanos, long? StartNanos, double? Value, long? IntValue, long? Count, string? Payload, int Flags)
 {
     /// <summary>
-    /// The point as one number: the value of a gauge or sum, the mean of a histogram or summary. Null when it recorded none (empty, or flagged
-    /// "no recorded value") or the number is not finite.
+    /// The point as one number: the value of a gauge or sum, the mean of a histogram or summary. Null when it recorded none (empty, or
+    /// flagged "no recorded value") or the number is not finite.
     /// </summary>
     public double? Number
     {
@@ -76,8 +80,10 @@ internal sealed record MetricPointRow(
 
 /// <summary>A row of <c>traces</c>.</summary>
 internal sealed record TraceRow(
-    long Id, int ProjectId, Guid TraceId, long StartNanos, long EndNanos, long? RootSpanId, string? RootName, string? RootService, short? RootSpanKind,
-    short? RootStatus, string? SessionId, string? UserId, long SpanCount, long ErrorCount, long PromptTokens, long CompletionTokens, long CostPicoUsd)
+    long Id, int ProjectId, Guid TraceId, long StartNanos, long EndNanos, long? RootSpanId, string? RootName,
+    string? RootService, short? RootSpanKind,
+    short? RootStatus, string? SessionId, string? UserId, long SpanCount, long ErrorCount, long PromptTokens,
+    long CompletionTokens, long CostPicoUsd)
 {
     /// <summary>End minus start, in nanoseconds.</summary>
     public long DurationNanos => Math.Max(0, EndNanos - StartNanos);
@@ -85,5 +91,6 @@ internal sealed record TraceRow(
 
 /// <summary>A row of <c>sessions</c>.</summary>
 internal sealed record SessionRow(
-    long Id, int ProjectId, string SessionId, string? UserId, long StartNanos, long EndNanos, long TraceCount, long ErrorCount, long PromptTokens,
+    long Id, int ProjectId, string SessionId, string? UserId, long StartNanos, long EndNanos, long TraceCount,
+    long ErrorCount, long PromptTokens,
     long CompletionTokens, long CostPicoUsd);

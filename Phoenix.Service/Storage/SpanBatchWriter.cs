@@ -6,17 +6,20 @@ using Phoenix.Service.Storage.Postgres;
 namespace Phoenix.Service.Storage;
 
 /// <summary>
-/// Group commit: each writer takes whatever requests are queued, stores them in one transaction and acknowledges them after its commit. While
-/// one transaction runs, the next group gathers by itself; no request waits for a timer unless <see cref="StorageOptions.Linger"/> says so.
+/// Group commit: each writer takes whatever requests are queued, stores them in one transaction and acknowledges them after its commit.
+/// While one transaction runs, the next group gathers by itself; no request waits for a timer unless <see cref="StorageOptions.Linger"/>
+/// says so.
 /// </summary>
 /// <remarks>
-/// What a failure leads to (<see cref="WriteFault"/>): duplicates: the group is merged instead of copied. A value PostgreSQL refuses: the group is
-/// halved until the request is alone, then the request's rows, until the row is alone and rejected. Connection lost or conflict: again after a
-/// pause, as a merge, because the lost commit may have happened. No space: the group and what waits behind it are refused at once. A loop ends only when the queue is completed
-/// and empty; nothing thrown by a write leaves <see cref="WriteAsync"/>, and every batch taken is completed.
+/// What a failure leads to (<see cref="WriteFault"/>): duplicates: the group is merged instead of copied. A value PostgreSQL refuses: the
+/// group is halved until the request is alone, then the request's rows, until the row is alone and rejected. Connection lost or conflict:
+/// again after a pause, as a merge, because the lost commit may have happened. No space: the group and what waits behind it are refused at
+/// once. A loop ends only when the queue is completed and empty; nothing thrown by a write leaves <see cref="WriteAsync"/>, and every batch
+/// taken is completed.
 /// </remarks>
 internal sealed partial class SpanBatchWriter(
-    ChannelReader<PendingBatch> queue, Action completeQueue, BatchStore store, ProjectDirectory projects, DatabaseState database, IOptions<StorageOptions> options, IngestMetrics metrics, TraceMetrics traces,
+    ChannelReader<PendingBatch> queue, Action completeQueue, BatchStore store, ProjectDirectory projects, DatabaseState database,
+    IOptions<StorageOptions> options, IngestMetrics metrics, TraceMetrics traces,
     IHostApplicationLifetime lifetime, TimeProvider time, ILogger<SpanBatchWriter> logger) : IHostedService, IDisposable
 {
     private readonly StorageOptions _options = options.Value;
@@ -34,7 +37,9 @@ internal sealed partial class SpanBatchWriter(
         return Task.CompletedTask;
     }
 
-    /// <summary>Drains: the server has stopped taking requests by now. What is not stored within the drain time-out is answered 503.</summary>
+    /// <summary>
+    /// Drains: the server has stopped taking requests by now. What is not stored within the drain time-out is answered 503.
+    /// </summary>
     public async Task StopAsync(CancellationToken cancellationToken)
     {
         completeQueue();
@@ -109,7 +114,8 @@ internal sealed partial class SpanBatchWriter(
                 merge = true;
                 if (!await PauseAsync(backoff.Failed()))
                 {
-                    Fail(group, new WriteResult(WriteStatus.Unavailable, Message: "the service is stopping and the database does not answer"));
+                    Fail(group,
+                        new WriteResult(WriteStatus.Unavailable, Message: "the service is stopping and the database does not answer"));
                     return;
                 }
 
@@ -156,17 +162,22 @@ internal sealed partial class SpanBatchWriter(
         }
     }
 
-    /// <summary>Answers the requests whose projects have been deleted, by another replica or just now; the others, to be written again.</summary>
+    /// <summary>
+    /// Answers the requests whose projects have been deleted, by another replica or just now; the others, to be written again.
+    /// </summary>
     private List<PendingBatch> RefuseGone(List<PendingBatch> group, ProjectGoneException gone)
     {
         projects.Forget(gone.Projects);
-        Fail(group.FindAll(Belongs), new WriteResult(WriteStatus.ProjectGone, Message: "its project has been deleted meanwhile; sent again, it is made anew"));
+        Fail(group.FindAll(Belongs),
+            new WriteResult(WriteStatus.ProjectGone, Message: "its project has been deleted meanwhile; sent again, it is made anew"));
         return group.FindAll(pending => !Belongs(pending));
 
         bool Belongs(PendingBatch pending) => pending.Batch.Projects.Exists(gone.Projects.Contains);
     }
 
-    /// <summary>The database takes no writes: answers the group and all that is queued, and holds further requests off until the next try.</summary>
+    /// <summary>
+    /// The database takes no writes: answers the group and all that is queued, and holds further requests off until the next try.
+    /// </summary>
     private async Task RefuseAsync(List<PendingBatch> group, Exception exception, WriteBackoff backoff)
     {
         var pause = backoff.Failed();

@@ -1,6 +1,8 @@
 namespace Phoenix.Service.Storage;
 
-/// <summary>OpenInference span kinds and OTLP status codes: the small numbers of the columns <c>span_kind</c> and <c>status</c>, and their names.</summary>
+/// <summary>
+/// OpenInference span kinds and OTLP status codes: the small numbers of the columns <c>span_kind</c> and <c>status</c>, and their names.
+/// </summary>
 internal static class SpanLabels
 {
     private static readonly string[] s_kinds =

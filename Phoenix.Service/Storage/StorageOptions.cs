@@ -21,7 +21,9 @@ internal sealed class StorageOptions
     /// <summary>PostgreSQL schema that holds every table of the service; created when missing.</summary>
     public string Schema { get; set; } = "phoenix";
 
-    /// <summary>Writers, each with a connection of its own. Each keeps about one core of PostgreSQL busy; by default as many as cores, from 2 to 8.</summary>
+    /// <summary>
+    /// Writers, each with a connection of its own. Each keeps about one core of PostgreSQL busy; by default as many as cores, from 2 to 8.
+    /// </summary>
     public int Writers { get; set; } = MachineSize.Here.Writers;
 
     /// <summary>Records that need not wait for company any longer (<see cref="Linger"/>).</summary>
@@ -45,10 +47,14 @@ internal sealed class StorageOptions
     /// <summary>Periods after the current one whose partitions exist in advance.</summary>
     public int PartitionsAhead { get; set; } = 3;
 
-    /// <summary>How old data may be, in days, to get a partition of their own; older and far-future data share the default partition.</summary>
+    /// <summary>
+    /// How old data may be, in days, to get a partition of their own; older and far-future data share the default partition.
+    /// </summary>
     public int PartitionsBackDays { get; set; } = 90;
 
-    /// <summary>Keys of span attributes that are indexed for search. Each costs the ingest and the disk; a search for any other key reads the spans.</summary>
+    /// <summary>
+    /// Keys of span attributes that are indexed for search. Each costs the ingest and the disk; a search for any other key reads the spans.
+    /// </summary>
     public string[] IndexedAttributes { get; set; } = [];
 
     /// <summary>Longest time the service drains its queue when it stops.</summary>
@@ -149,7 +155,8 @@ internal sealed class StorageOptions
     }
 
     private static bool IsIdentifier(string text) =>
-        text.Length is > 0 and <= 63 && !char.IsAsciiDigit(text[0]) && text.All(c => char.IsAsciiLetterLower(c) || char.IsAsciiDigit(c) || c == '_');
+        text.Length is > 0 and <= 63 && !char.IsAsciiDigit(text[0])
+            && text.All(c => char.IsAsciiLetterLower(c) || char.IsAsciiDigit(c) || c == '_');
 
     private static string Key(string property) => ValidatedOptions.Key(Section, property);
 }

@@ -33,7 +33,8 @@ internal static class StorageServices
         builder.AddNpgsqlDataSource(ConnectionName, settings => settings.DisableTracing = true);
 
         builder.Services.AddKeyedSingleton(WriterSession.DataSourceKey, (services, _) => NpgsqlDataSource.Create(
-            WriterSession.WithTimeout(builder.Configuration[key]!, services.GetRequiredService<IOptions<StorageOptions>>().Value.WriteTimeout)));
+            WriterSession.WithTimeout(builder.Configuration[key]!,
+                services.GetRequiredService<IOptions<StorageOptions>>().Value.WriteTimeout)));
 
         builder.Services.TryAddSingleton(TimeProvider.System);
         builder.Services.AddSingleton<DatabaseState>();

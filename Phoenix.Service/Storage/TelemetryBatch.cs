@@ -127,7 +127,9 @@ public sealed class TelemetryBatch(Signal signal, int expectedBytes = 64 * 1024)
         }
     }
 
-    /// <summary>The rows of the partition of <paramref name="day"/> (days since 1970-01-01, may be negative), created when missing.</summary>
+    /// <summary>
+    /// The rows of the partition of <paramref name="day"/> (days since 1970-01-01, may be negative), created when missing.
+    /// </summary>
     public CopyRows RowsFor(int day)
     {
         foreach (var entry in Days)
@@ -163,11 +165,13 @@ public readonly record struct DayRows(int Day, CopyRows Rows);
 public sealed record InternedResource(long Id, string ServiceName, string Attributes, string? SchemaUrl, int DroppedAttributesCount);
 
 /// <summary>An instrumentation scope by the hash of its content. <see cref="Attributes"/> is a JSON object or null.</summary>
-public sealed record InternedScope(long Id, string Name, string? Version, string? Attributes, string? SchemaUrl, int DroppedAttributesCount);
+public sealed record InternedScope(long Id, string Name, string? Version, string? Attributes,
+    string? SchemaUrl, int DroppedAttributesCount);
 
 /// <summary>A metric series by the hash of its content; columns as in the table <c>metric_series</c>.</summary>
 public sealed record InternedSeries(
-    long Id, int ProjectId, string Name, string? Description, string? Unit, short Type, short Temporality, bool Monotonic, long ResourceId, long ScopeId,
+    long Id, int ProjectId, string Name, string? Description, string? Unit, short Type, short Temporality, bool Monotonic,
+    long ResourceId, long ScopeId,
     string Attributes);
 
 /// <summary>What one request adds to a trace. Applied once per stored row: rows dropped as duplicates must not count.</summary>
@@ -195,8 +199,8 @@ public sealed class TraceDelta
     public long SessionRank { get; set; } = long.MaxValue;
 
     /// <summary>
-    /// How early a name of a session comes; the lowest counts. One that a span was given comes before every one that was made of its user's address, and of
-    /// either kind that of the span that starts first (mats.md §1). In SQL: RollupSql.SessionRank.
+    /// How early a name of a session comes; the lowest counts. One that a span was given comes before every one that was made of its user's
+    /// address, and of either kind that of the span that starts first (mats.md §1). In SQL: RollupSql.SessionRank.
     /// </summary>
     public static long RankOf(long startNanos, bool isUsers) => isUsers ? startNanos : startNanos - long.MaxValue;
 
@@ -271,7 +275,10 @@ public sealed class MinuteDelta
     private List<SpanPart>? _parts;
     private int _lastPart;
 
-    /// <summary>Counts <paramref name="spans"/> of its spans among <see cref="Parts"/>. <paramref name="user"/> comes out of a bounded set of strings: equal ones are the same.</summary>
+    /// <summary>
+    /// Counts <paramref name="spans"/> of its spans among <see cref="Parts"/>. <paramref name="user"/> comes out of a bounded set of
+    /// strings: equal ones are the same.
+    /// </summary>
     public void AddPart(string user, SpanError error, int spans = 1)
     {
         var parts = CollectionsMarshal.AsSpan(_parts);

@@ -15,7 +15,8 @@ internal static class TelemetryIds
     public static string? FormatSpan(long? spanId) => spanId is { } id ? FormatSpan(id) : null;
 
     /// <summary>False unless <paramref name="text"/> is exactly 32 hex digits, of either case.</summary>
-    public static bool TryParseTrace(ReadOnlySpan<char> text, out Guid traceId) => Guid.TryParseExact(text, "N", out traceId) && IsHex(text);
+    public static bool TryParseTrace(ReadOnlySpan<char> text, out Guid traceId) =>
+        Guid.TryParseExact(text, "N", out traceId) && IsHex(text);
 
     /// <summary>False unless <paramref name="text"/> is exactly 16 hex digits, of either case.</summary>
     public static bool TryParseSpan(ReadOnlySpan<char> text, out long spanId)

@@ -5,8 +5,8 @@ namespace Phoenix.Service.Storage;
 
 /// <summary>
 /// Gathers what one writer stores in one transaction: whatever is queued, up to the bounds of <see cref="StorageOptions"/>. Fewer than
-/// <see cref="StorageOptions.BatchRecords"/> wait <see cref="StorageOptions.Linger"/> for company. A request is never divided; one that does not fit comes
-/// first in the next group, one that is larger than the bounds is a group of its own. Not thread-safe.
+/// <see cref="StorageOptions.BatchRecords"/> wait <see cref="StorageOptions.Linger"/> for company. A request is never divided; one that
+/// does not fit comes first in the next group, one that is larger than the bounds is a group of its own. Not thread-safe.
 /// </summary>
 internal sealed class WriteGroup(ChannelReader<PendingBatch> queue, StorageOptions options, IngestMetrics metrics, TimeProvider time)
 {

@@ -13,7 +13,8 @@ internal static class Links
 
     /// <summary>How a path names the project.</summary>
     public static string Identifier(int id, string name) =>
-        name.Contains('/', StringComparison.Ordinal) || name.Contains('\\', StringComparison.Ordinal) || name is "." or ".." || GlobalId.IsAny(name)
+        name.Contains('/', StringComparison.Ordinal) || name.Contains('\\', StringComparison.Ordinal) || name is "." or ".."
+            || GlobalId.IsAny(name)
             ? GlobalId.Format("Project", id)
             : name;
 

@@ -17,7 +17,8 @@ internal static class MetricViews
 
     private static string Label(MetricSeriesRow series, ResourceRow resource)
     {
-        var attributes = new AttributeSet(series.Attributes, derived: null).All.Select(static attribute => $"{attribute.Key}={attribute.Text}");
+        var attributes = new AttributeSet(series.Attributes, derived: null).All.Select(
+            static attribute => $"{attribute.Key}={attribute.Text}");
         return string.Join(" ", attributes.Prepend(resource.ServiceName).Where(static part => part.Length > 0));
     }
 }

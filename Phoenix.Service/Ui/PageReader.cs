@@ -22,7 +22,8 @@ internal sealed class PageReader(
     private static readonly TimeSpan s_searchBudget = TimeSpan.FromSeconds(3);
 
     /// <summary>The project that a path names, or null.</summary>
-    public Task<ProjectRow?> FindProjectAsync(string identifier, CancellationToken cancellationToken) => projects.FindProjectAsync(identifier, cancellationToken);
+    public Task<ProjectRow?> FindProjectAsync(string identifier, CancellationToken cancellationToken) =>
+        projects.FindProjectAsync(identifier, cancellationToken);
 
     /// <summary>The project's line for its header.</summary>
     public Task<ProjectOverviewRow?> FindOverviewAsync(int projectId, TimeRange range, CancellationToken cancellationToken) =>
@@ -78,11 +79,13 @@ internal sealed class PageReader(
         }
         while (after is not null && found.Count < limit && time.GetElapsedTime(started) < s_searchBudget);
 
-        var roots = await FindRootsAsync(projectId, found.Select(static trace => ((Guid?)trace.TraceId, trace.RootSpanId)), cancellationToken);
+        var roots = await FindRootsAsync(projectId,
+            found.Select(static trace => ((Guid?)trace.TraceId, trace.RootSpanId)), cancellationToken);
         return ([.. found.Select(trace => View(trace, roots.GetValueOrDefault(trace.TraceId)))], after);
 
         static TraceListItem View(TraceRow trace, AttributeSet? root) => new(
-            TelemetryIds.FormatTrace(trace.TraceId), trace.RootName ?? "(no root yet)", trace.RootSpanKind, trace.RootService, trace.StartNanos, trace.DurationNanos,
+            TelemetryIds.FormatTrace(trace.TraceId), trace.RootName ?? "(no root yet)", trace.RootSpanKind, trace.RootService,
+            trace.StartNanos, trace.DurationNanos,
             trace.SpanCount, trace.ErrorCount, trace.PromptTokens, trace.CompletionTokens, trace.CostPicoUsd, trace.SessionId, trace.UserId,
             root is null ? null : Preview.Of(root, "input"), root is null ? null : Preview.Of(root, "output"));
     }
@@ -92,14 +95,17 @@ internal sealed class PageReader(
         int projectId, TimeRange range, string? text, TraceListKey? after, int limit, CancellationToken cancellationToken)
     {
         var page = await sessions.ListAsync(projectId, range.StartNanos, range.EndNanos, text, after, limit, cancellationToken);
-        var ends = page.Sessions.SelectMany(static row => new[] { (row.FirstTraceId, row.FirstRootId), (row.LastTraceId, row.LastRootId) }).Distinct();
+        var ends = page.Sessions.SelectMany(static row => new[] { (row.FirstTraceId, row.FirstRootId), (row.LastTraceId, row.LastRootId) })
+            .Distinct();
         var roots = await FindRootsAsync(projectId, ends, cancellationToken);
         return ([.. page.Sessions.Select(row => View(row, Root(row.FirstTraceId), Root(row.LastTraceId)))], page.Next);
 
         AttributeSet? Root(Guid? traceId) => traceId is { } id ? roots.GetValueOrDefault(id) : null;
     }
 
-    /// <summary>A session and its exchanges by start, at most <paramref name="limit"/>; null when the project has no such session.</summary>
+    /// <summary>
+    /// A session and its exchanges by start, at most <paramref name="limit"/>; null when the project has no such session.
+    /// </summary>
     public async Task<(SessionListItem Session, List<SessionTurn> Turns)?> FindSessionAsync(
         int projectId, string sessionId, int limit, CancellationToken cancellationToken)
     {
@@ -109,17 +115,20 @@ internal sealed class PageReader(
         }
 
         var found = await traces.OfSessionsAsync(projectId, [sessionId], limit, cancellationToken);
-        var roots = await FindRootsAsync(projectId, found.Select(static trace => ((Guid?)trace.TraceId, trace.RootSpanId)), cancellationToken);
+        var roots = await FindRootsAsync(projectId,
+            found.Select(static trace => ((Guid?)trace.TraceId, trace.RootSpanId)), cancellationToken);
         return (View(row, first: null, last: null), [.. found.Select(trace => Turn(trace, roots.GetValueOrDefault(trace.TraceId)))]);
 
         static SessionTurn Turn(TraceRow trace, AttributeSet? root) => new(
-            TelemetryIds.FormatTrace(trace.TraceId), trace.RootName ?? "(no root yet)", trace.StartNanos, trace.DurationNanos, trace.ErrorCount > 0,
+            TelemetryIds.FormatTrace(trace.TraceId), trace.RootName ?? "(no root yet)", trace.StartNanos,
+            trace.DurationNanos, trace.ErrorCount > 0,
             trace.PromptTokens + trace.CompletionTokens, trace.CostPicoUsd, trace.SpanCount,
             root is null ? null : Preview.Whole(root, "input"), root is null ? null : Preview.Whole(root, "output"));
     }
 
     private static SessionListItem View(SessionListRow row, AttributeSet? first, AttributeSet? last) => new(
-        row.Session.SessionId, row.Session.UserId, row.Session.StartNanos, row.Session.EndNanos, row.Session.TraceCount, row.Session.ErrorCount,
+        row.Session.SessionId, row.Session.UserId, row.Session.StartNanos, row.Session.EndNanos,
+        row.Session.TraceCount, row.Session.ErrorCount,
         row.Session.PromptTokens + row.Session.CompletionTokens, row.Session.CostPicoUsd, row.P50Nanos,
         first is null ? null : Preview.Of(first, "input"), last is null ? null : Preview.Of(last, "output"));
 
@@ -127,7 +136,8 @@ internal sealed class PageReader(
     private async Task<Dictionary<Guid, AttributeSet>> FindRootsAsync(
         int projectId, IEnumerable<(Guid? TraceId, long? SpanId)> roots, CancellationToken cancellationToken)
     {
-        var ids = roots.Where(static root => root is { TraceId: not null, SpanId: not null }).Select(static root => (root.TraceId!.Value, root.SpanId!.Value)).ToList();
+        var ids = roots.Where(static root => root is { TraceId: not null, SpanId: not null })
+            .Select(static root => (root.TraceId!.Value, root.SpanId!.Value)).ToList();
         var found = ids.Count == 0 ? [] : await spans.FindAsync(projectId, ids, cancellationToken);
         return found.ToDictionary(static row => row.TraceId, static row => new AttributeSet(row.Attributes, row.Derived));
     }
@@ -142,25 +152,30 @@ internal sealed class PageReader(
     }
 
     /// <summary>The project's models as choices of a filter.</summary>
-    public async Task<IReadOnlyList<(string Value, string Label)>> ListModelsAsync(int projectId, TimeRange range, CancellationToken cancellationToken)
+    public async Task<IReadOnlyList<(string Value, string Label)>> ListModelsAsync(
+        int projectId, TimeRange range, CancellationToken cancellationToken)
     {
         var models = await overviews.ReadModelsAsync(projectId, range.StartNanos, range.EndNanos, cancellationToken);
-        return [.. models.Select(static model => model.Model).Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal).Select(static name => (name, name))];
+        return [.. models.Select(static model => model.Model).Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal)
+            .Select(static name => (name, name))];
     }
 
     /// <summary>The project's activity over time; null without spans.</summary>
     public async Task<ActivityView?> ReadActivityAsync(int projectId, TimeRange range, CancellationToken cancellationToken)
     {
-        var (rows, sliceMinutes) = await overviews.ReadActivityAsync(projectId, range.StartNanos, range.EndNanos, ActivitySlices, cancellationToken);
+        var (rows, sliceMinutes) = await overviews.ReadActivityAsync(
+            projectId, range.StartNanos, range.EndNanos, ActivitySlices, cancellationToken);
         return ActivityView.From(rows, sliceMinutes);
     }
 
     /// <summary>The project's models, the costliest first.</summary>
-    public async Task<IReadOnlyList<ModelUsageView>> ReadModelUsageAsync(int projectId, TimeRange range, CancellationToken cancellationToken) =>
+    public async Task<IReadOnlyList<ModelUsageView>> ReadModelUsageAsync(
+        int projectId, TimeRange range, CancellationToken cancellationToken) =>
         [.. (await overviews.ReadModelsAsync(projectId, range.StartNanos, range.EndNanos, cancellationToken)).Select(ModelUsageView.From)];
 
     /// <summary>Names of the metrics the project sent, as choices.</summary>
-    public async Task<IReadOnlyList<(string Value, string Label)>> ListMetricNamesAsync(int projectId, CancellationToken cancellationToken) =>
+    public async Task<IReadOnlyList<(string Value, string Label)>> ListMetricNamesAsync(
+        int projectId, CancellationToken cancellationToken) =>
         [.. (await overviews.ListMetricNamesAsync(projectId, MostMetricNames, cancellationToken)).Select(static name => (name, name))];
 
     /// <summary>A received metric as lines, and whether something was left out; null when the project never sent it.</summary>
@@ -175,7 +190,8 @@ internal sealed class PageReader(
 
         var shown = series.Take(mostSeries).ToList();
         var resources = await interned.ResourcesAsync(shown.Select(static row => row.ResourceId), cancellationToken);
-        var points = await metrics.ReadPointsAsync([.. shown.Select(static row => row.Id)], range.StartNanos, range.EndNanos, after: null, mostPoints, cancellationToken);
+        var points = await metrics.ReadPointsAsync(
+            [.. shown.Select(static row => row.Id)], range.StartNanos, range.EndNanos, after: null, mostPoints, cancellationToken);
         return (MetricViews.Lines(shown, resources, points), series[0].Unit, series.Count > mostSeries || points.Count == mostPoints);
     }
 
@@ -184,7 +200,8 @@ internal sealed class PageReader(
     {
         var resources = await interned.ResourcesAsync(rows.Select(static row => row.ResourceId), cancellationToken);
         return [.. rows.Select(row => new LogView(
-            row.Id, row.TimeNanos, row.Severity, row.SeverityText ?? (row.Severity == 0 ? "–" : $"{row.Severity}"), resources[row.ResourceId].ServiceName,
+            row.Id, row.TimeNanos, row.Severity, row.SeverityText
+                ?? (row.Severity == 0 ? "–" : $"{row.Severity}"), resources[row.ResourceId].ServiceName,
             row.Body ?? "", row.EventName, row.TraceId is { } trace ? TelemetryIds.FormatTrace(trace) : null,
             TelemetryIds.FormatSpan(row.SpanId), new AttributeSet(row.Attributes, derived: null)))];
     }

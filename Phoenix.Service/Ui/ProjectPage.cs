@@ -48,7 +48,8 @@ public abstract class ProjectPage : UiPage
     {
         if (await Reader.FindProjectAsync(Project, cancellationToken) is not { } row)
         {
-            Problem = new PageProblem(StatusCodes.Status404NotFound, "No such project", $"There is no project “{Project}”. It appears with its first span, log record or metric point.");
+            Problem = new PageProblem(StatusCodes.Status404NotFound,
+                "No such project", $"There is no project “{Project}”. It appears with its first span, log record or metric point.");
             return;
         }
 
@@ -56,7 +57,9 @@ public abstract class ProjectPage : UiPage
         Span = TimeRange.Parse(Range, From, To, Time);
         if (ShowsOverview)
         {
-            Overview = await Reader.FindOverviewAsync(row.Id, Span, cancellationToken) is { } found ? Models.ProjectOverview.From(found) : null;
+            Overview = await Reader.FindOverviewAsync(row.Id, Span, cancellationToken) is { } found
+                ? Models.ProjectOverview.From(found)
+                : null;
         }
 
         await LoadProjectAsync(cancellationToken);

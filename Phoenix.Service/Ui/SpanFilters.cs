@@ -14,7 +14,8 @@ internal static class SpanFilters
 
     /// <summary>A place in the list as text for an address.</summary>
     public static string Format(SpanKey key) =>
-        string.Create(CultureInfo.InvariantCulture, $"{key.StartNanos}-{TelemetryIds.FormatTrace(key.TraceId)}-{TelemetryIds.FormatSpan(key.SpanId)}");
+        string.Create(
+            CultureInfo.InvariantCulture, $"{key.StartNanos}-{TelemetryIds.FormatTrace(key.TraceId)}-{TelemetryIds.FormatSpan(key.SpanId)}");
 
     /// <summary>What <see cref="Format"/> made, else null.</summary>
     public static SpanKey? Parse(string? cursor) =>

@@ -30,7 +30,8 @@ public abstract class UiPage : ComponentBase
         catch (Exception failure) when (PageReader.IsDatabaseFault(failure))
         {
             Problem = new PageProblem(
-                StatusCodes.Status503ServiceUnavailable, "The database did not answer", "Telemetry cannot be read at the moment. Reload the page to try again.");
+                StatusCodes.Status503ServiceUnavailable, "The database did not answer",
+                "Telemetry cannot be read at the moment. Reload the page to try again.");
         }
 
         if (Problem is not null)

@@ -20,7 +20,9 @@ internal static class UiRegistration
         builder.Services.AddScoped<PageReader>();
     }
 
-    /// <summary>Maps pages, style sheet and script. The pages only read, so they take no forms but GET and need no antiforgery tokens.</summary>
+    /// <summary>
+    /// Maps pages, style sheet and script. The pages only read, so they take no forms but GET and need no antiforgery tokens.
+    /// </summary>
     public static void MapUi(this WebApplication app)
     {
         app.MapUiAssets();

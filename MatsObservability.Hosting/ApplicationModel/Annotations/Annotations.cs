@@ -93,7 +93,9 @@ internal sealed class ReferenceEnvironmentInjectionAnnotation(ReferenceEnvironme
     public ReferenceEnvironmentInjectionFlags Flags { get; } = flags;
 }
 
-/// <summary>The ids of the running instances of a resource, set by the run; without it a resource has one instance, named like itself.</summary>
+/// <summary>
+/// The ids of the running instances of a resource, set by the run; without it a resource has one instance, named like itself.
+/// </summary>
 internal sealed class ResourceInstancesAnnotation(IReadOnlyList<string> ids) : IResourceAnnotation
 {
     public IReadOnlyList<string> Ids { get; } = ids;

@@ -18,7 +18,9 @@ public class EnvironmentCallbackContext
         CancellationToken = cancellationToken;
     }
 
-    /// <summary>Variables so far: strings or <see cref="IValueProvider"/>s. A later write to a key wins and keeps the key's position.</summary>
+    /// <summary>
+    /// Variables so far: strings or <see cref="IValueProvider"/>s. A later write to a key wins and keeps the key's position.
+    /// </summary>
     public Dictionary<string, object> EnvironmentVariables { get; }
 
     public CancellationToken CancellationToken { get; }

@@ -25,7 +25,8 @@ public sealed class ResourceUrlAnnotation : IResourceAnnotation
 public class ResourceUrlsCallbackContext
 {
     internal ResourceUrlsCallbackContext(
-        DistributedApplicationExecutionContext executionContext, IResource resource, List<ResourceUrlAnnotation> urls, CancellationToken cancellationToken)
+        DistributedApplicationExecutionContext executionContext, IResource resource, List<ResourceUrlAnnotation> urls,
+        CancellationToken cancellationToken)
     {
         ExecutionContext = executionContext;
         Resource = resource;

@@ -94,9 +94,11 @@ public static class CommandResults
 
     public static ExecuteCommandResult Success(string message) => new() { Success = true, Message = message };
 
-    public static ExecuteCommandResult Success(string message, CommandResultData value) => new() { Success = true, Message = message, Data = value };
+    public static ExecuteCommandResult Success(string message, CommandResultData value) =>
+        new() { Success = true, Message = message, Data = value };
 
-    public static ExecuteCommandResult Success(string message, string result, CommandResultFormat resultFormat = CommandResultFormat.Text) =>
+    public static ExecuteCommandResult Success(
+        string message, string result, CommandResultFormat resultFormat = CommandResultFormat.Text) =>
         Success(message, new CommandResultData { Value = result, Format = resultFormat });
 
     public static ExecuteCommandResult Canceled() => new() { Success = false, Canceled = true };
@@ -112,7 +114,8 @@ public static class CommandResults
 
 /// <summary>A command of a resource.</summary>
 internal sealed class ResourceCommandAnnotation(
-    string name, string displayName, Func<ExecuteCommandContext, Task<ExecuteCommandResult>> execute, CommandOptions options) : IResourceAnnotation
+    string name, string displayName, Func<ExecuteCommandContext, Task<ExecuteCommandResult>> execute, CommandOptions options)
+    : IResourceAnnotation
 {
     public string Name { get; } = name;
 
@@ -123,5 +126,6 @@ internal sealed class ResourceCommandAnnotation(
     public CommandOptions Options { get; } = options;
 
     public ResourceCommandState StateOf(CustomResourceSnapshot snapshot, IServiceProvider services) =>
-        Options.UpdateState?.Invoke(new UpdateCommandStateContext { ResourceSnapshot = snapshot, Services = services }) ?? ResourceCommandState.Enabled;
+        Options.UpdateState?.Invoke(new UpdateCommandStateContext { ResourceSnapshot = snapshot, Services = services })
+            ?? ResourceCommandState.Enabled;
 }

@@ -16,8 +16,12 @@ public class ResourceCommandService
         _services = services;
     }
 
-    /// <summary>Runs a command of one instance (or of the resource of that name, if it has one instance). An unknown resource or command, and a command that throws, are results without success.</summary>
-    public Task<ExecuteCommandResult> ExecuteCommandAsync(string resourceId, string commandName, CancellationToken cancellationToken = default)
+    /// <summary>
+    /// Runs a command of one instance (or of the resource of that name, if it has one instance). An unknown resource or command, and a
+    /// command that throws, are results without success.
+    /// </summary>
+    public Task<ExecuteCommandResult> ExecuteCommandAsync(
+        string resourceId, string commandName, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(resourceId);
         return _notifications.TryGetCurrentState(resourceId, out var state)
@@ -26,7 +30,8 @@ public class ResourceCommandService
     }
 
     /// <summary>Runs a command of every instance of the resource; the first failure is the result.</summary>
-    public async Task<ExecuteCommandResult> ExecuteCommandAsync(IResource resource, string commandName, CancellationToken cancellationToken = default)
+    public async Task<ExecuteCommandResult> ExecuteCommandAsync(
+        IResource resource, string commandName, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(resource);
         var ids = resource.Annotations.OfType<ResourceInstancesAnnotation>().LastOrDefault()?.Ids ?? [resource.Name];
@@ -34,7 +39,8 @@ public class ResourceCommandService
         return results.FirstOrDefault(result => !result.Success) ?? results.FirstOrDefault() ?? CommandResults.Success();
     }
 
-    private async Task<ExecuteCommandResult> ExecuteAsync(IResource resource, string resourceId, string commandName, CancellationToken cancellationToken)
+    private async Task<ExecuteCommandResult> ExecuteAsync(
+        IResource resource, string resourceId, string commandName, CancellationToken cancellationToken)
     {
         var command = resource.Annotations.OfType<ResourceCommandAnnotation>().FirstOrDefault(annotation => annotation.Name == commandName);
         if (command is null)

@@ -23,7 +23,8 @@ public enum ContainerMountType
 /// <summary>A mount of a container.</summary>
 public sealed class ContainerMountAnnotation : IResourceAnnotation
 {
-    /// <exception cref="ArgumentException">A bind mount without a source, or with a relative one; an anonymous volume that is read-only.</exception>
+    /// <exception cref="ArgumentException">A bind mount without a source, or with a relative one; an anonymous volume that is
+    /// read-only.</exception>
     public ContainerMountAnnotation(string? source, string target, ContainerMountType type, bool isReadOnly)
     {
         ArgumentNullException.ThrowIfNull(target);

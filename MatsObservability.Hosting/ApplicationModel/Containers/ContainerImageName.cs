@@ -17,7 +17,8 @@ internal readonly record struct ContainerImageName(string? Registry, string Imag
             rest = rest[..at];
             digest = digest.StartsWith(DigestPrefix, StringComparison.Ordinal)
                 ? digest[DigestPrefix.Length..]
-                : throw new ArgumentException($"The digest of the image '{reference}' must start with '{DigestPrefix}'.", nameof(reference));
+                : throw new ArgumentException($"The digest of the image '{reference}' must start with '{DigestPrefix}'.",
+                    nameof(reference));
         }
 
         var lastSlash = rest.LastIndexOf('/');
@@ -27,8 +28,10 @@ internal readonly record struct ContainerImageName(string? Registry, string Imag
             rest = rest[..colon];
         }
 
-        // The first part is a registry only if it looks like a host (the rule of the OCI distribution reference grammar as clients apply it).
-        if (rest.IndexOf('/', StringComparison.Ordinal) is > 0 and var slash && rest[..slash] is var host && (host == "localhost" || host.AsSpan().ContainsAny('.', ':')))
+        // The first part is a registry only if it looks like a host (the rule of the OCI distribution reference grammar as clients apply
+        // it).
+        if (rest.IndexOf('/', StringComparison.Ordinal) is > 0 and var slash && rest[..slash] is var host
+            && (host == "localhost" || host.AsSpan().ContainsAny('.', ':')))
         {
             registry = host;
             rest = rest[(slash + 1)..];

@@ -16,13 +16,16 @@ public static class ContainerResourceBuilderExtensions
 
     /// <inheritdoc cref="AddContainer(IDistributedApplicationBuilder, string, string)"/>
     /// <exception cref="InvalidOperationException">The image has a tag or digest of its own.</exception>
-    public static IResourceBuilder<ContainerResource> AddContainer(this IDistributedApplicationBuilder builder, string name, string image, string tag)
+    public static IResourceBuilder<ContainerResource> AddContainer(
+        this IDistributedApplicationBuilder builder, string name, string image, string tag)
     {
         ArgumentNullException.ThrowIfNull(builder);
         return builder.AddResource(new ContainerResource(name)).WithImage(image, tag);
     }
 
-    /// <summary>Adds a container built from a Dockerfile; relative paths start at the AppHost's directory, the Dockerfile's at the context.</summary>
+    /// <summary>
+    /// Adds a container built from a Dockerfile; relative paths start at the AppHost's directory, the Dockerfile's at the context.
+    /// </summary>
     public static IResourceBuilder<ContainerResource> AddDockerfile(
         this IDistributedApplicationBuilder builder, string name, string contextPath, string? dockerfilePath = null, string? stage = null)
     {
@@ -30,14 +33,16 @@ public static class ContainerResourceBuilderExtensions
         return builder.AddResource(new ContainerResource(name)).WithDockerfile(contextPath, dockerfilePath, stage);
     }
 
-    public static IResourceBuilder<T> WithDockerfile<T>(this IResourceBuilder<T> builder, string contextPath, string? dockerfilePath = null, string? stage = null)
+    public static IResourceBuilder<T> WithDockerfile<T>(
+        this IResourceBuilder<T> builder, string contextPath, string? dockerfilePath = null, string? stage = null)
         where T : ContainerResource
     {
         ArgumentNullException.ThrowIfNull(builder);
         ArgumentException.ThrowIfNullOrEmpty(contextPath);
         var context = Path.GetFullPath(contextPath, builder.ApplicationBuilder.AppHostDirectory);
         return builder.WithAnnotation(
-            new DockerfileBuildAnnotation(context, Path.GetFullPath(dockerfilePath ?? "Dockerfile", context), stage), ResourceAnnotationMutationBehavior.Replace);
+            new DockerfileBuildAnnotation(context, Path.GetFullPath(dockerfilePath ?? "Dockerfile", context), stage),
+            ResourceAnnotationMutationBehavior.Replace);
     }
 
     /// <exception cref="InvalidOperationException">The container is not built from a Dockerfile.</exception>
@@ -49,7 +54,8 @@ public static class ContainerResourceBuilderExtensions
     }
 
     /// <exception cref="InvalidOperationException">The container is not built from a Dockerfile, or the parameter is secret.</exception>
-    public static IResourceBuilder<T> WithBuildArg<T>(this IResourceBuilder<T> builder, string name, IResourceBuilder<ParameterResource> value)
+    public static IResourceBuilder<T> WithBuildArg<T>(
+        this IResourceBuilder<T> builder, string name, IResourceBuilder<ParameterResource> value)
         where T : ContainerResource
     {
         ArgumentNullException.ThrowIfNull(value);
@@ -62,7 +68,8 @@ public static class ContainerResourceBuilderExtensions
     }
 
     /// <exception cref="InvalidOperationException">The container is not built from a Dockerfile.</exception>
-    public static IResourceBuilder<T> WithBuildSecret<T>(this IResourceBuilder<T> builder, string name, IResourceBuilder<ParameterResource> value)
+    public static IResourceBuilder<T> WithBuildSecret<T>(
+        this IResourceBuilder<T> builder, string name, IResourceBuilder<ParameterResource> value)
         where T : ContainerResource
     {
         ArgumentNullException.ThrowIfNull(value);
@@ -133,14 +140,16 @@ public static class ContainerResourceBuilderExtensions
 
     /// <summary>Mounts a named volume; null = anonymous.</summary>
     public static IResourceBuilder<T> WithVolume<T>(this IResourceBuilder<T> builder, string? name, string target, bool isReadOnly = false)
-        where T : ContainerResource => builder.WithAnnotation(new ContainerMountAnnotation(name, target, ContainerMountType.Volume, isReadOnly));
+        where T : ContainerResource =>
+        builder.WithAnnotation(new ContainerMountAnnotation(name, target, ContainerMountType.Volume, isReadOnly));
 
     /// <summary>Mounts an anonymous volume.</summary>
     public static IResourceBuilder<T> WithVolume<T>(this IResourceBuilder<T> builder, string target)
         where T : ContainerResource => builder.WithVolume(name: null, target);
 
     /// <summary>Mounts a path of the host; a relative one starts at the AppHost's directory.</summary>
-    public static IResourceBuilder<T> WithBindMount<T>(this IResourceBuilder<T> builder, string source, string target, bool isReadOnly = false)
+    public static IResourceBuilder<T> WithBindMount<T>(
+        this IResourceBuilder<T> builder, string source, string target, bool isReadOnly = false)
         where T : ContainerResource
     {
         ArgumentNullException.ThrowIfNull(builder);

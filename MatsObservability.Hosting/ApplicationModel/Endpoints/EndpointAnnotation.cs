@@ -12,7 +12,10 @@ public sealed class EndpointAnnotation : IResourceAnnotation
     private int? _targetPort;
     private volatile AllocatedEndpoint? _allocatedEndpoint;
 
-    /// <summary>Scheme, name and transport default from each other: scheme = protocol, name = scheme, transport = <c>http</c> for http(s), else the protocol.</summary>
+    /// <summary>
+    /// Scheme, name and transport default from each other: scheme = protocol, name = scheme, transport = <c>http</c> for http(s), else the
+    /// protocol.
+    /// </summary>
     /// <exception cref="ArgumentException">The name breaks the naming rules.</exception>
     public EndpointAnnotation(
         ProtocolType protocol,
@@ -123,7 +126,8 @@ public class AllocatedEndpoint
     /// <param name="endpoint">The endpoint that was allocated.</param>
     /// <param name="address">Host name or address that others use.</param>
     /// <param name="port">Port that others use.</param>
-    /// <param name="targetPortExpression">The port (or a token that becomes it per replica) the process listens on; null = <paramref name="port"/>.</param>
+    /// <param name="targetPortExpression">The port (or a token that becomes it per replica) the process listens on; null =
+    /// <paramref name="port"/>.</param>
     public AllocatedEndpoint(EndpointAnnotation endpoint, string address, int port, string? targetPortExpression = null)
     {
         ArgumentNullException.ThrowIfNull(endpoint);

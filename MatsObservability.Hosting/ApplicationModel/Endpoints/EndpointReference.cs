@@ -39,7 +39,8 @@ public sealed class EndpointReference : IExpressionValue, IValueWithReferences
 
     /// <exception cref="InvalidOperationException">The resource has no such endpoint.</exception>
     public EndpointAnnotation EndpointAnnotation => Find()
-        ?? throw new InvalidOperationException(ErrorMessage ?? $"The endpoint `{EndpointName}` is not defined for the resource `{Resource.Name}`.");
+        ?? throw new InvalidOperationException(
+            ErrorMessage ?? $"The endpoint `{EndpointName}` is not defined for the resource `{Resource.Name}`.");
 
     public IResourceWithEndpoints Resource { get; }
 
@@ -60,7 +61,8 @@ public sealed class EndpointReference : IExpressionValue, IValueWithReferences
 
     /// <summary>Named <c>http</c> or <c>https</c>, so service discovery knows it by its scheme.</summary>
     public bool IsHttpSchemeNamedEndpoint =>
-        string.Equals(EndpointName, "http", StringComparison.OrdinalIgnoreCase) || string.Equals(EndpointName, "https", StringComparison.OrdinalIgnoreCase);
+        string.Equals(EndpointName, "http", StringComparison.OrdinalIgnoreCase)
+            || string.Equals(EndpointName, "https", StringComparison.OrdinalIgnoreCase);
 
     public bool ExcludeReferenceEndpoint => Exists && EndpointAnnotation.ExcludeReferenceEndpoint;
 
@@ -86,16 +88,19 @@ public sealed class EndpointReference : IExpressionValue, IValueWithReferences
 
     public EndpointReferenceExpression Property(EndpointProperty property) => new(this, property);
 
-    public ValueTask<string?> GetValueAsync(CancellationToken cancellationToken = default) => Property(EndpointProperty.Url).GetValueAsync(cancellationToken);
+    public ValueTask<string?> GetValueAsync(CancellationToken cancellationToken = default) =>
+        Property(EndpointProperty.Url).GetValueAsync(cancellationToken);
 
-    public ValueTask<string?> GetValueAsync(ValueProviderContext context, CancellationToken cancellationToken = default) => GetValueAsync(cancellationToken);
+    public ValueTask<string?> GetValueAsync(ValueProviderContext context, CancellationToken cancellationToken = default) =>
+        GetValueAsync(cancellationToken);
 
     private EndpointAnnotation? Find() => _endpoint ??= Resource.Annotations.OfType<EndpointAnnotation>()
         .FirstOrDefault(endpoint => string.Equals(endpoint.Name, EndpointName, StringComparison.OrdinalIgnoreCase));
 }
 
 /// <summary>A part of an endpoint's address as a value.</summary>
-public class EndpointReferenceExpression(EndpointReference endpointReference, EndpointProperty property) : IExpressionValue, IValueWithReferences
+public class EndpointReferenceExpression(EndpointReference endpointReference,
+    EndpointProperty property) : IExpressionValue, IValueWithReferences
 {
     public EndpointReference Endpoint { get; } = endpointReference ?? throw new ArgumentNullException(nameof(endpointReference));
 
@@ -142,7 +147,8 @@ public class EndpointReferenceExpression(EndpointReference endpointReference, En
         };
     }
 
-    public ValueTask<string?> GetValueAsync(ValueProviderContext context, CancellationToken cancellationToken = default) => GetValueAsync(cancellationToken);
+    public ValueTask<string?> GetValueAsync(ValueProviderContext context, CancellationToken cancellationToken = default) =>
+        GetValueAsync(cancellationToken);
 
     private string Binding(string part) => $"{{{Endpoint.Resource.Name}.bindings.{Endpoint.EndpointName}.{part}}}";
 }

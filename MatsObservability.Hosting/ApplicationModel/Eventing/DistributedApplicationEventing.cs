@@ -20,10 +20,12 @@ internal sealed partial class DistributedApplicationEventing : IDistributedAppli
         ArgumentNullException.ThrowIfNull(callback);
         if (typeof(T).IsInterface || typeof(T).IsAbstract)
         {
-            throw new ArgumentException($"Subscribe to a concrete event type: '{typeof(T)}' is an interface or abstract.", nameof(callback));
+            throw new ArgumentException($"Subscribe to a concrete event type: '{typeof(T)}' is an interface or abstract.",
+                nameof(callback));
         }
 
-        var subscription = new DistributedApplicationEventSubscription((@event, cancellationToken) => callback((T)@event, cancellationToken));
+        var subscription = new DistributedApplicationEventSubscription(
+            (@event, cancellationToken) => callback((T)@event, cancellationToken));
         lock (_lock)
         {
             if (!_subscriptions.TryGetValue(typeof(T), out var list))
@@ -42,7 +44,10 @@ internal sealed partial class DistributedApplicationEventing : IDistributedAppli
     {
         ArgumentNullException.ThrowIfNull(resource);
         ArgumentNullException.ThrowIfNull(callback);
-        return Subscribe<T>((@event, cancellationToken) => ReferenceEquals(@event.Resource, resource) ? callback(@event, cancellationToken) : Task.CompletedTask);
+        return Subscribe<T>(
+            (@event, cancellationToken) => ReferenceEquals(@event.Resource, resource)
+                ? callback(@event, cancellationToken)
+                : Task.CompletedTask);
     }
 
     public void Unsubscribe(DistributedApplicationEventSubscription subscription)

@@ -16,22 +16,28 @@ public static class DistributedApplicationEventingExtensions
     public static T OnAfterPublish<T>(this T builder, Func<AfterPublishEvent, CancellationToken, Task> callback)
         where T : IDistributedApplicationBuilder => Subscribe(builder, callback);
 
-    public static IResourceBuilder<T> OnInitializeResource<T>(this IResourceBuilder<T> builder, Func<T, InitializeResourceEvent, CancellationToken, Task> callback)
+    public static IResourceBuilder<T> OnInitializeResource<T>(
+        this IResourceBuilder<T> builder, Func<T, InitializeResourceEvent, CancellationToken, Task> callback)
         where T : IResource => Subscribe(builder, callback);
 
-    public static IResourceBuilder<T> OnBeforeResourceStarted<T>(this IResourceBuilder<T> builder, Func<T, BeforeResourceStartedEvent, CancellationToken, Task> callback)
+    public static IResourceBuilder<T> OnBeforeResourceStarted<T>(
+        this IResourceBuilder<T> builder, Func<T, BeforeResourceStartedEvent, CancellationToken, Task> callback)
         where T : IResource => Subscribe(builder, callback);
 
-    public static IResourceBuilder<T> OnResourceReady<T>(this IResourceBuilder<T> builder, Func<T, ResourceReadyEvent, CancellationToken, Task> callback)
+    public static IResourceBuilder<T> OnResourceReady<T>(
+        this IResourceBuilder<T> builder, Func<T, ResourceReadyEvent, CancellationToken, Task> callback)
         where T : IResource => Subscribe(builder, callback);
 
-    public static IResourceBuilder<T> OnResourceStopped<T>(this IResourceBuilder<T> builder, Func<T, ResourceStoppedEvent, CancellationToken, Task> callback)
+    public static IResourceBuilder<T> OnResourceStopped<T>(
+        this IResourceBuilder<T> builder, Func<T, ResourceStoppedEvent, CancellationToken, Task> callback)
         where T : IResource => Subscribe(builder, callback);
 
-    public static IResourceBuilder<T> OnConnectionStringAvailable<T>(this IResourceBuilder<T> builder, Func<T, ConnectionStringAvailableEvent, CancellationToken, Task> callback)
+    public static IResourceBuilder<T> OnConnectionStringAvailable<T>(
+        this IResourceBuilder<T> builder, Func<T, ConnectionStringAvailableEvent, CancellationToken, Task> callback)
         where T : IResourceWithConnectionString => Subscribe(builder, callback);
 
-    public static IResourceBuilder<T> OnResourceEndpointsAllocated<T>(this IResourceBuilder<T> builder, Func<T, ResourceEndpointsAllocatedEvent, CancellationToken, Task> callback)
+    public static IResourceBuilder<T> OnResourceEndpointsAllocated<T>(
+        this IResourceBuilder<T> builder, Func<T, ResourceEndpointsAllocatedEvent, CancellationToken, Task> callback)
         where T : IResourceWithEndpoints => Subscribe(builder, callback);
 
     private static TBuilder Subscribe<TBuilder, TEvent>(TBuilder builder, Func<TEvent, CancellationToken, Task> callback)
@@ -43,13 +49,15 @@ public static class DistributedApplicationEventingExtensions
         return builder;
     }
 
-    private static IResourceBuilder<TResource> Subscribe<TResource, TEvent>(IResourceBuilder<TResource> builder, Func<TResource, TEvent, CancellationToken, Task> callback)
+    private static IResourceBuilder<TResource> Subscribe<TResource, TEvent>(
+        IResourceBuilder<TResource> builder, Func<TResource, TEvent, CancellationToken, Task> callback)
         where TResource : IResource
         where TEvent : IDistributedApplicationResourceEvent
     {
         ArgumentNullException.ThrowIfNull(builder);
         ArgumentNullException.ThrowIfNull(callback);
-        builder.ApplicationBuilder.Eventing.Subscribe<TEvent>(builder.Resource, (@event, cancellationToken) => callback(builder.Resource, @event, cancellationToken));
+        builder.ApplicationBuilder.Eventing.Subscribe<TEvent>(
+            builder.Resource, (@event, cancellationToken) => callback(builder.Resource, @event, cancellationToken));
         return builder;
     }
 }

@@ -36,7 +36,8 @@ public class DistributedApplicationEventSubscription(Func<IDistributedApplicatio
 /// <summary>The application's events. Subscribers are called in the order they subscribed.</summary>
 public interface IDistributedApplicationEventing
 {
-    /// <exception cref="ArgumentException"><typeparamref name="T"/> is an interface or abstract: nothing would ever be published as it.</exception>
+    /// <exception cref="ArgumentException"><typeparamref name="T"/> is an interface or abstract: nothing would ever be published as
+    /// it.</exception>
     public DistributedApplicationEventSubscription Subscribe<T>(Func<T, CancellationToken, Task> callback)
         where T : IDistributedApplicationEvent;
 

@@ -8,7 +8,8 @@ namespace Aspire.Hosting.Lifecycle;
 /// <summary>A service that subscribes to events before the first one is published.</summary>
 public interface IDistributedApplicationEventingSubscriber
 {
-    public Task SubscribeAsync(IDistributedApplicationEventing eventing, DistributedApplicationExecutionContext executionContext, CancellationToken cancellationToken);
+    public Task SubscribeAsync(IDistributedApplicationEventing eventing, DistributedApplicationExecutionContext executionContext,
+        CancellationToken cancellationToken);
 }
 
 /// <summary>Registering subscribers.</summary>

@@ -23,7 +23,8 @@ namespace Aspire.Hosting.ApplicationModel
     public class InitializeResourceEvent : IDistributedApplicationResourceEvent
     {
         internal InitializeResourceEvent(
-            IResource resource, IDistributedApplicationEventing eventing, ResourceLoggerService loggers, ResourceNotificationService notifications, IServiceProvider services)
+            IResource resource, IDistributedApplicationEventing eventing, ResourceLoggerService loggers,
+            ResourceNotificationService notifications, IServiceProvider services)
         {
             Resource = resource;
             Eventing = eventing;
@@ -76,7 +77,8 @@ namespace Aspire.Hosting.ApplicationModel
     }
 
     /// <summary>The resource has ended.</summary>
-    public class ResourceStoppedEvent(IResource resource, IServiceProvider services, ResourceEvent resourceEvent) : IDistributedApplicationResourceEvent
+    public class ResourceStoppedEvent(IResource resource, IServiceProvider services,
+        ResourceEvent resourceEvent) : IDistributedApplicationResourceEvent
     {
         public IResource Resource { get; } = resource;
 

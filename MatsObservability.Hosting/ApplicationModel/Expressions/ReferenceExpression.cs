@@ -4,7 +4,8 @@ using System.Runtime.CompilerServices;
 namespace Aspire.Hosting.ApplicationModel;
 
 /// <summary>Text with values in it: resolved when running, placeholders when published.</summary>
-/// <remarks>Written as an interpolated string: <c>ReferenceExpression.Create($"Host={endpoint.Property(EndpointProperty.Host)}")</c>. The format <c>uri</c> percent-encodes a value.</remarks>
+/// <remarks>Written as an interpolated string: <c>ReferenceExpression.Create($"Host={endpoint.Property(EndpointProperty.Host)}")</c>. The
+/// format <c>uri</c> percent-encodes a value.</remarks>
 public class ReferenceExpression : IExpressionValue, IValueWithReferences
 {
     internal const string UriFormat = "uri";
@@ -37,7 +38,8 @@ public class ReferenceExpression : IExpressionValue, IValueWithReferences
 
     public string ValueExpression => string.Format(CultureInfo.InvariantCulture, Format, [.. ManifestExpressions]);
 
-    public ValueTask<string?> GetValueAsync(CancellationToken cancellationToken = default) => GetValueAsync(new ValueProviderContext(), cancellationToken);
+    public ValueTask<string?> GetValueAsync(CancellationToken cancellationToken = default) =>
+        GetValueAsync(new ValueProviderContext(), cancellationToken);
 
     public async ValueTask<string?> GetValueAsync(ValueProviderContext context, CancellationToken cancellationToken = default)
     {

@@ -21,7 +21,8 @@ public class ReferenceExpressionBuilder
 
     public bool IsEmpty => _format.Length == 0;
 
-    public void AppendLiteral(string value) => _format.Append(value.Replace("{", "{{", StringComparison.Ordinal).Replace("}", "}}", StringComparison.Ordinal));
+    public void AppendLiteral(string value) =>
+        _format.Append(value.Replace("{", "{{", StringComparison.Ordinal).Replace("}", "}}", StringComparison.Ordinal));
 
     public void AppendFormatted(string? value) => AppendFormatted(value, format: null);
 
@@ -44,7 +45,8 @@ public class ReferenceExpressionBuilder
     {
         if (valueProvider is not (IValueProvider value and IManifestExpressionProvider))
         {
-            throw new ArgumentException("A value provider must be both an IValueProvider and an IManifestExpressionProvider.", nameof(valueProvider));
+            throw new ArgumentException("A value provider must be both an IValueProvider and an IManifestExpressionProvider.",
+                nameof(valueProvider));
         }
 
         _format.Append('{').Append(_values.Count.ToString(CultureInfo.InvariantCulture)).Append('}');
@@ -52,7 +54,8 @@ public class ReferenceExpressionBuilder
         _formats.Add(format);
     }
 
-    [SuppressMessage("Performance", "CA1822", Justification = "The handler is made with this builder and has written into it before the call.")]
+    [SuppressMessage("Performance", "CA1822",
+        Justification = "The handler is made with this builder and has written into it before the call.")]
     public void Append([InterpolatedStringHandlerArgument("")] in ReferenceExpressionBuilderInterpolatedStringHandler handler)
     {
     }
@@ -61,7 +64,8 @@ public class ReferenceExpressionBuilder
 
     /// <summary>Writes the parts of an interpolated string straight into the builder.</summary>
     [InterpolatedStringHandler]
-    public readonly ref struct ReferenceExpressionBuilderInterpolatedStringHandler(int literalLength, int formattedCount, ReferenceExpressionBuilder builder)
+    public readonly ref struct ReferenceExpressionBuilderInterpolatedStringHandler(
+        int literalLength, int formattedCount, ReferenceExpressionBuilder builder)
     {
         private readonly ReferenceExpressionBuilder _builder = Reserve(builder, literalLength + (formattedCount * 3));
 

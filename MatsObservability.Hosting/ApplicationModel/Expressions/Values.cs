@@ -9,7 +9,8 @@ public interface IValueProvider
     public ValueTask<string?> GetValueAsync(CancellationToken cancellationToken = default);
 
     /// <summary>The value as the caller in the context sees it.</summary>
-    public ValueTask<string?> GetValueAsync(ValueProviderContext context, CancellationToken cancellationToken = default) => GetValueAsync(cancellationToken);
+    public ValueTask<string?> GetValueAsync(ValueProviderContext context, CancellationToken cancellationToken = default) =>
+        GetValueAsync(cancellationToken);
 }
 
 /// <summary>A value that a published manifest writes as a placeholder.</summary>
@@ -45,7 +46,8 @@ public interface IResourceWithConnectionString : IResource, IExpressionValue, IV
     /// <summary>The variable a consumer gets instead of <c>ConnectionStrings__name</c>; null for that default.</summary>
     public string? ConnectionStringEnvironmentVariable => null;
 
-    public ValueTask<string?> GetConnectionStringAsync(CancellationToken cancellationToken = default) => ConnectionStringExpression.GetValueAsync(cancellationToken);
+    public ValueTask<string?> GetConnectionStringAsync(CancellationToken cancellationToken = default) =>
+        ConnectionStringExpression.GetValueAsync(cancellationToken);
 
     /// <summary>The parts of the connection, in the order in which consumers get them as variables.</summary>
     public IEnumerable<KeyValuePair<string, ReferenceExpression>> GetConnectionProperties() => [];
@@ -54,7 +56,8 @@ public interface IResourceWithConnectionString : IResource, IExpressionValue, IV
 
     ValueTask<string?> IValueProvider.GetValueAsync(CancellationToken cancellationToken) => GetConnectionStringAsync(cancellationToken);
 
-    ValueTask<string?> IValueProvider.GetValueAsync(ValueProviderContext context, CancellationToken cancellationToken) => GetConnectionStringAsync(cancellationToken);
+    ValueTask<string?> IValueProvider.GetValueAsync(ValueProviderContext context, CancellationToken cancellationToken) =>
+        GetConnectionStringAsync(cancellationToken);
 
     IEnumerable<object> IValueWithReferences.References => [ConnectionStringExpression];
 }
@@ -80,5 +83,6 @@ public class ConnectionStringReference(IResourceWithConnectionString resource, b
             : value;
     }
 
-    public ValueTask<string?> GetValueAsync(ValueProviderContext context, CancellationToken cancellationToken = default) => GetValueAsync(cancellationToken);
+    public ValueTask<string?> GetValueAsync(ValueProviderContext context, CancellationToken cancellationToken = default) =>
+        GetValueAsync(cancellationToken);
 }

@@ -21,11 +21,14 @@ public static class DistributedApplicationBuilderExtensions
             : throw new InvalidOperationException($"Resource '{name}' of type '{resource.GetType()}' is not assignable to requested type '{typeof(T)}'.");
     }
 
-    public static bool TryCreateResourceBuilder<T>(this IDistributedApplicationBuilder builder, string name, [NotNullWhen(true)] out IResourceBuilder<T>? resourceBuilder)
+    public static bool TryCreateResourceBuilder<T>(
+        this IDistributedApplicationBuilder builder, string name, [NotNullWhen(true)] out IResourceBuilder<T>? resourceBuilder)
         where T : IResource
     {
         ArgumentNullException.ThrowIfNull(builder);
-        resourceBuilder = builder.Resources.TryGetByName(name, out var resource) && resource is T typed ? builder.CreateResourceBuilder(typed) : null;
+        resourceBuilder = builder.Resources.TryGetByName(name, out var resource) && resource is T typed
+            ? builder.CreateResourceBuilder(typed)
+            : null;
         return resourceBuilder is not null;
     }
 }

@@ -43,7 +43,8 @@ public static class OtlpConfigurationExtensions
         Add(resource, configuration, environment, protocol: null);
 
     /// <inheritdoc cref="AddOtlpEnvironment(IResource, IConfiguration, IHostEnvironment)"/>
-    public static void AddOtlpEnvironment(IResource resource, IConfiguration configuration, IHostEnvironment environment, OtlpProtocol protocol) =>
+    public static void AddOtlpEnvironment(IResource resource, IConfiguration configuration,
+        IHostEnvironment environment, OtlpProtocol protocol) =>
         Add(resource, configuration, environment, protocol);
 
     private static void Add(IResource resource, IConfiguration configuration, IHostEnvironment environment, OtlpProtocol? protocol)
@@ -67,7 +68,8 @@ public static class OtlpConfigurationExtensions
     }
 
     private static void SetVariables(
-        Dictionary<string, object> variables, IResource resource, IConfiguration configuration, bool isDevelopment, OtlpProtocol? requiredProtocol)
+        Dictionary<string, object> variables, IResource resource, IConfiguration configuration, bool isDevelopment,
+        OtlpProtocol? requiredProtocol)
     {
         if (isDevelopment)
         {

@@ -33,7 +33,8 @@ public static partial class ResourceBuilderExtensions
         where T : IResource => builder.WithAnnotation(new ResourceUrlAnnotation { Url = url, DisplayText = displayText });
 
     /// <inheritdoc cref="WithUrl{T}(IResourceBuilder{T}, string, string?)"/>
-    public static IResourceBuilder<T> WithUrl<T>(this IResourceBuilder<T> builder, in ReferenceExpression.ExpressionInterpolatedStringHandler url, string? displayText = null)
+    public static IResourceBuilder<T> WithUrl<T>(
+        this IResourceBuilder<T> builder, in ReferenceExpression.ExpressionInterpolatedStringHandler url, string? displayText = null)
         where T : IResource => builder.WithUrl(ReferenceExpression.Create(url), displayText);
 
     /// <inheritdoc cref="WithUrl{T}(IResourceBuilder{T}, string, string?)"/>
@@ -47,17 +48,20 @@ public static partial class ResourceBuilderExtensions
         });
 
     /// <summary>Changes the URL that is shown for an endpoint.</summary>
-    public static IResourceBuilder<T> WithUrlForEndpoint<T>(this IResourceBuilder<T> builder, string endpointName, Action<ResourceUrlAnnotation> callback)
+    public static IResourceBuilder<T> WithUrlForEndpoint<T>(
+        this IResourceBuilder<T> builder, string endpointName, Action<ResourceUrlAnnotation> callback)
         where T : IResource => builder.WithUrls(context =>
         {
-            foreach (var url in context.Urls.Where(url => string.Equals(url.Endpoint?.EndpointName, endpointName, StringComparison.OrdinalIgnoreCase)))
+            foreach (var url in context.Urls.Where(
+                url => string.Equals(url.Endpoint?.EndpointName, endpointName, StringComparison.OrdinalIgnoreCase)))
             {
                 callback(url);
             }
         });
 
     /// <summary>Shows one more URL for an endpoint.</summary>
-    public static IResourceBuilder<T> WithUrlForEndpoint<T>(this IResourceBuilder<T> builder, string endpointName, Func<EndpointReference, ResourceUrlAnnotation> callback)
+    public static IResourceBuilder<T> WithUrlForEndpoint<T>(
+        this IResourceBuilder<T> builder, string endpointName, Func<EndpointReference, ResourceUrlAnnotation> callback)
         where T : IResourceWithEndpoints => builder.WithUrls(context =>
         {
             if (context.GetEndpoint(endpointName) is { } endpoint)
@@ -69,7 +73,8 @@ public static partial class ResourceBuilderExtensions
     public static IResourceBuilder<T> WithRelationship<T>(this IResourceBuilder<T> builder, IResource resource, string type)
         where T : IResource => builder.WithAnnotation(new ResourceRelationshipAnnotation(resource, type));
 
-    public static IResourceBuilder<T> WithRelationship<T>(this IResourceBuilder<T> builder, IResourceBuilder<IResource> resourceBuilder, string type)
+    public static IResourceBuilder<T> WithRelationship<T>(
+        this IResourceBuilder<T> builder, IResourceBuilder<IResource> resourceBuilder, string type)
         where T : IResource
     {
         ArgumentNullException.ThrowIfNull(resourceBuilder);
@@ -79,7 +84,8 @@ public static partial class ResourceBuilderExtensions
     public static IResourceBuilder<T> WithReferenceRelationship<T>(this IResourceBuilder<T> builder, IResource resource)
         where T : IResource => builder.WithRelationship(resource, Reference);
 
-    public static IResourceBuilder<T> WithReferenceRelationship<T>(this IResourceBuilder<T> builder, IResourceBuilder<IResource> resourceBuilder)
+    public static IResourceBuilder<T> WithReferenceRelationship<T>(
+        this IResourceBuilder<T> builder, IResourceBuilder<IResource> resourceBuilder)
         where T : IResource => builder.WithRelationship(resourceBuilder, Reference);
 
     /// <summary>A relationship to every resource that the expression is made of.</summary>

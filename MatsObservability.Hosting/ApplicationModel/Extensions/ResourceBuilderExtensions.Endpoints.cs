@@ -9,7 +9,10 @@ namespace Aspire.Hosting;
 /// <summary>Shaping resources: endpoints, and the health check over one.</summary>
 public static partial class ResourceBuilderExtensions
 {
-    /// <summary>Declares an endpoint; one of that name that exists already is updated by the arguments that are not null. <paramref name="env"/> names a variable that gets the target port.</summary>
+    /// <summary>
+    /// Declares an endpoint; one of that name that exists already is updated by the arguments that are not null. <paramref name="env"/>
+    /// names a variable that gets the target port.
+    /// </summary>
     public static IResourceBuilder<T> WithEndpoint<T>(
         this IResourceBuilder<T> builder,
         int? port = null,
@@ -56,11 +59,13 @@ public static partial class ResourceBuilderExtensions
     }
 
     public static IResourceBuilder<T> WithHttpEndpoint<T>(
-        this IResourceBuilder<T> builder, int? port = null, int? targetPort = null, string? name = null, string? env = null, bool? isProxied = null)
+        this IResourceBuilder<T> builder, int? port = null, int? targetPort = null, string? name = null,
+        string? env = null, bool? isProxied = null)
         where T : IResourceWithEndpoints => builder.WithEndpoint(port, targetPort, scheme: "http", name, env, isProxied);
 
     public static IResourceBuilder<T> WithHttpsEndpoint<T>(
-        this IResourceBuilder<T> builder, int? port = null, int? targetPort = null, string? name = null, string? env = null, bool? isProxied = null)
+        this IResourceBuilder<T> builder, int? port = null, int? targetPort = null, string? name = null,
+        string? env = null, bool? isProxied = null)
         where T : IResourceWithEndpoints => builder.WithEndpoint(port, targetPort, scheme: "https", name, env, isProxied);
 
     /// <summary>Changes an endpoint; a missing one is made first, unless told not to.</summary>
@@ -112,9 +117,12 @@ public static partial class ResourceBuilderExtensions
     public static IResourceBuilder<T> AsHttp2Service<T>(this IResourceBuilder<T> builder)
         where T : IResourceWithEndpoints => builder.WithAnnotation(new Http2ServiceAnnotation());
 
-    /// <summary>Healthy when a GET of the path on the named endpoint (else <c>https</c>, else <c>http</c>) answers the status, 200 by default.</summary>
+    /// <summary>
+    /// Healthy when a GET of the path on the named endpoint (else <c>https</c>, else <c>http</c>) answers the status, 200 by default.
+    /// </summary>
     /// <exception cref="DistributedApplicationException">There is no such endpoint yet, or it does not speak HTTP.</exception>
-    public static IResourceBuilder<T> WithHttpHealthCheck<T>(this IResourceBuilder<T> builder, string? path = null, int? statusCode = null, string? endpointName = null)
+    public static IResourceBuilder<T> WithHttpHealthCheck<T>(
+        this IResourceBuilder<T> builder, string? path = null, int? statusCode = null, string? endpointName = null)
         where T : IResourceWithEndpoints
     {
         ArgumentNullException.ThrowIfNull(builder);
@@ -128,7 +136,8 @@ public static partial class ResourceBuilderExtensions
     }
 
     /// <inheritdoc cref="WithHttpHealthCheck{T}(IResourceBuilder{T}, string?, int?, string?)"/>
-    public static IResourceBuilder<T> WithHttpHealthCheck<T>(this IResourceBuilder<T> builder, Func<EndpointReference>? endpointSelector, string? path = null, int? statusCode = null)
+    public static IResourceBuilder<T> WithHttpHealthCheck<T>(
+        this IResourceBuilder<T> builder, Func<EndpointReference>? endpointSelector, string? path = null, int? statusCode = null)
         where T : IResourceWithEndpoints
     {
         ArgumentNullException.ThrowIfNull(builder);
@@ -159,7 +168,9 @@ public static partial class ResourceBuilderExtensions
     }
 }
 
-/// <summary>The variable that tells the process the port of an endpoint; such an endpoint stays out of <c>ASPNETCORE_URLS</c> and <c>HTTP_PORTS</c>.</summary>
+/// <summary>
+/// The variable that tells the process the port of an endpoint; such an endpoint stays out of <c>ASPNETCORE_URLS</c> and <c>HTTP_PORTS</c>.
+/// </summary>
 internal sealed class EndpointVariableAnnotation(EndpointAnnotation endpoint, string variable) : IResourceAnnotation
 {
     public EndpointAnnotation Endpoint { get; } = endpoint;

@@ -12,7 +12,9 @@ public static partial class ResourceBuilderExtensions
         return builder.WithAnnotation(new EnvironmentCallbackAnnotation(context => context.EnvironmentVariables[name] = value ?? ""));
     }
 
-    /// <summary>A variable written as an interpolated string whose values are resolved when running and placeholders when published.</summary>
+    /// <summary>
+    /// A variable written as an interpolated string whose values are resolved when running and placeholders when published.
+    /// </summary>
     public static IResourceBuilder<T> WithEnvironment<T>(
         this IResourceBuilder<T> builder, string name, in ReferenceExpression.ExpressionInterpolatedStringHandler value)
         where T : IResourceWithEnvironment => builder.WithEnvironment(name, ReferenceExpression.Create(value));
@@ -44,7 +46,8 @@ public static partial class ResourceBuilderExtensions
         return SetVariable(builder, name, endpointReference);
     }
 
-    public static IResourceBuilder<T> WithEnvironment<T>(this IResourceBuilder<T> builder, string name, IResourceBuilder<ParameterResource> parameter)
+    public static IResourceBuilder<T> WithEnvironment<T>(
+        this IResourceBuilder<T> builder, string name, IResourceBuilder<ParameterResource> parameter)
         where T : IResourceWithEnvironment
     {
         ArgumentNullException.ThrowIfNull(parameter);
@@ -53,7 +56,8 @@ public static partial class ResourceBuilderExtensions
     }
 
     /// <summary>The external service's URL.</summary>
-    public static IResourceBuilder<T> WithEnvironment<T>(this IResourceBuilder<T> builder, string name, IResourceBuilder<ExternalServiceResource> externalService)
+    public static IResourceBuilder<T> WithEnvironment<T>(
+        this IResourceBuilder<T> builder, string name, IResourceBuilder<ExternalServiceResource> externalService)
         where T : IResourceWithEnvironment
     {
         ArgumentNullException.ThrowIfNull(externalService);
@@ -74,7 +78,8 @@ public static partial class ResourceBuilderExtensions
     }
 
     /// <summary>The connection string of a resource, in a variable of any name.</summary>
-    public static IResourceBuilder<T> WithEnvironment<T>(this IResourceBuilder<T> builder, string envVarName, IResourceBuilder<IResourceWithConnectionString> resource)
+    public static IResourceBuilder<T> WithEnvironment<T>(
+        this IResourceBuilder<T> builder, string envVarName, IResourceBuilder<IResourceWithConnectionString> resource)
         where T : IResourceWithEnvironment
     {
         ArgumentNullException.ThrowIfNull(resource);

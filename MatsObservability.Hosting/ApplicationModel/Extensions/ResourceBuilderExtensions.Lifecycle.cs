@@ -7,13 +7,16 @@ namespace Aspire.Hosting;
 /// <summary>Shaping resources: waits, health, commands, publishing.</summary>
 public static partial class ResourceBuilderExtensions
 {
-    /// <summary>Starts only when the dependency runs, is healthy and its ready handlers are done. For a child, its parent is waited for first.</summary>
+    /// <summary>
+    /// Starts only when the dependency runs, is healthy and its ready handlers are done. For a child, its parent is waited for first.
+    /// </summary>
     /// <exception cref="DistributedApplicationException">The dependency is the resource itself or its parent.</exception>
     public static IResourceBuilder<T> WaitFor<T>(this IResourceBuilder<T> builder, IResourceBuilder<IResource> dependency)
         where T : IResourceWithWaitSupport => Wait(builder, dependency, WaitType.WaitUntilHealthy);
 
     /// <inheritdoc cref="WaitFor{T}(IResourceBuilder{T}, IResourceBuilder{IResource})"/>
-    public static IResourceBuilder<T> WaitFor<T>(this IResourceBuilder<T> builder, IResourceBuilder<IResource> dependency, WaitBehavior waitBehavior)
+    public static IResourceBuilder<T> WaitFor<T>(
+        this IResourceBuilder<T> builder, IResourceBuilder<IResource> dependency, WaitBehavior waitBehavior)
         where T : IResourceWithWaitSupport => Wait(builder, dependency, WaitType.WaitUntilHealthy, waitBehavior);
 
     /// <summary>Starts only when the dependency runs, healthy or not.</summary>
@@ -22,12 +25,14 @@ public static partial class ResourceBuilderExtensions
         where T : IResourceWithWaitSupport => Wait(builder, dependency, WaitType.WaitUntilStarted);
 
     /// <inheritdoc cref="WaitForStart{T}(IResourceBuilder{T}, IResourceBuilder{IResource})"/>
-    public static IResourceBuilder<T> WaitForStart<T>(this IResourceBuilder<T> builder, IResourceBuilder<IResource> dependency, WaitBehavior waitBehavior)
+    public static IResourceBuilder<T> WaitForStart<T>(
+        this IResourceBuilder<T> builder, IResourceBuilder<IResource> dependency, WaitBehavior waitBehavior)
         where T : IResourceWithWaitSupport => Wait(builder, dependency, WaitType.WaitUntilStarted, waitBehavior);
 
     /// <summary>Starts only when the dependency has ended with the exit code.</summary>
     /// <exception cref="DistributedApplicationException">The dependency is the resource itself or its parent.</exception>
-    public static IResourceBuilder<T> WaitForCompletion<T>(this IResourceBuilder<T> builder, IResourceBuilder<IResource> dependency, int exitCode = 0)
+    public static IResourceBuilder<T> WaitForCompletion<T>(
+        this IResourceBuilder<T> builder, IResourceBuilder<IResource> dependency, int exitCode = 0)
         where T : IResourceWithWaitSupport => Wait(builder, dependency, WaitType.WaitForCompletion, behavior: null, exitCode);
 
     /// <summary>Starts only by the command <c>start</c>.</summary>
@@ -64,20 +69,26 @@ public static partial class ResourceBuilderExtensions
             builder.Resource.Annotations.Remove(earlier);
         }
 
-        return builder.WithAnnotation(new ResourceCommandAnnotation(name, displayName, executeCommand, commandOptions ?? new CommandOptions()));
+        return builder.WithAnnotation(
+            new ResourceCommandAnnotation(name, displayName, executeCommand, commandOptions ?? new CommandOptions()));
     }
 
     /// <summary>Writes the resource's part of the manifest itself.</summary>
-    public static IResourceBuilder<T> WithManifestPublishingCallback<T>(this IResourceBuilder<T> builder, Action<ManifestPublishingContext> callback)
-        where T : IResource => builder.WithAnnotation(new ManifestPublishingCallbackAnnotation(callback), ResourceAnnotationMutationBehavior.Replace);
+    public static IResourceBuilder<T> WithManifestPublishingCallback<T>(
+        this IResourceBuilder<T> builder, Action<ManifestPublishingContext> callback)
+        where T : IResource =>
+        builder.WithAnnotation(new ManifestPublishingCallbackAnnotation(callback), ResourceAnnotationMutationBehavior.Replace);
 
     /// <inheritdoc cref="WithManifestPublishingCallback{T}(IResourceBuilder{T}, Action{ManifestPublishingContext})"/>
-    public static IResourceBuilder<T> WithManifestPublishingCallback<T>(this IResourceBuilder<T> builder, Func<ManifestPublishingContext, Task> callback)
-        where T : IResource => builder.WithAnnotation(new ManifestPublishingCallbackAnnotation(callback), ResourceAnnotationMutationBehavior.Replace);
+    public static IResourceBuilder<T> WithManifestPublishingCallback<T>(
+        this IResourceBuilder<T> builder, Func<ManifestPublishingContext, Task> callback)
+        where T : IResource =>
+        builder.WithAnnotation(new ManifestPublishingCallbackAnnotation(callback), ResourceAnnotationMutationBehavior.Replace);
 
     /// <summary>The resource is for running only.</summary>
     public static IResourceBuilder<T> ExcludeFromManifest<T>(this IResourceBuilder<T> builder)
-        where T : IResource => builder.WithAnnotation(ManifestPublishingCallbackAnnotation.Ignore, ResourceAnnotationMutationBehavior.Replace);
+        where T : IResource =>
+        builder.WithAnnotation(ManifestPublishingCallbackAnnotation.Ignore, ResourceAnnotationMutationBehavior.Replace);
 
     private static IResourceBuilder<T> Wait<T>(
         IResourceBuilder<T> builder, IResourceBuilder<IResource> dependency, WaitType type, WaitBehavior? behavior = null, int exitCode = 0)

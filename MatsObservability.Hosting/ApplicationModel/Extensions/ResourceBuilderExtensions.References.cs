@@ -7,7 +7,8 @@ public static partial class ResourceBuilderExtensions
 {
     /// <summary><c>ConnectionStrings__name</c>, then <c>NAME_PROPERTY</c> for each part of the connection.</summary>
     public static IResourceBuilder<TDestination> WithReference<TDestination>(
-        this IResourceBuilder<TDestination> builder, IResourceBuilder<IResourceWithConnectionString> source, string? connectionName = null, bool optional = false)
+        this IResourceBuilder<TDestination> builder, IResourceBuilder<IResourceWithConnectionString> source,
+        string? connectionName = null, bool optional = false)
         where TDestination : IResourceWithEnvironment
     {
         ArgumentNullException.ThrowIfNull(source);
@@ -34,7 +35,8 @@ public static partial class ResourceBuilderExtensions
     }
 
     /// <summary>Every endpoint of the service: <c>NAME_ENDPOINT</c> and <c>services__name__key__index</c>.</summary>
-    public static IResourceBuilder<TDestination> WithReference<TDestination>(this IResourceBuilder<TDestination> builder, IResourceBuilder<IResourceWithServiceDiscovery> source)
+    public static IResourceBuilder<TDestination> WithReference<TDestination>(
+        this IResourceBuilder<TDestination> builder, IResourceBuilder<IResourceWithServiceDiscovery> source)
         where TDestination : IResourceWithEnvironment
     {
         ArgumentNullException.ThrowIfNull(source);
@@ -51,11 +53,13 @@ public static partial class ResourceBuilderExtensions
         ArgumentException.ThrowIfNullOrEmpty(name);
         builder.WithReferenceRelationship(source.Resource);
         return builder.WithEnvironment(context =>
-            AddEndpointVariables(context, source.Resource.GetEndpoints().Where(endpoint => !endpoint.ExcludeReferenceEndpoint), name, ModelName.EncodeForEnvironment(name)));
+            AddEndpointVariables(context, source.Resource.GetEndpoints().Where(endpoint => !endpoint.ExcludeReferenceEndpoint), name,
+                ModelName.EncodeForEnvironment(name)));
     }
 
     /// <summary>One endpoint of a service.</summary>
-    public static IResourceBuilder<TDestination> WithReference<TDestination>(this IResourceBuilder<TDestination> builder, EndpointReference endpointReference)
+    public static IResourceBuilder<TDestination> WithReference<TDestination>(
+        this IResourceBuilder<TDestination> builder, EndpointReference endpointReference)
         where TDestination : IResourceWithEnvironment
     {
         ArgumentNullException.ThrowIfNull(endpointReference);
@@ -65,7 +69,8 @@ public static partial class ResourceBuilderExtensions
 
     /// <summary>A service at a fixed address: <c>services__name__default__0</c> and <c>name</c>.</summary>
     /// <exception cref="InvalidOperationException">The address is not absolute, or has a query or fragment.</exception>
-    public static IResourceBuilder<TDestination> WithReference<TDestination>(this IResourceBuilder<TDestination> builder, string name, Uri uri)
+    public static IResourceBuilder<TDestination> WithReference<TDestination>(
+        this IResourceBuilder<TDestination> builder, string name, Uri uri)
         where TDestination : IResourceWithEnvironment
     {
         ArgumentNullException.ThrowIfNull(name);
@@ -94,8 +99,11 @@ public static partial class ResourceBuilderExtensions
         });
     }
 
-    /// <summary>An external service: <c>NAME</c> and <c>services__name__scheme__0</c>; the scheme of a URL parameter is known only when running.</summary>
-    public static IResourceBuilder<TDestination> WithReference<TDestination>(this IResourceBuilder<TDestination> builder, IResourceBuilder<ExternalServiceResource> externalService)
+    /// <summary>
+    /// An external service: <c>NAME</c> and <c>services__name__scheme__0</c>; the scheme of a URL parameter is known only when running.
+    /// </summary>
+    public static IResourceBuilder<TDestination> WithReference<TDestination>(
+        this IResourceBuilder<TDestination> builder, IResourceBuilder<ExternalServiceResource> externalService)
         where TDestination : IResourceWithEnvironment
     {
         ArgumentNullException.ThrowIfNull(externalService);
@@ -121,7 +129,8 @@ public static partial class ResourceBuilderExtensions
     }
 
     /// <summary>Limits which families of variables references put into this resource.</summary>
-    public static IResourceBuilder<TDestination> WithReferenceEnvironment<TDestination>(this IResourceBuilder<TDestination> builder, ReferenceEnvironmentInjectionFlags flags)
+    public static IResourceBuilder<TDestination> WithReferenceEnvironment<TDestination>(
+        this IResourceBuilder<TDestination> builder, ReferenceEnvironmentInjectionFlags flags)
         where TDestination : IResourceWithEnvironment =>
         builder.WithAnnotation(new ReferenceEnvironmentInjectionAnnotation(flags), ResourceAnnotationMutationBehavior.Replace);
 
@@ -134,7 +143,8 @@ public static partial class ResourceBuilderExtensions
         where T : IResourceWithConnectionString => builder.WithConnectionProperty(name, ReferenceExpression.Create($"{value}"));
 
     /// <summary>Consumers get the connection string of another resource.</summary>
-    public static IResourceBuilder<T> WithConnectionStringRedirection<T>(this IResourceBuilder<T> builder, IResourceWithConnectionString resource)
+    public static IResourceBuilder<T> WithConnectionStringRedirection<T>(
+        this IResourceBuilder<T> builder, IResourceWithConnectionString resource)
         where T : IResourceWithConnectionString =>
         builder.WithAnnotation(new ConnectionStringRedirectAnnotation(resource), ResourceAnnotationMutationBehavior.Replace);
 
@@ -167,7 +177,8 @@ public static partial class ResourceBuilderExtensions
     private static void ReferTo<TDestination>(IResourceBuilder<TDestination> builder, IResourceWithEndpoints resource, string? endpointName)
         where TDestination : IResourceWithEnvironment
     {
-        var reference = builder.Resource.Annotations.OfType<EndpointReferenceAnnotation>().FirstOrDefault(annotation => annotation.Resource == resource);
+        var reference = builder.Resource.Annotations.OfType<EndpointReferenceAnnotation>()
+            .FirstOrDefault(annotation => annotation.Resource == resource);
         if (reference is null)
         {
             reference = new EndpointReferenceAnnotation(resource);
@@ -175,7 +186,9 @@ public static partial class ResourceBuilderExtensions
             builder.WithAnnotation(reference);
             builder.WithEnvironment(context => AddEndpointVariables(
                 context,
-                resource.GetEndpoints().Where(endpoint => reference.EndpointNames.Contains(endpoint.EndpointName) || (reference.UseAllEndpoints && !endpoint.ExcludeReferenceEndpoint)),
+                resource.GetEndpoints()
+                    .Where(endpoint => reference.EndpointNames.Contains(endpoint.EndpointName)
+                        || (reference.UseAllEndpoints && !endpoint.ExcludeReferenceEndpoint)),
                 resource.Name,
                 ModelName.EncodeForEnvironment(resource.Name).ToUpperInvariant()));
         }
@@ -190,7 +203,8 @@ public static partial class ResourceBuilderExtensions
         }
     }
 
-    private static void AddEndpointVariables(EnvironmentCallbackContext context, IEnumerable<EndpointReference> endpoints, string serviceName, string variablePrefix)
+    private static void AddEndpointVariables(
+        EnvironmentCallbackContext context, IEnumerable<EndpointReference> endpoints, string serviceName, string variablePrefix)
     {
         var indexes = new Dictionary<string, int>(StringComparer.OrdinalIgnoreCase);
         foreach (var endpoint in endpoints)
@@ -210,7 +224,8 @@ public static partial class ResourceBuilderExtensions
         }
     }
 
-    private static void AddServiceUrl(EnvironmentCallbackContext context, string serviceName, string variable, string key, object url, bool endpointFirst)
+    private static void AddServiceUrl(EnvironmentCallbackContext context, string serviceName, string variable, string key,
+        object url, bool endpointFirst)
     {
         if (endpointFirst)
         {
@@ -237,5 +252,6 @@ public static partial class ResourceBuilderExtensions
     }
 
     private static bool Injects(EnvironmentCallbackContext context, ReferenceEnvironmentInjectionFlags family) =>
-        !context.Resource.TryGetLastAnnotation<ReferenceEnvironmentInjectionAnnotation>(out var annotation) || annotation.Flags.HasFlag(family);
+        !context.Resource.TryGetLastAnnotation<ReferenceEnvironmentInjectionAnnotation>(out var annotation)
+            || annotation.Flags.HasFlag(family);
 }

@@ -35,10 +35,12 @@ public static class ResourceExtensions
     public static bool TryGetUrls(this IResource resource, [NotNullWhen(true)] out IEnumerable<ResourceUrlAnnotation>? urls) =>
         resource.TryGetAnnotationsOfType(out urls);
 
-    public static bool TryGetEnvironmentVariables(this IResource resource, [NotNullWhen(true)] out IEnumerable<EnvironmentCallbackAnnotation>? environmentVariables) =>
+    public static bool TryGetEnvironmentVariables(
+        this IResource resource, [NotNullWhen(true)] out IEnumerable<EnvironmentCallbackAnnotation>? environmentVariables) =>
         resource.TryGetAnnotationsOfType(out environmentVariables);
 
-    public static bool TryGetContainerMounts(this IResource resource, [NotNullWhen(true)] out IEnumerable<ContainerMountAnnotation>? volumeMounts) =>
+    public static bool TryGetContainerMounts(
+        this IResource resource, [NotNullWhen(true)] out IEnumerable<ContainerMountAnnotation>? volumeMounts) =>
         resource.TryGetAnnotationsOfType(out volumeMounts);
 
     /// <summary>The full name of the image: <c>[registry/]image:tag</c>, or <c>@sha256:…</c> where a digest is given.</summary>
@@ -95,7 +97,8 @@ public static class ContainerResourceExtensions
     }
 
     /// <summary>The resource has a container image.</summary>
-    public static bool IsContainer(this IResource resource) => resource.HasAnnotationOfType<ContainerImageAnnotation>() || resource.HasAnnotationOfType<DockerfileBuildAnnotation>();
+    public static bool IsContainer(this IResource resource) =>
+        resource.HasAnnotationOfType<ContainerImageAnnotation>() || resource.HasAnnotationOfType<DockerfileBuildAnnotation>();
 }
 
 /// <summary>Questions about executables.</summary>

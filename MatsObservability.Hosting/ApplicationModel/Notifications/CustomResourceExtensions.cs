@@ -6,6 +6,8 @@ namespace Aspire.Hosting;
 public static class CustomResourceExtensions
 {
     /// <summary>The state the resource is first shown in.</summary>
-    public static IResourceBuilder<TResource> WithInitialState<TResource>(this IResourceBuilder<TResource> builder, CustomResourceSnapshot initialSnapshot)
-        where TResource : IResource => builder.WithAnnotation(new InitialSnapshotAnnotation(initialSnapshot), ResourceAnnotationMutationBehavior.Replace);
+    public static IResourceBuilder<TResource> WithInitialState<TResource>(
+        this IResourceBuilder<TResource> builder, CustomResourceSnapshot initialSnapshot)
+        where TResource : IResource =>
+        builder.WithAnnotation(new InitialSnapshotAnnotation(initialSnapshot), ResourceAnnotationMutationBehavior.Replace);
 }

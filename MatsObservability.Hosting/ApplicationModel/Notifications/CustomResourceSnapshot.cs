@@ -33,7 +33,9 @@ public sealed record CustomResourceSnapshot
     /// <summary>The last report of each health check of the resource; a null status is a check that has not run.</summary>
     public ImmutableArray<HealthReportSnapshot> HealthReports { get; internal init; } = [];
 
-    /// <summary>Null unless running; running without checks is healthy; else the worst report, one that has not run counting as unhealthy.</summary>
+    /// <summary>
+    /// Null unless running; running without checks is healthy; else the worst report, one that has not run counting as unhealthy.
+    /// </summary>
     public HealthStatus? HealthStatus => State?.Text != KnownResourceStates.Running
         ? null
         : HealthReports.Select(report => report.Status ?? Microsoft.Extensions.Diagnostics.HealthChecks.HealthStatus.Unhealthy)
@@ -43,7 +45,9 @@ public sealed record CustomResourceSnapshot
     /// <summary>The commands of the resource with their present states.</summary>
     internal ImmutableArray<ResourceCommandSnapshot> Commands { get; init; } = [];
 
-    /// <summary>The handlers of <see cref="ApplicationModel.ResourceReadyEvent"/> of this start; null until the resource is ready.</summary>
+    /// <summary>
+    /// The handlers of <see cref="ApplicationModel.ResourceReadyEvent"/> of this start; null until the resource is ready.
+    /// </summary>
     internal Task? Ready { get; init; }
 }
 

@@ -33,7 +33,8 @@ internal sealed partial class DependencyWait(
         Log.WaitingForStart(logger, name);
         var reached = await notifications.WaitForResourceAsync(
             name,
-            current => current.Snapshot.State?.Text == KnownResourceStates.Running || (stopsWhenUnavailable && ResourceNotificationService.IsUnavailable(current)),
+            current => current.Snapshot.State?.Text == KnownResourceStates.Running
+                || (stopsWhenUnavailable && ResourceNotificationService.IsUnavailable(current)),
             cancellationToken);
         if (ResourceNotificationService.IsUnavailable(reached))
         {
@@ -47,7 +48,8 @@ internal sealed partial class DependencyWait(
         var name = wait.Resource.Name;
         Log.WaitingForCompletion(logger, name);
         var ended = await notifications.WaitForResourceAsync(
-            name, current => current.Snapshot.State?.Text is { } state && KnownResourceStates.TerminalStates.Contains(state), cancellationToken);
+            name, current => current.Snapshot.State?.Text is { } state && KnownResourceStates.TerminalStates.Contains(state),
+            cancellationToken);
         if (ended.Snapshot.State!.Text == KnownResourceStates.FailedToStart)
         {
             throw new DistributedApplicationException($"Resource '{waiter.Name}' cannot start: dependency resource '{name}' failed to start.");

@@ -8,7 +8,9 @@ namespace Aspire.Hosting.ApplicationModel;
 /// <summary>One line of a resource's log; numbers start at 1.</summary>
 public readonly record struct LogLine(int LineNumber, string Content, bool IsErrorMessage);
 
-/// <summary>The logs of the resources: what their processes write, and what the run says about them. The last 10,000 lines of each are kept.</summary>
+/// <summary>
+/// The logs of the resources: what their processes write, and what the run says about them. The last 10,000 lines of each are kept.
+/// </summary>
 public class ResourceLoggerService : IDisposable
 {
     private readonly ConcurrentDictionary<string, ResourceLog> _logs = new(StringComparer.OrdinalIgnoreCase);
@@ -100,7 +102,8 @@ public class ResourceLoggerService : IDisposable
             }
         }
 
-        public async IAsyncEnumerable<IReadOnlyList<LogLine>> WatchAsync([EnumeratorCancellation] CancellationToken cancellationToken = default)
+        public async IAsyncEnumerable<IReadOnlyList<LogLine>> WatchAsync(
+            [EnumeratorCancellation] CancellationToken cancellationToken = default)
         {
             var channel = Channel.CreateUnbounded<LogLine>(new UnboundedChannelOptions { SingleReader = true });
             lock (_lock)
@@ -177,7 +180,8 @@ public class ResourceLoggerService : IDisposable
 
         public bool IsEnabled(LogLevel logLevel) => logLevel >= LogLevel.Information && logLevel != LogLevel.None;
 
-        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
+        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception,
+            Func<TState, Exception?, string> formatter)
         {
             if (!IsEnabled(logLevel))
             {

@@ -26,22 +26,29 @@ public class ResourceNotificationService : IDisposable
         _stopping = CancellationTokenSource.CreateLinkedTokenSource(lifetime.ApplicationStopping);
     }
 
-    /// <summary>Waits until an instance of the resource is in a state; <see cref="KnownResourceStates.Running"/> if none is given. Returns at once if it is already.</summary>
-    public async Task WaitForResourceAsync(string resourceName, string? targetState = null, CancellationToken cancellationToken = default) =>
+    /// <summary>
+    /// Waits until an instance of the resource is in a state; <see cref="KnownResourceStates.Running"/> if none is given. Returns at once
+    /// if it is already.
+    /// </summary>
+    public async Task WaitForResourceAsync(string resourceName, string? targetState = null,
+        CancellationToken cancellationToken = default) =>
         await WaitForResourceAsync(resourceName, [targetState ?? KnownResourceStates.Running], cancellationToken);
 
     /// <summary>Waits until an instance of the resource is in one of the states, and returns that state.</summary>
-    public async Task<string> WaitForResourceAsync(string resourceName, IEnumerable<string> targetStates, CancellationToken cancellationToken = default)
+    public async Task<string> WaitForResourceAsync(
+        string resourceName, IEnumerable<string> targetStates, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(targetStates);
         var states = targetStates.ToHashSet(StringComparer.OrdinalIgnoreCase);
-        var reached = await WaitForResourceAsync(resourceName, current => current.Snapshot.State?.Text is { } state && states.Contains(state), cancellationToken);
+        var reached = await WaitForResourceAsync(
+            resourceName, current => current.Snapshot.State?.Text is { } state && states.Contains(state), cancellationToken);
         return reached.Snapshot.State!.Text;
     }
 
     /// <summary>Waits until an event of the resource satisfies the predicate; the present state counts as an event.</summary>
     /// <exception cref="OperationCanceledException">Cancelled, or the application is stopping.</exception>
-    public async Task<ResourceEvent> WaitForResourceAsync(string resourceName, Func<ResourceEvent, bool> predicate, CancellationToken cancellationToken = default)
+    public async Task<ResourceEvent> WaitForResourceAsync(
+        string resourceName, Func<ResourceEvent, bool> predicate, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(resourceName);
         ArgumentNullException.ThrowIfNull(predicate);
@@ -62,7 +69,8 @@ public class ResourceNotificationService : IDisposable
         WaitForResourceHealthyAsync(resourceName, _defaultWaitBehavior, cancellationToken);
 
     /// <inheritdoc cref="WaitForResourceHealthyAsync(string, CancellationToken)"/>
-    public async Task<ResourceEvent> WaitForResourceHealthyAsync(string resourceName, WaitBehavior waitBehavior, CancellationToken cancellationToken = default)
+    public async Task<ResourceEvent> WaitForResourceHealthyAsync(
+        string resourceName, WaitBehavior waitBehavior, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(resourceName);
         if (waitBehavior == WaitBehavior.StopOnResourceUnavailable && !Knows(resourceName))
@@ -85,8 +93,11 @@ public class ResourceNotificationService : IDisposable
         return reached;
     }
 
-    /// <summary>Waits for everything the resource's annotations say; it is <see cref="KnownResourceStates.Waiting"/> meanwhile. Waits run together.</summary>
-    /// <exception cref="DistributedApplicationException">Something it waits for ended, cannot start, or ended with another exit code.</exception>
+    /// <summary>
+    /// Waits for everything the resource's annotations say; it is <see cref="KnownResourceStates.Waiting"/> meanwhile. Waits run together.
+    /// </summary>
+    /// <exception cref="DistributedApplicationException">Something it waits for ended, cannot start, or ended with another exit
+    /// code.</exception>
     public async Task WaitForDependenciesAsync(IResource resource, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(resource);
@@ -115,7 +126,9 @@ public class ResourceNotificationService : IDisposable
                 return true;
             }
 
-            var instances = _states.Values.Where(state => string.Equals(state.Resource.Name, resourceId, StringComparison.OrdinalIgnoreCase)).Take(2).ToArray();
+            var instances = _states.Values.Where(
+                state => string.Equals(state.Resource.Name, resourceId, StringComparison.OrdinalIgnoreCase))
+                .Take(2).ToArray();
             resourceEvent = instances.Length == 1 ? instances[0] : null;
             return resourceEvent is not null;
         }
@@ -162,7 +175,10 @@ public class ResourceNotificationService : IDisposable
         }
     }
 
-    /// <summary>Changes the state of one instance: the factory gets the present snapshot and returns the new one. Changes of one instance do not overlap.</summary>
+    /// <summary>
+    /// Changes the state of one instance: the factory gets the present snapshot and returns the new one. Changes of one instance do not
+    /// overlap.
+    /// </summary>
     public Task PublishUpdateAsync(IResource resource, string resourceId, Func<CustomResourceSnapshot, CustomResourceSnapshot> stateFactory)
     {
         ArgumentNullException.ThrowIfNull(resource);
@@ -191,7 +207,8 @@ public class ResourceNotificationService : IDisposable
 
     /// <summary>Ended, or impossible to start.</summary>
     internal static bool IsUnavailable(ResourceEvent current) =>
-        current.Snapshot.State?.Text is { } state && (KnownResourceStates.TerminalStates.Contains(state) || state == KnownResourceStates.RuntimeUnhealthy);
+        current.Snapshot.State?.Text is { } state
+            && (KnownResourceStates.TerminalStates.Contains(state) || state == KnownResourceStates.RuntimeUnhealthy);
 
     private static bool IsHealthy(ResourceEvent current) => current.Snapshot.HealthStatus == HealthStatus.Healthy;
 

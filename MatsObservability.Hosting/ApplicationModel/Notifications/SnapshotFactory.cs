@@ -4,7 +4,8 @@ namespace Aspire.Hosting.ApplicationModel;
 internal static class SnapshotFactory
 {
     public static CustomResourceSnapshot Initial(IResource resource) =>
-        resource.Annotations.OfType<InitialSnapshotAnnotation>().LastOrDefault()?.Snapshot ?? new CustomResourceSnapshot { ResourceType = TypeOf(resource), Properties = [] };
+        resource.Annotations.OfType<InitialSnapshotAnnotation>().LastOrDefault()?.Snapshot
+            ?? new CustomResourceSnapshot { ResourceType = TypeOf(resource), Properties = [] };
 
     public static CustomResourceSnapshot Complete(IResource resource, CustomResourceSnapshot snapshot, IServiceProvider services)
     {
@@ -14,7 +15,8 @@ internal static class SnapshotFactory
         var completed = snapshot with
         {
             HealthReports = [.. snapshot.HealthReports, .. missing],
-            Relationships = [.. resource.Annotations.OfType<ResourceRelationshipAnnotation>().Select(r => new RelationshipSnapshot(r.Resource.Name, r.Type)).Distinct()],
+            Relationships = [.. resource.Annotations.OfType<ResourceRelationshipAnnotation>()
+                .Select(r => new RelationshipSnapshot(r.Resource.Name, r.Type)).Distinct()],
         };
         return completed with
         {

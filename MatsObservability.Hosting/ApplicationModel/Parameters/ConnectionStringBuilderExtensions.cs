@@ -9,7 +9,8 @@ public static class ConnectionStringBuilderExtensions
         this IDistributedApplicationBuilder builder, string name, ReferenceExpression connectionStringExpression)
     {
         ArgumentNullException.ThrowIfNull(builder);
-        return builder.AddResource(new ConnectionStringResource(name, connectionStringExpression)).WithReferenceRelationship(connectionStringExpression);
+        return builder.AddResource(new ConnectionStringResource(name, connectionStringExpression))
+            .WithReferenceRelationship(connectionStringExpression);
     }
 
     public static IResourceBuilder<ConnectionStringResource> AddConnectionString(

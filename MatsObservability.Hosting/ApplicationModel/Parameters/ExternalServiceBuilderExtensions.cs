@@ -8,7 +8,8 @@ namespace Aspire.Hosting;
 public static class ExternalServiceBuilderExtensions
 {
     /// <exception cref="ArgumentException">Not an absolute URL with the path <c>/</c> and no query or fragment.</exception>
-    public static IResourceBuilder<ExternalServiceResource> AddExternalService(this IDistributedApplicationBuilder builder, string name, string url)
+    public static IResourceBuilder<ExternalServiceResource> AddExternalService(
+        this IDistributedApplicationBuilder builder, string name, string url)
     {
         ArgumentNullException.ThrowIfNull(url);
         return Uri.TryCreate(url, UriKind.Absolute, out var uri)
@@ -17,7 +18,8 @@ public static class ExternalServiceBuilderExtensions
     }
 
     /// <inheritdoc cref="AddExternalService(IDistributedApplicationBuilder, string, string)"/>
-    public static IResourceBuilder<ExternalServiceResource> AddExternalService(this IDistributedApplicationBuilder builder, string name, Uri uri)
+    public static IResourceBuilder<ExternalServiceResource> AddExternalService(
+        this IDistributedApplicationBuilder builder, string name, Uri uri)
     {
         ArgumentNullException.ThrowIfNull(builder);
         return builder.AddResource(new ExternalServiceResource(name, uri)).ExcludeFromManifest();
@@ -29,7 +31,9 @@ public static class ExternalServiceBuilderExtensions
     {
         ArgumentNullException.ThrowIfNull(builder);
         ArgumentNullException.ThrowIfNull(urlParameter);
-        return builder.AddResource(new ExternalServiceResource(name, urlParameter.Resource)).WithReferenceRelationship(urlParameter.Resource).ExcludeFromManifest();
+        return builder.AddResource(new ExternalServiceResource(name, urlParameter.Resource)).WithReferenceRelationship(
+            urlParameter.Resource)
+            .ExcludeFromManifest();
     }
 
     /// <summary>Healthy when a GET of the path answers the status, 200 by default.</summary>

@@ -116,7 +116,8 @@ internal sealed class ConstantParameterDefault(Func<string> value) : ParameterDe
 }
 
 /// <summary>A generated default that is kept, so that the next run finds the same value.</summary>
-internal sealed class PersistedParameterDefault(UserSecretsFile secrets, string configurationKey, ParameterDefault generated) : ParameterDefault
+internal sealed class PersistedParameterDefault(
+    UserSecretsFile secrets, string configurationKey, ParameterDefault generated) : ParameterDefault
 {
     public override string GetDefaultValue() => secrets.GetOrAdd(configurationKey, generated.GetDefaultValue);
 

@@ -32,5 +32,6 @@ public class ParameterResource : Resource, IExpressionValue
     /// <exception cref="MissingParameterValueException">Neither configuration nor a default gives one.</exception>
     public ValueTask<string?> GetValueAsync(CancellationToken cancellationToken = default) => new(_value.Value);
 
-    public ValueTask<string?> GetValueAsync(ValueProviderContext context, CancellationToken cancellationToken = default) => GetValueAsync(cancellationToken);
+    public ValueTask<string?> GetValueAsync(ValueProviderContext context, CancellationToken cancellationToken = default) =>
+        GetValueAsync(cancellationToken);
 }

@@ -7,7 +7,8 @@ namespace Aspire.Hosting;
 public static class ParameterResourceBuilderExtensions
 {
     /// <summary>A value from configuration: <c>Parameters:name</c> (or the name with <c>_</c> for <c>-</c>).</summary>
-    public static IResourceBuilder<ParameterResource> AddParameter(this IDistributedApplicationBuilder builder, string name, bool secret = false)
+    public static IResourceBuilder<ParameterResource> AddParameter(
+        this IDistributedApplicationBuilder builder, string name, bool secret = false)
     {
         ArgumentNullException.ThrowIfNull(builder);
         return builder.AddResource(CreateParameter(builder, name, secret));
@@ -24,7 +25,8 @@ public static class ParameterResourceBuilderExtensions
 
     /// <inheritdoc cref="AddParameter(IDistributedApplicationBuilder, string, string, bool, bool)"/>
     public static IResourceBuilder<ParameterResource> AddParameter(
-        this IDistributedApplicationBuilder builder, string name, Func<string> valueGetter, bool publishValueAsDefault = false, bool secret = false)
+        this IDistributedApplicationBuilder builder, string name, Func<string> valueGetter,
+        bool publishValueAsDefault = false, bool secret = false)
     {
         ArgumentNullException.ThrowIfNull(builder);
         ArgumentNullException.ThrowIfNull(valueGetter);
@@ -39,13 +41,16 @@ public static class ParameterResourceBuilderExtensions
         });
     }
 
-    /// <summary>A value from configuration, else the default; with <paramref name="persist"/> a generated default is kept for the next run.</summary>
+    /// <summary>
+    /// A value from configuration, else the default; with <paramref name="persist"/> a generated default is kept for the next run.
+    /// </summary>
     public static IResourceBuilder<ParameterResource> AddParameter(
         this IDistributedApplicationBuilder builder, string name, ParameterDefault value, bool secret = false, bool persist = false)
     {
         ArgumentNullException.ThrowIfNull(builder);
         ArgumentNullException.ThrowIfNull(value);
-        return builder.AddResource(ParameterValues.FromConfiguration(builder, name, secret, persist ? Persisted(builder, name, value) : value));
+        return builder.AddResource(
+            ParameterValues.FromConfiguration(builder, name, secret, persist ? Persisted(builder, name, value) : value));
     }
 
     /// <summary>A value from any configuration key.</summary>
@@ -54,7 +59,8 @@ public static class ParameterResourceBuilderExtensions
     {
         ArgumentNullException.ThrowIfNull(builder);
         ArgumentNullException.ThrowIfNull(configurationKey);
-        return builder.AddResource(new ParameterResource(name, fallback => ParameterValues.Get(builder.Configuration, name, configurationKey, fallback), secret));
+        return builder.AddResource(
+            new ParameterResource(name, fallback => ParameterValues.Get(builder.Configuration, name, configurationKey, fallback), secret));
     }
 
     /// <summary>The connection string <c>ConnectionStrings:name</c> of the configuration.</summary>
@@ -71,7 +77,8 @@ public static class ParameterResourceBuilderExtensions
     }
 
     /// <summary>What the parameter is for, shown to whoever must give it.</summary>
-    public static IResourceBuilder<ParameterResource> WithDescription(this IResourceBuilder<ParameterResource> builder, string description, bool enableMarkdown = false)
+    public static IResourceBuilder<ParameterResource> WithDescription(
+        this IResourceBuilder<ParameterResource> builder, string description, bool enableMarkdown = false)
     {
         ArgumentNullException.ThrowIfNull(builder);
         builder.Resource.Description = description;
@@ -129,13 +136,16 @@ internal static class ParameterValues
 {
     public static string Key(string name) => $"Parameters:{name}";
 
-    public static ParameterResource FromConfiguration(IDistributedApplicationBuilder builder, string name, bool secret, ParameterDefault? fallback)
+    public static ParameterResource FromConfiguration(
+        IDistributedApplicationBuilder builder, string name, bool secret, ParameterDefault? fallback)
     {
         var configuration = builder.Configuration;
         return new ParameterResource(name, given => Get(configuration, name, Key(name), given), secret) { Default = fallback };
     }
 
-    /// <summary>The configured value, else that of the key with <c>_</c> for <c>-</c> (environment variables cannot have hyphens), else the default.</summary>
+    /// <summary>
+    /// The configured value, else that of the key with <c>_</c> for <c>-</c> (environment variables cannot have hyphens), else the default.
+    /// </summary>
     /// <exception cref="MissingParameterValueException">There is none.</exception>
     public static string Get(IConfiguration configuration, string name, string key, ParameterDefault? fallback)
     {

@@ -8,25 +8,34 @@ using Microsoft.Extensions.Configuration.UserSecrets;
 
 namespace Aspire.Hosting.ApplicationModel;
 
-/// <summary>The user-secrets file of the AppHost: flat JSON, readable by its owner only, shared by every process of the same project.</summary>
+/// <summary>
+/// The user-secrets file of the AppHost: flat JSON, readable by its owner only, shared by every process of the same project.
+/// </summary>
 internal sealed class UserSecretsFile(string userSecretsId)
 {
-    private static readonly JsonSerializerOptions s_indented = new() { WriteIndented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+    private static readonly JsonSerializerOptions s_indented = new() { WriteIndented = true,
+        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
     private static readonly TimeSpan s_lockTimeout = TimeSpan.FromSeconds(10);
 
     /// <summary>The file of an AppHost assembly; null when it names no user-secrets id.</summary>
     public static UserSecretsFile? Of(Assembly? appHostAssembly) =>
-        appHostAssembly?.GetCustomAttribute<UserSecretsIdAttribute>() is { } attribute ? new UserSecretsFile(attribute.UserSecretsId) : null;
+        appHostAssembly?.GetCustomAttribute<UserSecretsIdAttribute>() is { } attribute
+            ? new UserSecretsFile(attribute.UserSecretsId)
+            : null;
 
-    /// <summary>The stored value of a key, else a new one, which is on disk when this returns. Two processes that ask at once get the same value.</summary>
-    /// <exception cref="DistributedApplicationException">The file cannot be read or written, or another process holds it for too long.</exception>
+    /// <summary>
+    /// The stored value of a key, else a new one, which is on disk when this returns. Two processes that ask at once get the same value.
+    /// </summary>
+    /// <exception cref="DistributedApplicationException">The file cannot be read or written, or another process holds it for too
+    /// long.</exception>
     public string GetOrAdd(string key, Func<string> create)
     {
         try
         {
             var path = PathHelper.GetSecretsPathFromSecretsId(userSecretsId);
             Directory.CreateDirectory(Path.GetDirectoryName(path)!);
-            using var mutex = new Mutex(initiallyOwned: false, "mats-user-secrets-" + Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(path)))[..16]);
+            using var mutex = new Mutex(initiallyOwned: false,
+                "mats-user-secrets-" + Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(path)))[..16]);
             Enter(mutex, path);
             try
             {

@@ -22,7 +22,8 @@ public static class PostgresBuilderExtensions
         int? port = null)
     {
         ArgumentNullException.ThrowIfNull(builder);
-        var passwordParameter = password?.Resource ?? ParameterResourceBuilderExtensions.CreateDefaultPasswordParameter(builder, $"{name}-password");
+        var passwordParameter = password?.Resource
+            ?? ParameterResourceBuilderExtensions.CreateDefaultPasswordParameter(builder, $"{name}-password");
         var server = new PostgresServerResource(name, userName?.Resource, passwordParameter);
         var check = AddHealthCheck(builder, name, server, databaseName: "postgres");
         return builder.AddResource(server)
@@ -37,11 +38,13 @@ public static class PostgresBuilderExtensions
                 context.EnvironmentVariables["POSTGRES_PASSWORD"] = server.PasswordParameter;
             })
             .WithHealthCheck(check)
-            .OnResourceReady((resource, @event, cancellationToken) => PostgresDatabases.CreateAsync(resource, @event.Services, cancellationToken));
+            .OnResourceReady(
+                (resource, @event, cancellationToken) => PostgresDatabases.CreateAsync(resource, @event.Services, cancellationToken));
     }
 
     /// <summary>Adds a database, which is created when the server is ready unless it exists.</summary>
-    public static IResourceBuilder<PostgresDatabaseResource> AddDatabase(this IResourceBuilder<PostgresServerResource> builder, string name, string? databaseName = null)
+    public static IResourceBuilder<PostgresDatabaseResource> AddDatabase(
+        this IResourceBuilder<PostgresServerResource> builder, string name, string? databaseName = null)
     {
         ArgumentNullException.ThrowIfNull(builder);
         var database = new PostgresDatabaseResource(name, databaseName ?? name, builder.Resource);
@@ -52,7 +55,8 @@ public static class PostgresBuilderExtensions
     }
 
     /// <summary>The statement that creates the database, in place of <c>CREATE DATABASE</c>.</summary>
-    public static IResourceBuilder<PostgresDatabaseResource> WithCreationScript(this IResourceBuilder<PostgresDatabaseResource> builder, string script)
+    public static IResourceBuilder<PostgresDatabaseResource> WithCreationScript(
+        this IResourceBuilder<PostgresDatabaseResource> builder, string script)
     {
         ArgumentNullException.ThrowIfNull(builder);
         ArgumentNullException.ThrowIfNull(script);
@@ -60,24 +64,28 @@ public static class PostgresBuilderExtensions
     }
 
     /// <summary>Keeps the data in a volume; without a name, one made of the application's and the resource's.</summary>
-    public static IResourceBuilder<PostgresServerResource> WithDataVolume(this IResourceBuilder<PostgresServerResource> builder, string? name = null, bool isReadOnly = false)
+    public static IResourceBuilder<PostgresServerResource> WithDataVolume(
+        this IResourceBuilder<PostgresServerResource> builder, string? name = null, bool isReadOnly = false)
     {
         ArgumentNullException.ThrowIfNull(builder);
         return builder.WithVolume(name ?? VolumeNameGenerator.Generate(builder, "data"), DataPath(builder.Resource), isReadOnly);
     }
 
     /// <summary>Keeps the data in a directory; a relative one starts at the AppHost's directory.</summary>
-    public static IResourceBuilder<PostgresServerResource> WithDataBindMount(this IResourceBuilder<PostgresServerResource> builder, string source, bool isReadOnly = false)
+    public static IResourceBuilder<PostgresServerResource> WithDataBindMount(
+        this IResourceBuilder<PostgresServerResource> builder, string source, bool isReadOnly = false)
     {
         ArgumentNullException.ThrowIfNull(builder);
         return builder.WithBindMount(source, DataPath(builder.Resource), isReadOnly);
     }
 
     /// <summary>Scripts that a new server runs once.</summary>
-    public static IResourceBuilder<PostgresServerResource> WithInitFiles(this IResourceBuilder<PostgresServerResource> builder, string source) =>
+    public static IResourceBuilder<PostgresServerResource> WithInitFiles(
+        this IResourceBuilder<PostgresServerResource> builder, string source) =>
         builder.WithBindMount(source, "/docker-entrypoint-initdb.d", isReadOnly: true);
 
-    public static IResourceBuilder<PostgresServerResource> WithPassword(this IResourceBuilder<PostgresServerResource> builder, IResourceBuilder<ParameterResource> password)
+    public static IResourceBuilder<PostgresServerResource> WithPassword(
+        this IResourceBuilder<PostgresServerResource> builder, IResourceBuilder<ParameterResource> password)
     {
         ArgumentNullException.ThrowIfNull(builder);
         ArgumentNullException.ThrowIfNull(password);
@@ -85,7 +93,8 @@ public static class PostgresBuilderExtensions
         return builder;
     }
 
-    public static IResourceBuilder<PostgresServerResource> WithUserName(this IResourceBuilder<PostgresServerResource> builder, IResourceBuilder<ParameterResource> userName)
+    public static IResourceBuilder<PostgresServerResource> WithUserName(
+        this IResourceBuilder<PostgresServerResource> builder, IResourceBuilder<ParameterResource> userName)
     {
         ArgumentNullException.ThrowIfNull(builder);
         ArgumentNullException.ThrowIfNull(userName);
@@ -107,10 +116,12 @@ public static class PostgresBuilderExtensions
         return isOlder ? path + "/data" : path;
     }
 
-    private static string AddHealthCheck(IDistributedApplicationBuilder builder, string name, IResourceWithConnectionString resource, string? databaseName)
+    private static string AddHealthCheck(IDistributedApplicationBuilder builder, string name,
+        IResourceWithConnectionString resource, string? databaseName)
     {
         var key = $"{name}_check";
-        builder.Services.AddHealthChecks().Add(new HealthCheckRegistration(key, _ => new PostgresHealthCheck(resource, databaseName), failureStatus: null, tags: null));
+        builder.Services.AddHealthChecks()
+            .Add(new HealthCheckRegistration(key, _ => new PostgresHealthCheck(resource, databaseName), failureStatus: null, tags: null));
         return key;
     }
 }

@@ -7,12 +7,16 @@ namespace Aspire.Hosting.ApplicationModel;
 /// <summary>Creates the databases of a server that is ready.</summary>
 internal static partial class PostgresDatabases
 {
-    /// <summary>A database that exists already is fine; another failure is logged at the database, whose health check then stays unhealthy.</summary>
+    /// <summary>
+    /// A database that exists already is fine; another failure is logged at the database, whose health check then stays unhealthy.
+    /// </summary>
     public static async Task CreateAsync(PostgresServerResource server, IServiceProvider services, CancellationToken cancellationToken)
     {
         var loggers = services.GetRequiredService<ResourceLoggerService>();
-        var databases = services.GetRequiredService<DistributedApplicationModel>().Resources.OfType<PostgresDatabaseResource>().Where(database => database.Parent == server);
-        var settings = new NpgsqlConnectionStringBuilder(await ((IResourceWithConnectionString)server).GetConnectionStringAsync(cancellationToken))
+        var databases = services.GetRequiredService<DistributedApplicationModel>().Resources.OfType<PostgresDatabaseResource>()
+            .Where(database => database.Parent == server);
+        var settings = new NpgsqlConnectionStringBuilder(
+            await ((IResourceWithConnectionString)server).GetConnectionStringAsync(cancellationToken))
         {
             Database = "postgres",
             Pooling = false,
@@ -25,7 +29,8 @@ internal static partial class PostgresDatabases
         }
     }
 
-    private static async Task CreateAsync(NpgsqlConnection connection, PostgresDatabaseResource database, ILogger logger, CancellationToken cancellationToken)
+    private static async Task CreateAsync(NpgsqlConnection connection, PostgresDatabaseResource database, ILogger logger,
+        CancellationToken cancellationToken)
     {
         var script = database.TryGetLastAnnotation<PostgresCreationScriptAnnotation>(out var annotation)
             ? annotation.Script
@@ -33,7 +38,8 @@ internal static partial class PostgresDatabases
         try
         {
             // Asked first, so that the server's log of every later start shows no error.
-            await using var question = new NpgsqlCommand("SELECT 1 FROM pg_database WHERE datname = $1", connection) { Parameters = { new() { Value = database.DatabaseName } } };
+            await using var question = new NpgsqlCommand(
+                "SELECT 1 FROM pg_database WHERE datname = $1", connection) { Parameters = { new() { Value = database.DatabaseName } } };
             if (annotation is null && await question.ExecuteScalarAsync(cancellationToken) is not null)
             {
                 Log.Exists(logger, database.DatabaseName);

@@ -48,7 +48,8 @@ public class PostgresServerResource : ContainerResource, IResourceWithConnection
     /// <summary>Database names by the name of their resource.</summary>
     public IReadOnlyDictionary<string, string> Databases => _databases;
 
-    IEnumerable<KeyValuePair<string, ReferenceExpression>> IResourceWithConnectionString.GetConnectionProperties() => ConnectionProperties(databaseName: null);
+    IEnumerable<KeyValuePair<string, ReferenceExpression>> IResourceWithConnectionString.GetConnectionProperties() =>
+        ConnectionProperties(databaseName: null);
 
     internal void AddDatabase(string name, string databaseName) => _databases.TryAdd(name, databaseName);
 
@@ -118,5 +119,6 @@ public class PostgresDatabaseResource : Resource, IResourceWithParent<PostgresSe
 
     private string DatabasePart => new DbConnectionStringBuilder { ["Database"] = DatabaseName }.ConnectionString;
 
-    IEnumerable<KeyValuePair<string, ReferenceExpression>> IResourceWithConnectionString.GetConnectionProperties() => Parent.ConnectionProperties(DatabaseName);
+    IEnumerable<KeyValuePair<string, ReferenceExpression>> IResourceWithConnectionString.GetConnectionProperties() =>
+        Parent.ConnectionProperties(DatabaseName);
 }

@@ -3,7 +3,10 @@ using Microsoft.Extensions.Configuration;
 
 namespace Aspire.Hosting.ApplicationModel;
 
-/// <summary>What a project gets without being asked: telemetry, endpoints of its launch profile or Kestrel configuration, and the variables that hand them over.</summary>
+/// <summary>
+/// What a project gets without being asked: telemetry, endpoints of its launch profile or Kestrel configuration, and the variables that
+/// hand them over.
+/// </summary>
 internal static class ProjectDefaults
 {
     private const string Urls = "ASPNETCORE_URLS";
@@ -48,10 +51,13 @@ internal static class ProjectDefaults
         }
     }
 
-    private static void AddEndpoints(IResourceBuilder<ProjectResource> project, IProjectMetadata metadata, ProjectResourceOptions options, LaunchProfile? profile)
+    private static void AddEndpoints(IResourceBuilder<ProjectResource> project, IProjectMetadata metadata,
+        ProjectResourceOptions options, LaunchProfile? profile)
     {
         var builder = project.ApplicationBuilder;
-        var kestrel = options.ExcludeKestrelEndpoints ? [] : KestrelEndpoints.Read(metadata.ProjectPath, builder.Environment.EnvironmentName);
+        var kestrel = options.ExcludeKestrelEndpoints
+            ? []
+            : KestrelEndpoints.Read(metadata.ProjectPath, builder.Environment.EnvironmentName);
         project.Resource.HasKestrelEndpoints = kestrel.Count > 0;
         var urls = profile?.ApplicationUrl?.Split(';', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries) ?? [];
         if (builder.ExecutionContext.IsPublishMode)
@@ -84,7 +90,8 @@ internal static class ProjectDefaults
         name ??= Enumerable.Range(1, int.MaxValue)
             .Select(n => n == 1 ? address.Scheme : $"{address.Scheme}{n}")
             .First(candidate => !project.GetEndpoint(candidate).Exists);
-        project.WithAnnotation(new EndpointAnnotation(ProtocolType.Tcp, address.Scheme, name: name, port: address.Port) { TargetHost = address.Host });
+        project.WithAnnotation(
+            new EndpointAnnotation(ProtocolType.Tcp, address.Scheme, name: name, port: address.Port) { TargetHost = address.Host });
     }
 
     private static void AddListenAddresses(EnvironmentCallbackContext context, ProjectResource project)
@@ -103,7 +110,8 @@ internal static class ProjectDefaults
         if (context.ExecutionContext.IsPublishMode)
         {
             AddPorts(context, "HTTP_PORTS", handedOver.Where(endpoint => endpoint.IsHttp));
-            AddPorts(context, "HTTPS_PORTS", handedOver.Where(endpoint => endpoint.IsHttps && endpoint.EndpointAnnotation != project.DefaultHttpsEndpoint));
+            AddPorts(context, "HTTPS_PORTS",
+                handedOver.Where(endpoint => endpoint.IsHttps && endpoint.EndpointAnnotation != project.DefaultHttpsEndpoint));
             return;
         }
 
@@ -163,9 +171,13 @@ internal static class ProjectDefaults
 /// <summary>Which launch profile a project resource uses.</summary>
 internal static class LaunchProfiles
 {
-    /// <summary>Explicit, else the AppHost's default (<c>AppHost:DefaultLaunchProfileName</c>, <c>DOTNET_LAUNCH_PROFILE</c>) where the project has it, else the first that runs a project.</summary>
+    /// <summary>
+    /// Explicit, else the AppHost's default (<c>AppHost:DefaultLaunchProfileName</c>, <c>DOTNET_LAUNCH_PROFILE</c>) where the project has
+    /// it, else the first that runs a project.
+    /// </summary>
     /// <exception cref="DistributedApplicationException">The explicit profile does not exist.</exception>
-    public static (string Name, LaunchProfile Profile)? Select(IDistributedApplicationBuilder builder, IProjectMetadata metadata, ProjectResourceOptions options)
+    public static (string Name, LaunchProfile Profile)? Select(
+        IDistributedApplicationBuilder builder, IProjectMetadata metadata, ProjectResourceOptions options)
     {
         if (options.ExcludeLaunchProfile)
         {
@@ -201,7 +213,8 @@ internal static class KestrelEndpoints
             .AddJsonFile(Path.Combine(directory, "appsettings.json"), optional: true)
             .AddJsonFile(Path.Combine(directory, $"appsettings.{environmentName}.json"), optional: true)
             .Build();
-        return [.. configuration.GetSection("Kestrel:Endpoints").GetChildren().Where(endpoint => endpoint["Url"] is not null).Select(endpoint => (endpoint.Key, endpoint["Url"]!))];
+        return [.. configuration.GetSection("Kestrel:Endpoints").GetChildren().Where(endpoint => endpoint["Url"] is not null)
+            .Select(endpoint => (endpoint.Key, endpoint["Url"]!))];
     }
 }
 

@@ -12,20 +12,24 @@ public static class ProjectResourceBuilderExtensions
 
     /// <summary>Adds a project of this solution with the named launch profile; null = without any.</summary>
     /// <exception cref="DistributedApplicationException">The project file, or the launch profile, does not exist.</exception>
-    public static IResourceBuilder<ProjectResource> AddProject<TProject>(this IDistributedApplicationBuilder builder, string name, string? launchProfileName)
+    public static IResourceBuilder<ProjectResource> AddProject<TProject>(
+        this IDistributedApplicationBuilder builder, string name, string? launchProfileName)
         where TProject : IProjectMetadata, new() => builder.AddProject<TProject>(name, options => Choose(options, launchProfileName));
 
     /// <inheritdoc cref="AddProject{TProject}(IDistributedApplicationBuilder, string)"/>
-    public static IResourceBuilder<ProjectResource> AddProject<TProject>(this IDistributedApplicationBuilder builder, string name, Action<ProjectResourceOptions> configure)
+    public static IResourceBuilder<ProjectResource> AddProject<TProject>(
+        this IDistributedApplicationBuilder builder, string name, Action<ProjectResourceOptions> configure)
         where TProject : IProjectMetadata, new() => Add(builder, name, new TProject(), configure);
 
     /// <summary>Adds the project at the path, which is absolute or relative to the AppHost's directory.</summary>
     /// <exception cref="DistributedApplicationException">The project file does not exist.</exception>
-    public static IResourceBuilder<ProjectResource> AddProject(this IDistributedApplicationBuilder builder, string name, string projectPath) =>
+    public static IResourceBuilder<ProjectResource> AddProject(
+        this IDistributedApplicationBuilder builder, string name, string projectPath) =>
         builder.AddProject(name, projectPath, _ => { });
 
     /// <inheritdoc cref="AddProject(IDistributedApplicationBuilder, string, string)"/>
-    public static IResourceBuilder<ProjectResource> AddProject(this IDistributedApplicationBuilder builder, string name, string projectPath, string? launchProfileName) =>
+    public static IResourceBuilder<ProjectResource> AddProject(
+        this IDistributedApplicationBuilder builder, string name, string projectPath, string? launchProfileName) =>
         builder.AddProject(name, projectPath, options => Choose(options, launchProfileName));
 
     /// <inheritdoc cref="AddProject(IDistributedApplicationBuilder, string, string)"/>
@@ -46,7 +50,8 @@ public static class ProjectResourceBuilderExtensions
     }
 
     /// <summary>Only endpoints that every filter accepts go into <c>ASPNETCORE_URLS</c> and <c>HTTP(S)_PORTS</c>.</summary>
-    public static IResourceBuilder<ProjectResource> WithEndpointsInEnvironment(this IResourceBuilder<ProjectResource> builder, Func<EndpointAnnotation, bool> filter)
+    public static IResourceBuilder<ProjectResource> WithEndpointsInEnvironment(
+        this IResourceBuilder<ProjectResource> builder, Func<EndpointAnnotation, bool> filter)
     {
         ArgumentNullException.ThrowIfNull(builder);
         return builder.WithAnnotation(new EndpointsInEnvironmentAnnotation(filter));

@@ -1,6 +1,9 @@
 namespace Aspire.Hosting.ApplicationModel;
 
-/// <summary>Shapes one resource of the model. Covariant, so that a builder of a concrete resource serves wherever one of its interfaces is asked for.</summary>
+/// <summary>
+/// Shapes one resource of the model. Covariant, so that a builder of a concrete resource serves wherever one of its interfaces is asked
+/// for.
+/// </summary>
 public interface IResourceBuilder<out T>
     where T : IResource
 {
@@ -8,12 +11,16 @@ public interface IResourceBuilder<out T>
 
     public T Resource { get; }
 
-    /// <summary>Adds an annotation; with <see cref="ResourceAnnotationMutationBehavior.Replace"/> those of the same type go first.</summary>
-    public IResourceBuilder<T> WithAnnotation<TAnnotation>(TAnnotation annotation, ResourceAnnotationMutationBehavior behavior = ResourceAnnotationMutationBehavior.Append)
+    /// <summary>
+    /// Adds an annotation; with <see cref="ResourceAnnotationMutationBehavior.Replace"/> those of the same type go first.
+    /// </summary>
+    public IResourceBuilder<T> WithAnnotation<TAnnotation>(
+        TAnnotation annotation, ResourceAnnotationMutationBehavior behavior = ResourceAnnotationMutationBehavior.Append)
         where TAnnotation : IResourceAnnotation;
 
     /// <summary>Adds a new annotation of the given type.</summary>
-    public IResourceBuilder<T> WithAnnotation<TAnnotation>(ResourceAnnotationMutationBehavior behavior = ResourceAnnotationMutationBehavior.Append)
+    public IResourceBuilder<T> WithAnnotation<TAnnotation>(
+        ResourceAnnotationMutationBehavior behavior = ResourceAnnotationMutationBehavior.Append)
         where TAnnotation : IResourceAnnotation, new();
 }
 
@@ -25,7 +32,8 @@ internal sealed class ResourceBuilder<T>(IDistributedApplicationBuilder applicat
 
     public T Resource { get; } = resource;
 
-    public IResourceBuilder<T> WithAnnotation<TAnnotation>(TAnnotation annotation, ResourceAnnotationMutationBehavior behavior = ResourceAnnotationMutationBehavior.Append)
+    public IResourceBuilder<T> WithAnnotation<TAnnotation>(
+        TAnnotation annotation, ResourceAnnotationMutationBehavior behavior = ResourceAnnotationMutationBehavior.Append)
         where TAnnotation : IResourceAnnotation
     {
         ArgumentNullException.ThrowIfNull(annotation);
@@ -41,6 +49,7 @@ internal sealed class ResourceBuilder<T>(IDistributedApplicationBuilder applicat
         return this;
     }
 
-    public IResourceBuilder<T> WithAnnotation<TAnnotation>(ResourceAnnotationMutationBehavior behavior = ResourceAnnotationMutationBehavior.Append)
+    public IResourceBuilder<T> WithAnnotation<TAnnotation>(
+        ResourceAnnotationMutationBehavior behavior = ResourceAnnotationMutationBehavior.Append)
         where TAnnotation : IResourceAnnotation, new() => WithAnnotation(new TAnnotation(), behavior);
 }

@@ -15,7 +15,10 @@ internal static class ModelName
         }
     }
 
-    /// <summary>The name as an environment variable may spell it: unchanged if it already is one, else non-alphanumerics become <c>_</c> and a leading digit is prefixed by <c>_</c>.</summary>
+    /// <summary>
+    /// The name as an environment variable may spell it: unchanged if it already is one, else non-alphanumerics become <c>_</c> and a
+    /// leading digit is prefixed by <c>_</c>.
+    /// </summary>
     public static string EncodeForEnvironment(string name)
     {
         var isVariableName = name.Length > 0 && !char.IsAsciiDigit(name[0]) && name.All(c => char.IsAsciiLetterOrDigit(c) || c == '_');

@@ -19,7 +19,10 @@ public interface IResourceAnnotation;
 /// <summary>The annotations of one resource, in the order they were added.</summary>
 public sealed class ResourceAnnotationCollection : Collection<IResourceAnnotation>;
 
-/// <summary>What <see cref="IResourceBuilder{T}.WithAnnotation{TAnnotation}(TAnnotation, ResourceAnnotationMutationBehavior)"/> does with annotations of the same type.</summary>
+/// <summary>
+/// What <see cref="IResourceBuilder{T}.WithAnnotation{TAnnotation}(TAnnotation, ResourceAnnotationMutationBehavior)"/> does with
+/// annotations of the same type.
+/// </summary>
 public enum ResourceAnnotationMutationBehavior
 {
     Append = 0,

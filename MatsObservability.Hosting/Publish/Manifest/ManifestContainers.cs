@@ -48,7 +48,8 @@ internal static class ManifestContainers
     public static void WriteMounts(ManifestPublishingContext context, ContainerResource container)
     {
         var mounts = container.Annotations.OfType<ContainerMountAnnotation>().ToLookup(mount => mount.Type);
-        WriteList("bindMounts", mounts[ContainerMountType.BindMount], mount => context.Writer.WriteString("source", context.GetManifestRelativePath(mount.Source)));
+        WriteList("bindMounts", mounts[ContainerMountType.BindMount],
+            mount => context.Writer.WriteString("source", context.GetManifestRelativePath(mount.Source)));
         WriteList("volumes", mounts[ContainerMountType.Volume], mount =>
         {
             if (!string.IsNullOrEmpty(mount.Source))

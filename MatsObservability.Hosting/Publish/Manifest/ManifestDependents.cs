@@ -5,7 +5,9 @@ using Aspire.Hosting.Publishing;
 
 namespace MatsObservability.Hosting.Publish.Manifest;
 
-/// <summary>Writes values as text with placeholders, and keeps what they refer to: resources outside the model, and encoded forms of parameters.</summary>
+/// <summary>
+/// Writes values as text with placeholders, and keeps what they refer to: resources outside the model, and encoded forms of parameters.
+/// </summary>
 internal sealed class ManifestDependents
 {
     private readonly List<ParameterResource> _parameters = [];
@@ -46,10 +48,14 @@ internal sealed class ManifestDependents
         _ => Convert.ToString(value, CultureInfo.InvariantCulture) ?? "",
     };
 
-    /// <summary>Writes generated parameters in the order of first reference, each followed by its encoded forms; then the encoded forms of the model's own parameters.</summary>
+    /// <summary>
+    /// Writes generated parameters in the order of first reference, each followed by its encoded forms; then the encoded forms of the
+    /// model's own parameters.
+    /// </summary>
     public void Write(ManifestPublishingContext context, IResourceCollection model)
     {
-        var outside = _parameters.Where(parameter => !model.TryGetByName(parameter.Name, out _)).DistinctBy(parameter => parameter.Name).ToArray();
+        var outside = _parameters.Where(parameter => !model.TryGetByName(parameter.Name, out _))
+            .DistinctBy(parameter => parameter.Name).ToArray();
         foreach (var parameter in outside)
         {
             ManifestParameters.Write(context, parameter);

@@ -6,7 +6,8 @@ namespace Aspire.Hosting.Publishing;
 
 /// <summary>Writes the manifest of one model.</summary>
 public sealed class ManifestPublishingContext(
-    DistributedApplicationExecutionContext executionContext, string manifestPath, Utf8JsonWriter writer, CancellationToken cancellationToken = default)
+    DistributedApplicationExecutionContext executionContext, string manifestPath, Utf8JsonWriter writer,
+    CancellationToken cancellationToken = default)
 {
     private readonly ManifestEndpoints _endpoints = new();
     private readonly ManifestDependents _dependents = new();
@@ -48,7 +49,9 @@ public sealed class ManifestPublishingContext(
             WriteConnectionString(container);
             Writer.WriteString(
                 "image",
-                container.TryGetContainerImageName(out var image) ? image : throw new DistributedApplicationException($"The container '{container.Name}' has no image."));
+                container.TryGetContainerImageName(out var image)
+                    ? image
+                    : throw new DistributedApplicationException($"The container '{container.Name}' has no image."));
         }
 
         if (container.Entrypoint is { } entrypoint)

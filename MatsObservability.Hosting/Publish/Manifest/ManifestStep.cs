@@ -9,7 +9,8 @@ internal static class ManifestStep
     {
         if (string.IsNullOrEmpty(outputPath))
         {
-            throw new DistributedApplicationException("The '--output-path [path]' option was not specified even though manifest publishing was requested.");
+            throw new DistributedApplicationException(
+                "The '--output-path [path]' option was not specified even though manifest publishing was requested.");
         }
 
         var path = ManifestWriter.FilePath(outputPath);

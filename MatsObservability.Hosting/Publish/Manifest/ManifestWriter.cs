@@ -6,7 +6,8 @@ using Aspire.Hosting.Publishing;
 namespace MatsObservability.Hosting.Publish.Manifest;
 
 /// <summary>Writes the model as an Aspire manifest.</summary>
-/// <remarks>The bytes depend on the model and the manifest's place alone: same model, same file. Nothing is started, no value of a parameter is asked for.</remarks>
+/// <remarks>The bytes depend on the model and the manifest's place alone: same model, same file. Nothing is started, no value of a
+/// parameter is asked for.</remarks>
 internal static class ManifestWriter
 {
     private const string FileName = "aspire-manifest.json";
@@ -20,7 +21,8 @@ internal static class ManifestWriter
 
     /// <exception cref="DistributedApplicationException">The file cannot be written.</exception>
     public static async Task WriteFileAsync(
-        DistributedApplicationModel model, DistributedApplicationExecutionContext executionContext, string path, CancellationToken cancellationToken)
+        DistributedApplicationModel model, DistributedApplicationExecutionContext executionContext, string path,
+        CancellationToken cancellationToken)
     {
         using var content = new MemoryStream();
         await WriteAsync(model, executionContext, path, content, cancellationToken);
@@ -37,7 +39,8 @@ internal static class ManifestWriter
 
     /// <summary>Writes to a stream what would stand in the file at the path.</summary>
     public static async Task WriteAsync(
-        DistributedApplicationModel model, DistributedApplicationExecutionContext executionContext, string path, Stream output, CancellationToken cancellationToken)
+        DistributedApplicationModel model, DistributedApplicationExecutionContext executionContext, string path, Stream output,
+        CancellationToken cancellationToken)
     {
         await using var writer = new Utf8JsonWriter(output, new JsonWriterOptions { Indented = true, NewLine = "\n" });
         var context = new ManifestPublishingContext(executionContext, path, writer, cancellationToken);

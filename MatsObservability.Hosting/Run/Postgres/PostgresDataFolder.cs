@@ -102,8 +102,8 @@ internal sealed class PostgresDataFolder(string path, PostgresServerOptions opti
     }
 
     /// <summary>
-    /// Clears the way for a new server: waits for one that is still stopping (its AppHost was killed), and removes the lock file of a dead one
-    /// whose process id now belongs to another program.
+    /// Clears the way for a new server: waits for one that is still stopping (its AppHost was killed), and removes the lock file of a dead
+    /// one whose process id now belongs to another program.
     /// </summary>
     /// <exception cref="PostgresStartException">A server still uses the folder.</exception>
     public async Task ReleaseAsync(CancellationToken cancellationToken)
@@ -150,7 +150,9 @@ internal sealed class PostgresDataFolder(string path, PostgresServerOptions opti
 
         var name = File.Exists($"/proc/{processId}/comm")
             ? await File.ReadAllTextAsync($"/proc/{processId}/comm", cancellationToken)
-            : UnixCalls.Exists(processId) ? (await Command.RunAsync(new("ps", ["-p", $"{processId}", "-o", "comm="]), cancellationToken)).Output : "";
+            : UnixCalls.Exists(processId)
+                ? (await Command.RunAsync(new("ps", ["-p", $"{processId}", "-o", "comm="]), cancellationToken)).Output
+                : "";
         return name.Contains("postgres", StringComparison.Ordinal) || name.Contains("postmaster", StringComparison.Ordinal);
     }
 
@@ -165,7 +167,8 @@ internal sealed class PostgresDataFolder(string path, PostgresServerOptions opti
 
         const UnixFileMode ownerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite;
         Directory.CreateDirectory(folder, ownerOnly | UnixFileMode.UserExecute);
-        using var file = new FileStream(passwordFile, new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write, UnixCreateMode = ownerOnly });
+        using var file = new FileStream(passwordFile,
+            new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write, UnixCreateMode = ownerOnly });
         using var writer = new StreamWriter(file);
         writer.WriteLine(options.Password);
     }

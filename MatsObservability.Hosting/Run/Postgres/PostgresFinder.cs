@@ -10,7 +10,10 @@ internal static class PostgresFinder
 {
     private static readonly TimeSpan s_runtimeAnswerLimit = TimeSpan.FromSeconds(5);
 
-    /// <summary>Tries local programs, the npm package and a container runtime in this order, or only the source that the options or the environment allow.</summary>
+    /// <summary>
+    /// Tries local programs, the npm package and a container runtime in this order, or only the source that the options or the environment
+    /// allow.
+    /// </summary>
     /// <param name="options">What is to be started.</param>
     /// <param name="dataMajor">Major version the data folder needs; null = any.</param>
     /// <param name="cancellationToken">Ends the search.</param>

@@ -24,7 +24,8 @@ internal sealed class ProgramLauncher : IPostgresLauncher
     private readonly PostgresServerOptions _options;
     private readonly UnprivilegedAccount? _account;
 
-    private ProgramLauncher(PostgresPrograms programs, PostgresDataFolder folder, PostgresServerOptions options, UnprivilegedAccount? account)
+    private ProgramLauncher(PostgresPrograms programs, PostgresDataFolder folder,
+        PostgresServerOptions options, UnprivilegedAccount? account)
     {
         _programs = programs;
         _folder = folder;
@@ -37,7 +38,8 @@ internal sealed class ProgramLauncher : IPostgresLauncher
 
     /// <summary>Chooses the account and makes the data folder if it is new.</summary>
     public static async Task<ProgramLauncher> PrepareAsync(
-        PostgresPrograms programs, PostgresDataFolder folder, bool isNew, PostgresServerOptions options, CancellationToken cancellationToken)
+        PostgresPrograms programs, PostgresDataFolder folder, bool isNew, PostgresServerOptions options,
+        CancellationToken cancellationToken)
     {
         var account = await AccountAsync(programs, folder, cancellationToken);
         if (isNew)
@@ -86,8 +88,11 @@ internal sealed class ProgramLauncher : IPostgresLauncher
         await Command.RunAsync(new(control, ["stop", "-D", _folder.Path, "-m", "fast", "-W"]), CancellationToken.None);
     }
 
-    /// <summary>PostgreSQL refuses to run as root, so root gives the server to another account, which must be able to reach its files.</summary>
-    private static async Task<UnprivilegedAccount?> AccountAsync(PostgresPrograms programs, PostgresDataFolder folder, CancellationToken cancellationToken)
+    /// <summary>
+    /// PostgreSQL refuses to run as root, so root gives the server to another account, which must be able to reach its files.
+    /// </summary>
+    private static async Task<UnprivilegedAccount?> AccountAsync(
+        PostgresPrograms programs, PostgresDataFolder folder, CancellationToken cancellationToken)
     {
         if (OperatingSystem.IsWindows() || !Environment.IsPrivilegedProcess)
         {
@@ -95,7 +100,8 @@ internal sealed class ProgramLauncher : IPostgresLauncher
         }
 
         var account = await UnprivilegedAccount.FindAsync(cancellationToken)
-            ?? throw new PostgresStartException("PostgreSQL does not run as root, and there is no account 'postgres' or 'nobody' to run it under.");
+            ?? throw new PostgresStartException(
+                "PostgreSQL does not run as root, and there is no account 'postgres' or 'nobody' to run it under.");
         foreach (var path in new[] { folder.Path, programs.Server })
         {
             if (!UnprivilegedAccount.CanReach(path))
@@ -109,7 +115,8 @@ internal sealed class ProgramLauncher : IPostgresLauncher
 }
 
 /// <summary>Runs the official image in the foreground, so that the runtime's command stands for the server and passes signals on.</summary>
-internal sealed class ContainerLauncher(string runtime, int? dataMajor, PostgresDataFolder folder, PostgresServerOptions options) : IPostgresLauncher
+internal sealed class ContainerLauncher(string runtime, int? dataMajor, PostgresDataFolder folder,
+    PostgresServerOptions options) : IPostgresLauncher
 {
     private const string DefaultTag = "18.3";
     private const string DataPath = "/data";
@@ -134,12 +141,14 @@ internal sealed class ContainerLauncher(string runtime, int? dataMajor, Postgres
             "run", "--rm", "--stop-signal", "SIGINT", "--publish", $"127.0.0.1:{port.ToString(CultureInfo.InvariantCulture)}:5432",
             "--volume", $"{folder.Path}:{DataPath}", "--env", $"PGDATA={DataPath}", "--env", "POSTGRES_USER", "--env", "POSTGRES_PASSWORD",
             "--env", "POSTGRES_HOST_AUTH_METHOD=scram-sha-256",
-            "--env", "POSTGRES_INITDB_ARGS=--auth-host=scram-sha-256 --auth-local=scram-sha-256 --encoding=UTF8 --locale=C --data-checksums",
+            "--env",
+            "POSTGRES_INITDB_ARGS=--auth-host=scram-sha-256 --auth-local=scram-sha-256 --encoding=UTF8 --locale=C --data-checksums",
             Image, .. PostgresSettings.Arguments(settings),
         ];
         return Task.FromResult(new ChildProcessSpec(runtime, arguments)
         {
-            Environment = new Dictionary<string, string?> { ["POSTGRES_USER"] = options.UserName, ["POSTGRES_PASSWORD"] = options.Password },
+            Environment = new Dictionary<string, string?> { ["POSTGRES_USER"] = options.UserName,
+                ["POSTGRES_PASSWORD"] = options.Password },
             StopSignal = UnixSignal.Interrupt,
             Output = output,
         });

@@ -8,7 +8,9 @@ internal sealed class PostgresLog(Action<string>? sink)
     private string? _last;
     private bool _portIsTaken;
 
-    /// <summary>The server's own words for its end: its first FATAL or PANIC line, else its last line. Null when it wrote nothing.</summary>
+    /// <summary>
+    /// The server's own words for its end: its first FATAL or PANIC line, else its last line. Null when it wrote nothing.
+    /// </summary>
     public string? Reason
     {
         get

@@ -30,7 +30,8 @@ internal sealed partial record PostgresPrograms(string Folder, int Major, string
         var result = await Command.RunAsync(new(server, ["--version"]), cancellationToken);
         var version = VersionPattern().Match(result.Output);
         return result.ExitCode == 0 && version.Success
-            ? new PostgresPrograms(folder, int.Parse(version.Groups["major"].Value, CultureInfo.InvariantCulture), version.Groups["version"].Value, source)
+            ? new PostgresPrograms(folder, int.Parse(version.Groups["major"].Value, CultureInfo.InvariantCulture),
+                version.Groups["version"].Value, source)
             : null;
     }
 

@@ -5,10 +5,12 @@ using Npgsql;
 
 namespace MatsObservability.Hosting.Run.Postgres;
 
-/// <summary>A real PostgreSQL server as a child process: on loopback only, with passwords, stopped when this process ends in any way.</summary>
+/// <summary>
+/// A real PostgreSQL server as a child process: on loopback only, with passwords, stopped when this process ends in any way.
+/// </summary>
 /// <remarks>
-/// Steps of a start: 1 read what the data folder is; 2 find programs that can run it; 3 as root, choose the account; 4 make the folder if it is new;
-/// 5 clear a dead server's lock; 6 start; 7 wait until it answers.
+/// Steps of a start: 1 read what the data folder is; 2 find programs that can run it; 3 as root, choose the account; 4 make the folder if
+/// it is new; 5 clear a dead server's lock; 6 start; 7 wait until it answers.
 /// </remarks>
 public sealed class PostgresServer : IAsyncDisposable
 {
@@ -129,7 +131,8 @@ public sealed class PostgresServer : IAsyncDisposable
                 await connection.OpenAsync(cancellationToken);
                 return !_process.Exited.IsCompleted;
             }
-            catch (PostgresException wrong) when (wrong.SqlState is PostgresErrorCodes.InvalidPassword or PostgresErrorCodes.InvalidAuthorizationSpecification)
+            catch (PostgresException wrong) when (wrong.SqlState is PostgresErrorCodes.InvalidPassword
+                or PostgresErrorCodes.InvalidAuthorizationSpecification)
             {
                 throw new PostgresStartException($"The data folder {_options.DataDirectory} was made with another password or user than the one given for '{_options.UserName}'; give that one, or choose another folder.", wrong);
             }

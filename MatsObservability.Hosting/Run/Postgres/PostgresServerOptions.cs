@@ -48,7 +48,9 @@ public sealed class PostgresServerOptions
     /// <summary>Told how far a download is.</summary>
     public IProgress<PostgresDownload>? Download { get; init; }
 
-    /// <summary>The only source to use; null = <see cref="SourceVariable"/>, and without it each in the order of <see cref="PostgresSource"/>.</summary>
+    /// <summary>
+    /// The only source to use; null = <see cref="SourceVariable"/>, and without it each in the order of <see cref="PostgresSource"/>.
+    /// </summary>
     public PostgresSource? Source { get; init; }
 }
 

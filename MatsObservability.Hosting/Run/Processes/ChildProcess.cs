@@ -99,7 +99,9 @@ internal sealed class ChildProcess : IAsyncDisposable
         }
     }
 
-    /// <summary>Asks the program to end, and kills it with everything it started when it has not done so after <paramref name="grace"/>.</summary>
+    /// <summary>
+    /// Asks the program to end, and kills it with everything it started when it has not done so after <paramref name="grace"/>.
+    /// </summary>
     public async Task<int> StopAsync(TimeSpan grace)
     {
         if (!OperatingSystem.IsWindows())

@@ -5,9 +5,12 @@ namespace MatsObservability.Hosting.Run.Processes;
 /// <summary>What a finished program wrote and how it ended.</summary>
 internal sealed record CommandResult(int ExitCode, string Output, string Error)
 {
-    /// <summary>The line that tells most about a failure: the last one on standard error that is not blank, else on standard output.</summary>
+    /// <summary>
+    /// The line that tells most about a failure: the last one on standard error that is not blank, else on standard output.
+    /// </summary>
     public string LastLine =>
-        (Error + "\n" + Output).Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries).FirstOrDefault(IsTelling)
+        (Error + "\n" + Output).Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)
+            .FirstOrDefault(IsTelling)
         ?? Error.Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries).LastOrDefault()
         ?? $"exit code {ExitCode}";
 

@@ -3,8 +3,8 @@ using Microsoft.Extensions.Hosting;
 namespace MatsObservability.Hosting.Run.Processes;
 
 /// <summary>
-/// <c>dotnet run</c> starts the AppHost as its child. When that parent is killed hard, nobody can reach the AppHost by the process the user knows:
-/// it then stops as if asked to. A shell or service manager as parent may end without that meaning anything.
+/// <c>dotnet run</c> starts the AppHost as its child. When that parent is killed hard, nobody can reach the AppHost by the process the user
+/// knows: it then stops as if asked to. A shell or service manager as parent may end without that meaning anything.
 /// </summary>
 internal sealed class DotNetRunWatch(IHostApplicationLifetime lifetime) : BackgroundService
 {
@@ -38,8 +38,10 @@ internal sealed class DotNetRunWatch(IHostApplicationLifetime lifetime) : Backgr
     {
         try
         {
-            var commandLine = (await File.ReadAllTextAsync($"/proc/{processId}/cmdline", cancellationToken)).Split('\0', StringSplitOptions.RemoveEmptyEntries);
-            return commandLine.Length > 1 && Path.GetFileName(commandLine[0]) == "dotnet" && commandLine.Skip(1).Any(argument => argument is "run" or "watch");
+            var commandLine = (await File.ReadAllTextAsync($"/proc/{processId}/cmdline", cancellationToken)).Split(
+                '\0', StringSplitOptions.RemoveEmptyEntries);
+            return commandLine.Length > 1 && Path.GetFileName(commandLine[0]) == "dotnet"
+                && commandLine.Skip(1).Any(argument => argument is "run" or "watch");
         }
         catch (IOException)
         {

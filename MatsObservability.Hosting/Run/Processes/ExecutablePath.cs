@@ -3,7 +3,10 @@ namespace MatsObservability.Hosting.Run.Processes;
 /// <summary>Finds programs as a shell would.</summary>
 internal static class ExecutablePath
 {
-    /// <summary>Full path of a program: a path is taken relative to <paramref name="workingDirectory"/>, a bare name is looked up on PATH. Null when absent.</summary>
+    /// <summary>
+    /// Full path of a program: a path is taken relative to <paramref name="workingDirectory"/>, a bare name is looked up on PATH. Null when
+    /// absent.
+    /// </summary>
     public static string? Find(string program, string? workingDirectory = null)
     {
         if (program.Contains(Path.DirectorySeparatorChar, StringComparison.Ordinal) || program.Contains('/', StringComparison.Ordinal))

@@ -18,7 +18,9 @@ internal static class UnixCalls
 {
     private const int NoSuchProcess = 3;
 
-    /// <summary>Sends a signal to a process, or to the whole process group when <paramref name="group"/> is set. False when nothing was there.</summary>
+    /// <summary>
+    /// Sends a signal to a process, or to the whole process group when <paramref name="group"/> is set. False when nothing was there.
+    /// </summary>
     public static bool Signal(int processId, UnixSignal signal, bool group = false) =>
         Kill(group ? -processId : processId, (int)signal) == 0 || Marshal.GetLastPInvokeError() != NoSuchProcess;
 

@@ -7,9 +7,9 @@ namespace MatsObservability.Hosting.Run.Processes;
 /// and with a watchdog that ends the group when this process is gone, even by kill -9.
 /// </summary>
 /// <remarks>
-/// The child's standard input is a pipe that only this process holds open. A small shell reads the other end: when the pipe closes, because this
-/// process died or saw the child end, it signals the group and, after the grace period, kills what is left. The shell then becomes the program itself
-/// (exec), so the process id seen here is the program's own.
+/// The child's standard input is a pipe that only this process holds open. A small shell reads the other end: when the pipe closes, because
+/// this process died or saw the child end, it signals the group and, after the grace period, kills what is left. The shell then becomes the
+/// program itself (exec), so the process id seen here is the program's own.
 /// </remarks>
 internal static class UnixLaunch
 {

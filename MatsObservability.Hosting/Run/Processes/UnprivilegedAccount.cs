@@ -29,19 +29,23 @@ internal sealed record UnprivilegedAccount(string Name, uint UserId, uint GroupI
     public void TakeOver(string folder)
     {
         UnixCalls.ChangeOwner(folder, UserId, GroupId);
-        var everything = new EnumerationOptions { RecurseSubdirectories = true, AttributesToSkip = FileAttributes.None, ReturnSpecialDirectories = false };
+        var everything = new EnumerationOptions { RecurseSubdirectories = true, AttributesToSkip = FileAttributes.None,
+            ReturnSpecialDirectories = false };
         foreach (var path in Directory.EnumerateFileSystemEntries(folder, "*", everything))
         {
             UnixCalls.ChangeOwner(path, UserId, GroupId);
         }
     }
 
-    /// <summary>True when the account may enter every folder above <paramref name="path"/>, judged by the folders' permissions for everybody.</summary>
+    /// <summary>
+    /// True when the account may enter every folder above <paramref name="path"/>, judged by the folders' permissions for everybody.
+    /// </summary>
     public static bool CanReach(string path)
     {
         for (var folder = Path.GetDirectoryName(Path.GetFullPath(path)); folder is not null; folder = Path.GetDirectoryName(folder))
         {
-            if (Directory.Exists(folder) && !OperatingSystem.IsWindows() && (File.GetUnixFileMode(folder) & UnixFileMode.OtherExecute) == UnixFileMode.None)
+            if (Directory.Exists(folder) && !OperatingSystem.IsWindows()
+                && (File.GetUnixFileMode(folder) & UnixFileMode.OtherExecute) == UnixFileMode.None)
             {
                 return false;
             }

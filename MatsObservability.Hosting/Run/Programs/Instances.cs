@@ -14,7 +14,8 @@ internal static class Instances
     {
         if (resource is IComputeResource && !resource.HasAnnotationOfType<ResourceInstancesAnnotation>())
         {
-            var ids = Enumerable.Range(0, resource.GetReplicaCount()).Select(_ => $"{resource.Name}-{RandomNumberGenerator.GetString(Letters, SuffixLength)}");
+            var ids = Enumerable.Range(0, resource.GetReplicaCount())
+                .Select(_ => $"{resource.Name}-{RandomNumberGenerator.GetString(Letters, SuffixLength)}");
             resource.Annotations.Add(new ResourceInstancesAnnotation([.. ids]));
         }
     }

@@ -12,7 +12,8 @@ internal sealed class PostgresProgram(RunContext context, PostgresServerResource
     /// <summary>Server settings that the user may give, by their variables.</summary>
     private static readonly (string Variable, string Setting)[] s_variables =
     [
-        ("PHOENIX_POSTGRES_SHARED_BUFFERS", "shared_buffers"), ("PHOENIX_POSTGRES_WORK_MEM", "work_mem"), ("PHOENIX_POSTGRES_MAINTENANCE_WORK_MEM", "maintenance_work_mem"),
+        ("PHOENIX_POSTGRES_SHARED_BUFFERS", "shared_buffers"), ("PHOENIX_POSTGRES_WORK_MEM", "work_mem"),
+        ("PHOENIX_POSTGRES_MAINTENANCE_WORK_MEM", "maintenance_work_mem"),
         ("PHOENIX_POSTGRES_EFFECTIVE_CACHE_SIZE", "effective_cache_size"), ("PHOENIX_POSTGRES_MAX_CONNECTIONS", "max_connections"),
     ];
 
@@ -56,7 +57,10 @@ internal sealed class PostgresProgram(RunContext context, PostgresServerResource
         }
     }
 
-    /// <summary>What differs from the defaults: data that are deleted at the end need not survive a power failure, and what <paramref name="variable"/> gives.</summary>
+    /// <summary>
+    /// What differs from the defaults: data that are deleted at the end need not survive a power failure, and what
+    /// <paramref name="variable"/> gives.
+    /// </summary>
     internal static Dictionary<string, string> Settings(bool isTemporary, Func<string, string?> variable)
     {
         var settings = new Dictionary<string, string>(StringComparer.Ordinal);
@@ -79,8 +83,11 @@ internal sealed class PostgresProgram(RunContext context, PostgresServerResource
     /// <summary>A bind mount is the folder itself; a volume, or none, a folder of the run's data named like it.</summary>
     private string DataFolder()
     {
-        var mount = resource.Annotations.OfType<ContainerMountAnnotation>().LastOrDefault(mount => mount.Target.StartsWith("/var/lib/postgresql", StringComparison.Ordinal));
-        return mount is { Type: ContainerMountType.BindMount, Source: { } source } ? source : Path.Combine(context.Options.DataDirectory, mount?.Source ?? resource.Name);
+        var mount = resource.Annotations.OfType<ContainerMountAnnotation>()
+            .LastOrDefault(mount => mount.Target.StartsWith("/var/lib/postgresql", StringComparison.Ordinal));
+        return mount is { Type: ContainerMountType.BindMount, Source: { } source }
+            ? source
+            : Path.Combine(context.Options.DataDirectory, mount?.Source ?? resource.Name);
     }
 
     private sealed class RunningServer(PostgresServer server) : IRunningProgram

@@ -8,10 +8,12 @@ namespace MatsObservability.Hosting.Run.Programs;
 internal sealed record ProgramCommand(string Program, IReadOnlyList<string> Arguments, string WorkingDirectory);
 
 /// <summary>Runs an instance of a project or an executable as a child process.</summary>
-internal sealed class ProcessProgram(RunContext context, IResource resource, string id, int instance, ResourceEnvironment environment, Func<ProgramCommand> command) : IProgram
+internal sealed class ProcessProgram(RunContext context, IResource resource, string id, int instance, ResourceEnvironment environment,
+    Func<ProgramCommand> command) : IProgram
 {
     // What the AppHost was started with must not decide how a service listens or runs.
-    private static readonly string[] s_notInherited = ["ASPNETCORE_URLS", "DOTNET_LAUNCH_PROFILE", "ASPNETCORE_ENVIRONMENT", "DOTNET_ENVIRONMENT", "ASPIRE_LOGLEVEL"];
+    private static readonly string[] s_notInherited = ["ASPNETCORE_URLS", "DOTNET_LAUNCH_PROFILE", "ASPNETCORE_ENVIRONMENT",
+        "DOTNET_ENVIRONMENT", "ASPIRE_LOGLEVEL"];
 
     public async Task<IRunningProgram> StartAsync(CancellationToken cancellationToken)
     {

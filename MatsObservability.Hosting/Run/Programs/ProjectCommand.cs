@@ -5,7 +5,10 @@ using Aspire.Hosting.ApplicationModel;
 
 namespace MatsObservability.Hosting.Run.Programs;
 
-/// <summary>How a project is run: its built assembly where that is found, which saves the second that <c>dotnet run</c> needs, else <c>dotnet run</c>.</summary>
+/// <summary>
+/// How a project is run: its built assembly where that is found, which saves the second that <c>dotnet run</c> needs, else <c>dotnet
+/// run</c>.
+/// </summary>
 internal static class ProjectCommand
 {
     /// <param name="project">The project resource.</param>
@@ -53,6 +56,7 @@ internal static class ProjectCommand
             Path.GetFullPath(Path.Combine(output, "..", "..", name, last, name + ".dll")),
             Path.Combine(Path.GetDirectoryName(projectPath)!, "bin", beforeLast, last, name + ".dll"),
         ];
-        return candidates.FirstOrDefault(candidate => File.Exists(candidate) && File.Exists(Path.ChangeExtension(candidate, ".runtimeconfig.json")));
+        return candidates.FirstOrDefault(
+            candidate => File.Exists(candidate) && File.Exists(Path.ChangeExtension(candidate, ".runtimeconfig.json")));
     }
 }

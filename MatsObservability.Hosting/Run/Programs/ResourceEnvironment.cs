@@ -11,9 +11,11 @@ internal sealed record InstanceVariable(string Name, string Value, bool IsSecret
 internal sealed class ResourceEnvironment(RunContext context, EndpointAllocator endpoints)
 {
     /// <summary>The variables in evaluation order; one whose value turns out to be null is left out.</summary>
-    public async Task<IReadOnlyList<InstanceVariable>> VariablesAsync(IResource resource, string id, int instance, CancellationToken cancellationToken)
+    public async Task<IReadOnlyList<InstanceVariable>> VariablesAsync(
+        IResource resource, string id, int instance, CancellationToken cancellationToken)
     {
-        var collected = await ResolvedValues.CollectEnvironmentAsync(resource, context.Execution, context.Loggers.GetLogger(resource), cancellationToken);
+        var collected = await ResolvedValues.CollectEnvironmentAsync(
+            resource, context.Execution, context.Loggers.GetLogger(resource), cancellationToken);
         var variables = new List<InstanceVariable>();
         foreach (var (name, value) in collected)
         {
@@ -27,10 +29,12 @@ internal sealed class ResourceEnvironment(RunContext context, EndpointAllocator 
     }
 
     /// <summary>The command-line arguments.</summary>
-    public async Task<IReadOnlyList<string>> ArgumentsAsync(IResource resource, string id, int instance, CancellationToken cancellationToken)
+    public async Task<IReadOnlyList<string>> ArgumentsAsync(
+        IResource resource, string id, int instance, CancellationToken cancellationToken)
     {
         var arguments = new List<string>();
-        foreach (var value in await ResolvedValues.CollectArgumentsAsync(resource, context.Execution, context.Loggers.GetLogger(resource), cancellationToken))
+        foreach (var value in await ResolvedValues.CollectArgumentsAsync(
+            resource, context.Execution, context.Loggers.GetLogger(resource), cancellationToken))
         {
             if (await TextAsync(resource, id, instance, value, cancellationToken) is { } text)
             {
@@ -45,6 +49,7 @@ internal sealed class ResourceEnvironment(RunContext context, EndpointAllocator 
     {
         var text = await ResolvedValues.ResolveAsync(value, resource, context.Execution, cancellationToken);
         return text is null ? null
-            : endpoints.ForInstance(resource, instance, text).Replace(OtlpConfigurationExtensions.InstanceIdToken, Instances.SuffixOf(id), StringComparison.Ordinal);
+            : endpoints.ForInstance(resource, instance, text)
+                .Replace(OtlpConfigurationExtensions.InstanceIdToken, Instances.SuffixOf(id), StringComparison.Ordinal);
     }
 }

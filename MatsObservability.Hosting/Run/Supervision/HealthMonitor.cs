@@ -6,7 +6,9 @@ using Microsoft.Extensions.Logging;
 
 namespace MatsObservability.Hosting.Run.Supervision;
 
-/// <summary>Runs the health checks of every running resource, publishes their reports, and fires <see cref="ResourceReadyEvent"/> once per start.</summary>
+/// <summary>
+/// Runs the health checks of every running resource, publishes their reports, and fires <see cref="ResourceReadyEvent"/> once per start.
+/// </summary>
 internal sealed class HealthMonitor(RunContext context, HealthCheckService checks, ILogger<HealthMonitor> logger)
 {
     private static readonly TimeSpan s_healthyInterval = TimeSpan.FromSeconds(30);
@@ -78,7 +80,9 @@ internal sealed class HealthMonitor(RunContext context, HealthCheckService check
         }
     }
 
-    /// <summary>30 s when healthy, else 1 s more with each failure up to 5 s; before the first success shorter, because a start is waited for.</summary>
+    /// <summary>
+    /// 30 s when healthy, else 1 s more with each failure up to 5 s; before the first success shorter, because a start is waited for.
+    /// </summary>
     private static TimeSpan IntervalAfter(int failures, bool wasHealthy)
     {
         if (failures == 0)
@@ -87,26 +91,37 @@ internal sealed class HealthMonitor(RunContext context, HealthCheckService check
         }
 
         var starting = s_firstInterval * failures;
-        return wasHealthy ? TimeSpan.FromSeconds(Math.Min(5, failures)) : starting < s_longestFirstInterval ? starting : s_longestFirstInterval;
+        return wasHealthy
+            ? TimeSpan.FromSeconds(Math.Min(5, failures))
+            : starting < s_longestFirstInterval ? starting : s_longestFirstInterval;
     }
 
-    /// <summary>Publishes the reports to every instance and, when that makes the resource healthy for the first time in this start, fires the event. True when healthy.</summary>
-    private async Task<bool> PublishAsync(IResource resource, ImmutableArray<HealthReportSnapshot> reports, CancellationToken cancellationToken)
+    /// <summary>
+    /// Publishes the reports to every instance and, when that makes the resource healthy for the first time in this start, fires the event.
+    /// True when healthy.
+    /// </summary>
+    private async Task<bool> PublishAsync(IResource resource, ImmutableArray<HealthReportSnapshot> reports,
+        CancellationToken cancellationToken)
     {
         var isHealthy = false;
         foreach (var id in RunContext.InstancesOf(resource))
         {
             cancellationToken.ThrowIfCancellationRequested();
-            await context.Notifications.PublishUpdateAsync(resource, id, snapshot => snapshot.State?.Text == KnownResourceStates.Running ? snapshot with { HealthReports = reports } : snapshot);
-            isHealthy |= context.Notifications.TryGetCurrentState(id, out var current) && current.Snapshot.HealthStatus == HealthStatus.Healthy;
+            await context.Notifications.PublishUpdateAsync(resource, id,
+                snapshot => snapshot.State?.Text == KnownResourceStates.Running ? snapshot with { HealthReports = reports } : snapshot);
+            isHealthy |= context.Notifications.TryGetCurrentState(id, out var current)
+                && current.Snapshot.HealthStatus == HealthStatus.Healthy;
         }
 
         if (isHealthy && RunContext.InstancesOf(resource).Any(id => IsRunning(id) && !IsReady(id)))
         {
-            var ready = context.Eventing.PublishAsync(new ResourceReadyEvent(resource, context.Services), EventDispatchBehavior.BlockingSequential, cancellationToken);
+            var ready = context.Eventing.PublishAsync(
+                new ResourceReadyEvent(resource, context.Services), EventDispatchBehavior.BlockingSequential, cancellationToken);
             foreach (var id in RunContext.InstancesOf(resource))
             {
-                await context.Notifications.PublishUpdateAsync(resource, id, snapshot => snapshot.State?.Text == KnownResourceStates.Running ? snapshot with { Ready = snapshot.Ready ?? ready } : snapshot);
+                await context.Notifications.PublishUpdateAsync(
+                    resource, id, snapshot =>
+                        snapshot.State?.Text == KnownResourceStates.Running ? snapshot with { Ready = snapshot.Ready ?? ready } : snapshot);
             }
 
             await LogFailureAsync(resource, ready);
@@ -130,10 +145,14 @@ internal sealed class HealthMonitor(RunContext context, HealthCheckService check
 
     private ImmutableArray<HealthReportSnapshot> ReportsOf(HealthReport report) =>
     [
-        .. report.Entries.Select(entry => new HealthReportSnapshot(entry.Key, entry.Value.Status, entry.Value.Description, entry.Value.Exception?.Message) { LastRunAt = context.Now }),
+        .. report.Entries.Select(
+            entry =>
+                new HealthReportSnapshot(entry.Key, entry.Value.Status, entry.Value.Description,
+                    entry.Value.Exception?.Message) { LastRunAt = context.Now }),
     ];
 
-    private bool IsRunning(string id) => context.Notifications.TryGetCurrentState(id, out var current) && current.Snapshot.State?.Text == KnownResourceStates.Running;
+    private bool IsRunning(string id) => context.Notifications.TryGetCurrentState(id, out var current)
+        && current.Snapshot.State?.Text == KnownResourceStates.Running;
 
     private bool IsReady(string id) => context.Notifications.TryGetCurrentState(id, out var current) && current.Snapshot.Ready is not null;
 

@@ -20,7 +20,9 @@ internal interface IRunningProgram : IAsyncDisposable
     /// <summary>Completes with the exit code when it has ended by itself or was stopped.</summary>
     public Task<int> Exited { get; }
 
-    /// <summary>Whether it may end by itself with exit code 0, its work done; what serves for as long as the application runs may not.</summary>
+    /// <summary>
+    /// Whether it may end by itself with exit code 0, its work done; what serves for as long as the application runs may not.
+    /// </summary>
     public bool CanFinish { get; }
 
     /// <summary>Asks it to end, and kills it after the grace period. Returns when it has ended.</summary>

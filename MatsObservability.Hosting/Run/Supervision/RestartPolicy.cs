@@ -1,8 +1,8 @@
 namespace MatsObservability.Hosting.Run.Supervision;
 
 /// <summary>
-/// When a crashed process is started again: after 0.5 s, then twice as long each time up to 30 s; a run of a minute forgets earlier crashes;
-/// after ten crashes in a row it stays down.
+/// When a crashed process is started again: after 0.5 s, then twice as long each time up to 30 s; a run of a minute forgets earlier
+/// crashes; after ten crashes in a row it stays down.
 /// </summary>
 internal sealed class RestartPolicy(TimeProvider time)
 {

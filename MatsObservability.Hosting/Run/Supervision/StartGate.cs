@@ -6,7 +6,8 @@ namespace MatsObservability.Hosting.Run.Supervision;
 internal sealed class StartGate(RunContext context, IResource resource)
 {
     private readonly Lock _lock = new();
-    private readonly IResource[] _children = [.. context.Model.Resources.OfType<IResourceWithParent>().Where(child => ReferenceEquals(child.Parent, resource))];
+    private readonly IResource[] _children = [.. context.Model.Resources.OfType<IResourceWithParent>()
+        .Where(child => ReferenceEquals(child.Parent, resource))];
     private Task? _first;
 
     /// <summary>False for a resource whose exit code others wait for: its end is its result.</summary>

@@ -15,7 +15,8 @@ internal static class StopOrder
             LevelOf(resource, levels, []);
         }
 
-        return all.Reverse().GroupBy(resource => levels[resource]).OrderByDescending(group => group.Key).Select(IReadOnlyList<IResource> (group) => [.. group]);
+        return all.Reverse().GroupBy(resource => levels[resource]).OrderByDescending(group => group.Key)
+            .Select(IReadOnlyList<IResource> (group) => [.. group]);
     }
 
     private static int LevelOf(IResource resource, Dictionary<IResource, int> levels, HashSet<IResource> path)

@@ -88,7 +88,10 @@ internal sealed partial class Supervisor(RunContext context, IResource resource,
     {
         try
         {
-            await PublishAsync(snapshot => snapshot with { State = byCommandOnly ? KnownResourceStates.NotStarted : KnownResourceStates.Starting, CreationTimeStamp = context.Now });
+            await PublishAsync(
+                snapshot =>
+                    snapshot with { State = byCommandOnly ? KnownResourceStates.NotStarted : KnownResourceStates.Starting,
+                        CreationTimeStamp = context.Now });
             var startNow = !byCommandOnly;
             while (true)
             {
@@ -121,7 +124,10 @@ internal sealed partial class Supervisor(RunContext context, IResource resource,
         try
         {
             await PassGateAsync(cancellationToken);
-            await PublishAsync(snapshot => snapshot with { State = KnownResourceStates.Starting, Ready = null, HealthReports = [], ExitCode = null, StopTimeStamp = null });
+            await PublishAsync(
+                snapshot =>
+                    snapshot with { State = KnownResourceStates.Starting, Ready = null, HealthReports = [],
+                        ExitCode = null, StopTimeStamp = null });
             _restarts.Started();
             await using var running = await program.StartAsync(cancellationToken);
             Log.Started(_logger, running.ProcessId);
@@ -129,8 +135,11 @@ internal sealed partial class Supervisor(RunContext context, IResource resource,
             {
                 State = KnownResourceStates.Running,
                 StartTimeStamp = context.Now,
-                EnvironmentVariables = [.. running.Environment.Select(variable => new EnvironmentVariableSnapshot(variable.Name, variable.IsSecret ? Masked : variable.Value, IsFromSpec: true))],
-                Properties = [.. snapshot.Properties.Where(property => property.Name != ProcessIdProperty), new ResourcePropertySnapshot(ProcessIdProperty, running.ProcessId)],
+                EnvironmentVariables = [.. running.Environment.Select(
+                    variable => new EnvironmentVariableSnapshot(
+                        variable.Name, variable.IsSecret ? Masked : variable.Value, IsFromSpec: true))],
+                Properties = [.. snapshot.Properties.Where(property => property.Name != ProcessIdProperty),
+                    new ResourcePropertySnapshot(ProcessIdProperty, running.ProcessId)],
                 Urls = [.. snapshot.Urls.Select(url => url with { IsInactive = false })],
             });
             return await WatchAsync(running, cancellationToken);
@@ -142,7 +151,8 @@ internal sealed partial class Supervisor(RunContext context, IResource resource,
         }
         catch (Exception failure)
         {
-            // Model callbacks are foreign code and a start can fail in many ways: each is a state of the resource, never the end of the run.
+            // Model callbacks are foreign code and a start can fail in many ways: each is a state of the resource, never the end of the
+            // run.
             Log.CannotStart(_logger, failure.Message);
             if (_restarts.Crashes > 0)
             {
@@ -188,7 +198,10 @@ internal sealed partial class Supervisor(RunContext context, IResource resource,
         if (!stopped && (code != 0 || !running.CanFinish) && gate.RestartsAfterCrash)
         {
             Log.Crashed(_logger, code);
-            await PublishAsync(snapshot => snapshot with { State = new ResourceStateSnapshot(Restarting, "warn"), ExitCode = code, StopTimeStamp = context.Now, Ready = null });
+            await PublishAsync(
+                snapshot =>
+                    snapshot with { State = new ResourceStateSnapshot(Restarting, "warn"), ExitCode = code,
+                        StopTimeStamp = context.Now, Ready = null });
             return Outcome.Crashed;
         }
 
@@ -235,7 +248,8 @@ internal sealed partial class Supervisor(RunContext context, IResource resource,
     }
 
     private Task PublishStoppedAsync() => context.Notifications.TryGetCurrentState(id, out var current)
-        ? context.Eventing.PublishAsync(new ResourceStoppedEvent(resource, context.Services, current), Aspire.Hosting.Eventing.EventDispatchBehavior.NonBlockingConcurrent, CancellationToken.None)
+        ? context.Eventing.PublishAsync(new ResourceStoppedEvent(resource, context.Services, current),
+            Aspire.Hosting.Eventing.EventDispatchBehavior.NonBlockingConcurrent, CancellationToken.None)
         : Task.CompletedTask;
 
     private async Task PublishAsync(Func<CustomResourceSnapshot, CustomResourceSnapshot> change)

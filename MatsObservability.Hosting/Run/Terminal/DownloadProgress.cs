@@ -9,7 +9,8 @@ internal sealed class DownloadProgress : IProgress<PostgresDownload>
     private long _expected;
 
     /// <summary>Null while nothing is downloaded.</summary>
-    public PostgresDownload? Current => Interlocked.Read(ref _expected) is > 0 and var expected && Interlocked.Read(ref _bytes) is var bytes && bytes < expected
+    public PostgresDownload? Current => Interlocked.Read(ref _expected) is > 0 and var expected && Interlocked.Read(ref _bytes) is var bytes
+        && bytes < expected
         ? new PostgresDownload(bytes, expected)
         : null;
 

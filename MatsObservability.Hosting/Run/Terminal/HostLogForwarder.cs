@@ -4,8 +4,11 @@ using Microsoft.Extensions.Logging;
 
 namespace MatsObservability.Hosting.Run.Terminal;
 
-/// <summary>Passes the output of resources on to the host's logging, in the category <c>application.Resources.name</c>; for tests, where asked for.</summary>
-internal sealed class HostLogForwarder(RunContext context, IHostEnvironment environment, ILoggerFactory loggers) : IHostedService, IDisposable
+/// <summary>
+/// Passes the output of resources on to the host's logging, in the category <c>application.Resources.name</c>; for tests, where asked for.
+/// </summary>
+internal sealed class HostLogForwarder(RunContext context, IHostEnvironment environment,
+    ILoggerFactory loggers) : IHostedService, IDisposable
 {
     private readonly CancellationTokenSource _ending = new();
     private Task _forwarding = Task.CompletedTask;

@@ -43,7 +43,8 @@ internal static class ResourceTable
             foreach (var id in ids)
             {
                 // What runs code has a row from the beginning, so that the table cannot look settled before all have begun.
-                if (context.Notifications.TryGetCurrentState(id, out var current) && !current.Snapshot.IsHidden && (current.Snapshot.State is not null || resource is IComputeResource))
+                if (context.Notifications.TryGetCurrentState(id, out var current) && !current.Snapshot.IsHidden
+                    && (current.Snapshot.State is not null || resource is IComputeResource))
                 {
                     var row = ResourceRow.Of(current);
                     rows.Add(ids.Count == 1 ? row with { Name = resource.Name } : row);
@@ -54,7 +55,9 @@ internal static class ResourceTable
         return rows;
     }
 
-    /// <summary>True when waiting any longer shows nothing new: everything is healthy or has ended, or waits for something that failed.</summary>
+    /// <summary>
+    /// True when waiting any longer shows nothing new: everything is healthy or has ended, or waits for something that failed.
+    /// </summary>
     public static bool IsSettled(IReadOnlyList<ResourceRow> rows)
     {
         var anyFailed = rows.Any(row => row.HasFailed);
@@ -67,7 +70,8 @@ internal static class ResourceTable
         table.AddColumns("Resource", "State", "URL");
         foreach (var row in rows)
         {
-            table.AddRow(new Text(row.Name), new Markup($"[{row.Color}]{Markup.Escape(row.State)}[/]"), new Text(string.Join('\n', row.Urls)));
+            table.AddRow(new Text(row.Name), new Markup($"[{row.Color}]{Markup.Escape(row.State)}[/]"),
+                new Text(string.Join('\n', row.Urls)));
         }
 
         return table;

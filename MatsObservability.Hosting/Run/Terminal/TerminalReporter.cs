@@ -8,10 +8,11 @@ using Spectre.Console;
 namespace MatsObservability.Hosting.Run.Terminal;
 
 /// <summary>
-/// Tells people at the terminal what happens: while the system starts a table that changes in place (plain lines where output is no terminal), then
-/// once the final table, then the output of every resource behind its name.
+/// Tells people at the terminal what happens: while the system starts a table that changes in place (plain lines where output is no
+/// terminal), then once the final table, then the output of every resource behind its name.
 /// </summary>
-internal sealed partial class TerminalReporter(RunContext context, DownloadProgress download, DashboardServer dashboard) : IHostedService, IAsyncDisposable
+internal sealed partial class TerminalReporter(
+    RunContext context, DownloadProgress download, DashboardServer dashboard) : IHostedService, IAsyncDisposable
 {
     private const int LinesOfAFailure = 20;
 
@@ -21,7 +22,9 @@ internal sealed partial class TerminalReporter(RunContext context, DownloadProgr
 
     private readonly IAnsiConsole _console = AnsiConsole.Profile.Out.IsTerminal
         ? AnsiConsole.Console
-        : AnsiConsole.Create(new AnsiConsoleSettings { Ansi = AnsiSupport.No, ColorSystem = ColorSystemSupport.NoColors, Interactive = InteractionSupport.No });
+        : AnsiConsole.Create(
+            new AnsiConsoleSettings { Ansi = AnsiSupport.No, ColorSystem = ColorSystemSupport.NoColors,
+                Interactive = InteractionSupport.No });
 
     private readonly CancellationTokenSource _ending = new();
     private readonly TaskCompletionSource _shown = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -39,7 +42,8 @@ internal sealed partial class TerminalReporter(RunContext context, DownloadProgr
 
         _isOpen = true;
         _display = _console.Profile.Out.IsTerminal ? ShowTableAsync() : ShowLinesAsync();
-        _logs = Task.WhenAll(context.Model.Resources.Index().Select(pair => WriteLogAsync(pair.Item, s_colors[pair.Index % s_colors.Length])));
+        _logs = Task.WhenAll(
+            context.Model.Resources.Index().Select(pair => WriteLogAsync(pair.Item, s_colors[pair.Index % s_colors.Length])));
         return Task.CompletedTask;
     }
 
@@ -93,7 +97,8 @@ internal sealed partial class TerminalReporter(RunContext context, DownloadProgr
     }
 
     private string Caption(TimeSpan elapsed) => download.Current is { } current
-        ? string.Create(CultureInfo.InvariantCulture, $"Downloading PostgreSQL with npm: {100 * current.Bytes / current.ExpectedBytes} % of {current.ExpectedBytes / 1_000_000} MB")
+        ? string.Create(
+            CultureInfo.InvariantCulture, $"Downloading PostgreSQL with npm: {100 * current.Bytes / current.ExpectedBytes} % of {current.ExpectedBytes / 1_000_000} MB")
         : string.Create(CultureInfo.InvariantCulture, $"Starting, {elapsed.TotalSeconds:0.0} s. Ctrl-C stops everything.");
 
     private async Task ShowLinesAsync()
@@ -111,7 +116,8 @@ internal sealed partial class TerminalReporter(RunContext context, DownloadProgr
                 Write($"{row.Name}: {row.State}");
             }
 
-            if (download.Current is { } current && 100 * current.Bytes / current.ExpectedBytes / 25 is var quarter && quarter != toldPercent)
+            if (download.Current is { } current && 100 * current.Bytes / current.ExpectedBytes / 25 is var quarter
+                && quarter != toldPercent)
             {
                 toldPercent = quarter;
                 Write(Caption(TimeSpan.Zero));

@@ -5,7 +5,8 @@ using static Microsoft.Playwright.Assertions;
 namespace MatsObservability.Tests.EndToEnd.Browser;
 
 /// <summary>The pages in a real browser: what a person sees and does.</summary>
-public sealed class BrowserTests(PostgresFixture postgres, ChromiumFixture chromium) : IClassFixture<PostgresFixture>, IClassFixture<ChromiumFixture>
+public sealed class BrowserTests(PostgresFixture postgres, ChromiumFixture chromium) : IClassFixture<PostgresFixture>,
+    IClassFixture<ChromiumFixture>
 {
     [BrowserFact]
     [Trait("Req", "A24")]
@@ -170,8 +171,10 @@ public sealed class BrowserTests(PostgresFixture postgres, ChromiumFixture chrom
     private static async Task<string> PostAsync(PhoenixServer server)
     {
         var trace = new AgentTrace("shop", "assistant", Otlp.NowNanos);
-        var root = trace.Add("handle_question", "CHAIN", null, 0, 2000, null, ("input.value", "Where is my order?"), ("output.value", "It arrives on Monday."), ("session.id", "chat-1"));
-        trace.Add("chat", "LLM", root, 10, 900, null, ("llm.model_name", "gpt-4o"), ("llm.token_count.prompt", 1200), ("llm.token_count.completion", 34));
+        var root = trace.Add("handle_question", "CHAIN", null, 0, 2000, null, ("input.value", "Where is my order?"),
+            ("output.value", "It arrives on Monday."), ("session.id", "chat-1"));
+        trace.Add("chat", "LLM", root, 10, 900, null, ("llm.model_name", "gpt-4o"), ("llm.token_count.prompt", 1200),
+            ("llm.token_count.completion", 34));
         trace.Add("find_order", "TOOL", root, 920, 400, "the database is away");
         await trace.PostAsync(server.Client);
         await Eventually.GetAsync(() => server.ScalarAsync<long>("SELECT count(*) FROM sessions"), count => count == 1);

@@ -3,8 +3,8 @@ using Microsoft.Playwright;
 namespace MatsObservability.Tests.EndToEnd.Browser;
 
 /// <summary>
-/// A headless Chromium of this machine, driven by Playwright: one that the environment variable MATS_TEST_CHROMIUM names, else one in the usual
-/// places. Playwright's own downloads are not used.
+/// A headless Chromium of this machine, driven by Playwright: one that the environment variable MATS_TEST_CHROMIUM names, else one in the
+/// usual places. Playwright's own downloads are not used.
 /// </summary>
 public sealed class ChromiumFixture : IAsyncLifetime
 {
@@ -37,7 +37,8 @@ public sealed class ChromiumFixture : IAsyncLifetime
             ExecutablePath = ExecutablePath,
             Headless = true,
             // Root cannot use the sandbox; nothing but the server under test is to be talked to.
-            Args = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
+            Args = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+                "--disable-component-update", "--disable-sync"],
         });
     }
 

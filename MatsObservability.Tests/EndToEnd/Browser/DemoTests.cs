@@ -6,7 +6,9 @@ using static Microsoft.Playwright.Assertions;
 
 namespace MatsObservability.Tests.EndToEnd.Browser;
 
-/// <summary>The demo as a newcomer meets it: the whole system started from the AppHost, the incident and its investigation in the browser.</summary>
+/// <summary>
+/// The demo as a newcomer meets it: the whole system started from the AppHost, the incident and its investigation in the browser.
+/// </summary>
 public sealed class DemoTests(ChromiumFixture chromium) : IClassFixture<ChromiumFixture>
 {
     private static readonly TimeSpan s_limit = TimeSpan.FromMinutes(3);
@@ -17,7 +19,8 @@ public sealed class DemoTests(ChromiumFixture chromium) : IClassFixture<Chromium
     public async Task Demo_WholeAppHost_ShowsTheIncidentAndItsInvestigation()
     {
         using var deadline = new CancellationTokenSource(s_limit);
-        await using var builder = await DistributedApplicationTestingBuilder.CreateAsync<Projects.MatsObservability_AppHost>(["demo"], deadline.Token);
+        await using var builder = await DistributedApplicationTestingBuilder.CreateAsync<Projects.MatsObservability_AppHost>(
+            ["demo"], deadline.Token);
         await using var app = await builder.BuildAsync(deadline.Token);
         await app.StartAsync(deadline.Token);
         await app.ResourceNotifications.WaitForResourceAsync("demo", KnownResourceStates.Finished, deadline.Token);

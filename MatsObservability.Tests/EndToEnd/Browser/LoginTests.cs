@@ -7,7 +7,8 @@ namespace MatsObservability.Tests.EndToEnd.Browser;
 /// <summary>Signing in and out in a real browser, with the pages behind it.</summary>
 [Trait("Req", "B028")]
 [Trait("Req", "B060")]
-public sealed class LoginTests(PostgresFixture postgres, ChromiumFixture chromium) : IClassFixture<PostgresFixture>, IClassFixture<ChromiumFixture>
+public sealed class LoginTests(PostgresFixture postgres, ChromiumFixture chromium)
+    : IClassFixture<PostgresFixture>, IClassFixture<ChromiumFixture>
 {
     [BrowserFact]
     public async Task Walk_Stranger_SignsInSeesTheTraceAndSignsOut()
@@ -55,7 +56,8 @@ public sealed class LoginTests(PostgresFixture postgres, ChromiumFixture chromiu
         using var certificates = new TestCertificates();
         var (cert, key) = certificates.WriteFiles(certificates.Issue("server"));
         await using var server = await PhoenixServer.StartAsync(
-            postgres, [.. SecuredServer.Settings, ("PHOENIX_TLS_ENABLED", "true"), ("PHOENIX_TLS_CERT_FILE", cert), ("PHOENIX_TLS_KEY_FILE", key)]);
+            postgres, [.. SecuredServer.Settings, ("PHOENIX_TLS_ENABLED", "true"), ("PHOENIX_TLS_CERT_FILE", cert),
+                ("PHOENIX_TLS_KEY_FILE", key)]);
         await using var context = await chromium.Browser.NewContextAsync(new() { IgnoreHTTPSErrors = true, JavaScriptEnabled = false });
         var page = await context.NewPageAsync();
 
@@ -63,7 +65,8 @@ public sealed class LoginTests(PostgresFixture postgres, ChromiumFixture chromiu
         await SignInAsync(page, SecuredServer.AdminPassword);
 
         await Expect(page.GetByRole(AriaRole.Link, new() { Name = "Sign out" })).ToBeVisibleAsync();
-        Assert.All(await context.CookiesAsync(), cookie => Assert.True(cookie is { Secure: true, HttpOnly: true, SameSite: SameSiteAttribute.Strict }));
+        Assert.All(await context.CookiesAsync(),
+            cookie => Assert.True(cookie is { Secure: true, HttpOnly: true, SameSite: SameSiteAttribute.Strict }));
     }
 
     private static async Task SignInAsync(IPage page, string password)

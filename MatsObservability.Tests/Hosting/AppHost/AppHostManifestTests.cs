@@ -14,8 +14,10 @@ public sealed class AppHostManifestTests
         using var folder = new TemporaryFolder();
         var manifest = JsonNode.Parse(await PublishAsync(folder, "m.json"))!["resources"]!.AsObject();
 
-        Assert.Equal(["postgres", "phoenixdb", "phoenix", "orchestrator", "postgres-password", "postgres-password-uri-encoded"], manifest.Select(r => r.Key));
-        Assert.Equal(["http", "otlp-grpc", "otlp-http", "metrics"], manifest["phoenix"]!["bindings"]!.AsObject().Select(binding => binding.Key));
+        Assert.Equal(["postgres", "phoenixdb", "phoenix", "orchestrator", "postgres-password", "postgres-password-uri-encoded"],
+            manifest.Select(r => r.Key));
+        Assert.Equal(["http", "otlp-grpc", "otlp-http", "metrics"],
+            manifest["phoenix"]!["bindings"]!.AsObject().Select(binding => binding.Key));
         Assert.Equal("{phoenixdb.connectionString}", (string?)manifest["phoenix"]!["env"]!["ConnectionStrings__phoenixdb"]);
         Assert.Equal("{phoenix.bindings.http.url}", (string?)manifest["orchestrator"]!["env"]!["services__phoenix__http__0"]);
         Assert.Equal("{phoenix.bindings.otlp-grpc.url}", (string?)manifest["orchestrator"]!["env"]!["OTEL_EXPORTER_OTLP_ENDPOINT"]);
@@ -30,15 +32,23 @@ public sealed class AppHostManifestTests
         using var folder = new TemporaryFolder();
         var manifest = JsonNode.Parse(await PublishAsync(folder, "m.json"))!["resources"]!.AsObject();
 
-        var ports = manifest.SelectMany(resource => resource.Value!["bindings"]?.AsObject().Select(binding => (Owner: $"{resource.Key}.{binding.Key}", Port: HostPort(binding.Value!))) ?? [])
+        var ports = manifest
+            .SelectMany(
+                resource =>
+                    resource.Value!["bindings"]?.AsObject().Select(
+                        binding => (Owner: $"{resource.Key}.{binding.Key}", Port: HostPort(binding.Value!))) ?? [])
             .Where(binding => binding.Port is not null).ToList();
 
-        Assert.Empty(ports.GroupBy(binding => binding.Port).Where(same => same.Count() > 1).Select(same => string.Join(" and ", same.Select(binding => binding.Owner))));
-        Assert.Equal(["phoenix.otlp-grpc=4317", "phoenix.otlp-http=4318"], ports.Where(binding => binding.Port is 4317 or 4318).Select(binding => $"{binding.Owner}={binding.Port}"));
+        Assert.Empty(
+            ports.GroupBy(binding => binding.Port).Where(same => same.Count() > 1)
+                .Select(same => string.Join(" and ", same.Select(binding => binding.Owner))));
+        Assert.Equal(["phoenix.otlp-grpc=4317", "phoenix.otlp-http=4318"],
+            ports.Where(binding => binding.Port is 4317 or 4318).Select(binding => $"{binding.Owner}={binding.Port}"));
     }
 
     /// <summary>The port that a binding takes on the host: its own, or that of the program when it is open to the outside.</summary>
-    private static int? HostPort(JsonNode binding) => (int?)binding["port"] ?? ((bool?)binding["external"] == true ? (int?)binding["targetPort"] : null);
+    private static int? HostPort(JsonNode binding) =>
+        (int?)binding["port"] ?? ((bool?)binding["external"] == true ? (int?)binding["targetPort"] : null);
 
     [Fact]
     public async Task Publish_Twice_GivesIdenticalBytes()
@@ -54,12 +64,14 @@ public sealed class AppHostManifestTests
         const string secret = "correct-horse-battery";
         using var folder = new TemporaryFolder();
 
-        var manifest = await PublishAsync(folder, "m.json", $"--Parameters:postgres-password={secret}", $"--Parameters:openai-api-key={secret}", $"--Parameters:phoenix-api-key={secret}");
+        var manifest = await PublishAsync(folder,
+            "m.json", $"--Parameters:postgres-password={secret}", $"--Parameters:openai-api-key={secret}", $"--Parameters:phoenix-api-key={secret}");
 
         Assert.DoesNotContain(secret, manifest, StringComparison.Ordinal);
         Assert.Contains("\"OPENAI_API_KEY\": \"{openai-api-key.value}\"", manifest, StringComparison.Ordinal);
         Assert.Contains("\"PHOENIX_API_KEY\": \"{phoenix-api-key.value}\"", manifest, StringComparison.Ordinal);
-        Assert.DoesNotContain(JsonStrings(JsonNode.Parse(manifest)!), text => Path.IsPathRooted(text) && !text.StartsWith("/var/lib/postgresql", StringComparison.Ordinal));
+        Assert.DoesNotContain(JsonStrings(JsonNode.Parse(manifest)!),
+            text => Path.IsPathRooted(text) && !text.StartsWith("/var/lib/postgresql", StringComparison.Ordinal));
     }
 
     [Fact]

@@ -25,7 +25,8 @@ public sealed class GeneratedProjectsTests
     public void AppHostClass_And_Metadata_NameItsDirectoryFileAndSecrets()
     {
         var assembly = typeof(Projects.MatsObservability_AppHost).Assembly;
-        var metadata = assembly.GetCustomAttributes<AssemblyMetadataAttribute>().ToDictionary(attribute => attribute.Key, attribute => attribute.Value, StringComparer.OrdinalIgnoreCase);
+        var metadata = assembly.GetCustomAttributes<AssemblyMetadataAttribute>()
+            .ToDictionary(attribute => attribute.Key, attribute => attribute.Value, StringComparer.OrdinalIgnoreCase);
 
         Assert.Equal(Projects.MatsObservability_AppHost.ProjectPath, metadata["apphostprojectpath"]);
         Assert.Equal("MatsObservability.AppHost.csproj", metadata["apphostprojectname"]);

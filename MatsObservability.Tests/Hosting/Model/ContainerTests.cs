@@ -44,8 +44,10 @@ public sealed class ContainerTests
     [Fact]
     public void Mounts_ThatCannotBe_AreRefused()
     {
-        Assert.Throws<ArgumentException>(() => new ContainerMountAnnotation("relative", "/t", ContainerMountType.BindMount, isReadOnly: false));
-        Assert.Throws<ArgumentException>(() => new ContainerMountAnnotation(source: null, "/t", ContainerMountType.Volume, isReadOnly: true));
+        Assert.Throws<ArgumentException>(
+            () => new ContainerMountAnnotation("relative", "/t", ContainerMountType.BindMount, isReadOnly: false));
+        Assert.Throws<ArgumentException>(
+            () => new ContainerMountAnnotation(source: null, "/t", ContainerMountType.Volume, isReadOnly: true));
     }
 
     [Fact]
@@ -54,7 +56,8 @@ public sealed class ContainerTests
         var builder = TestModel.Create();
 
         Assert.Throws<InvalidOperationException>(() => builder.AddContainer("c", "repo/c").WithBuildArg("A", "1"));
-        Assert.Throws<InvalidOperationException>(() => builder.AddDockerfile("d", ".").WithBuildArg("A", builder.AddParameter("s", secret: true)));
+        Assert.Throws<InvalidOperationException>(
+            () => builder.AddDockerfile("d", ".").WithBuildArg("A", builder.AddParameter("s", secret: true)));
     }
 
     [Fact]
@@ -73,5 +76,6 @@ public sealed class ContainerTests
     [InlineData("http://localhost:9009/base/")]
     [InlineData("http://localhost:9009/?q=1")]
     [InlineData("not a url")]
-    public void ExternalService_NotAPlainAddress_IsRefused(string url) => Assert.Throws<ArgumentException>(() => TestModel.Create().AddExternalService("x", url));
+    public void ExternalService_NotAPlainAddress_IsRefused(string url) =>
+        Assert.Throws<ArgumentException>(() => TestModel.Create().AddExternalService("x", url));
 }

@@ -43,7 +43,8 @@ public sealed class EndpointTests
     [Fact]
     public void WithExternalHttpEndpoints_LaterEndpoints_StayInside()
     {
-        var web = TestModel.Create().AddContainer("web", "repo/c").WithHttpEndpoint(name: "out").WithExternalHttpEndpoints().WithHttpEndpoint(name: "inside");
+        var web = TestModel.Create().AddContainer("web", "repo/c").WithHttpEndpoint(name: "out").WithExternalHttpEndpoints()
+            .WithHttpEndpoint(name: "inside");
 
         Assert.True(web.GetEndpoint("out").EndpointAnnotation.IsExternal);
         Assert.False(web.GetEndpoint("inside").EndpointAnnotation.IsExternal);
@@ -54,7 +55,8 @@ public sealed class EndpointTests
     {
         var endpoint = TestModel.Create().AddContainer("phoenix", "repo/c").WithHttpEndpoint().GetEndpoint("http");
 
-        Assert.Equal("The endpoint `http` is not allocated for the resource `phoenix`.", Assert.Throws<InvalidOperationException>(() => endpoint.Url).Message);
+        Assert.Equal("The endpoint `http` is not allocated for the resource `phoenix`.",
+            Assert.Throws<InvalidOperationException>(() => endpoint.Url).Message);
         Assert.False(endpoint.IsAllocated);
     }
 
@@ -81,14 +83,18 @@ public sealed class EndpointTests
         var container = builder.AddContainer("c", "repo/c").WithHttpEndpoint();
         var split = builder.AddExecutable("split", "x", ".").WithHttpEndpoint(port: 1, targetPort: 2, isProxied: false);
         var same = builder.AddExecutable("same", "x", ".").WithHttpEndpoint(port: 3, targetPort: 3);
-        var replicas = builder.AddProject<Projects.Phoenix_Service>("replicas", launchProfileName: null).WithReplicas(2).WithHttpEndpoint(isProxied: false);
-        var target = builder.AddProject<Projects.Phoenix_Service>("target", launchProfileName: null).WithReplicas(2).WithHttpEndpoint(targetPort: 4);
+        var replicas = builder.AddProject<Projects.Phoenix_Service>("replicas", launchProfileName: null).WithReplicas(2)
+            .WithHttpEndpoint(isProxied: false);
+        var target = builder.AddProject<Projects.Phoenix_Service>("target", launchProfileName: null).WithReplicas(2)
+            .WithHttpEndpoint(targetPort: 4);
 
         AssertFault(container.Resource, "The endpoint 'http' of resource 'c' must specify the TargetPort");
-        AssertFault(split.Resource, "The endpoint 'http' of resource 'split' has no proxy, so Port (1) and TargetPort (2) must be the same.");
+        AssertFault(
+            split.Resource, "The endpoint 'http' of resource 'split' has no proxy, so Port (1) and TargetPort (2) must be the same.");
         AssertFault(same.Resource, "The endpoint 'http' of resource 'same' is proxied, so Port and TargetPort cannot both be 3.");
         AssertFault(replicas.Resource, "The endpoint 'http' of resource 'replicas' has no proxy, so the resource cannot have 2 replicas.");
-        AssertFault(target.Resource, "The endpoint 'http' of resource 'target' has the fixed TargetPort 4, so the resource cannot have 2 replicas.");
+        AssertFault(target.Resource,
+            "The endpoint 'http' of resource 'target' has the fixed TargetPort 4, so the resource cannot have 2 replicas.");
     }
 
     [Fact]
@@ -105,13 +111,17 @@ public sealed class EndpointTests
     {
         var builder = TestModel.Create();
 
-        var missing = Assert.Throws<DistributedApplicationException>(() => builder.AddContainer("a", "repo/c").WithHttpHealthCheck("/healthz"));
-        var raw = Assert.Throws<DistributedApplicationException>(() => builder.AddContainer("b", "repo/c").WithEndpoint(name: "raw").WithHttpHealthCheck(endpointName: "raw"));
+        var missing = Assert.Throws<DistributedApplicationException>(
+            () => builder.AddContainer("a", "repo/c").WithHttpHealthCheck("/healthz"));
+        var raw = Assert.Throws<DistributedApplicationException>(
+            () => builder.AddContainer("b", "repo/c").WithEndpoint(name: "raw").WithHttpHealthCheck(endpointName: "raw"));
 
-        Assert.EndsWith("no endpoint was found matching one of the specified names: https, http", missing.Message, StringComparison.Ordinal);
+        Assert.EndsWith("no endpoint was found matching one of the specified names: https, http",
+            missing.Message, StringComparison.Ordinal);
         Assert.Contains("'raw' and scheme 'tcp' is not an HTTP endpoint", raw.Message, StringComparison.Ordinal);
     }
 
     private static void AssertFault(IResource resource, string start) =>
-        Assert.StartsWith(start, Assert.Throws<InvalidOperationException>(() => EndpointRules.Validate(resource)).Message, StringComparison.Ordinal);
+        Assert.StartsWith(start, Assert.Throws<InvalidOperationException>(() => EndpointRules.Validate(resource)).Message,
+            StringComparison.Ordinal);
 }

@@ -8,7 +8,8 @@ namespace MatsObservability.Tests.Hosting.Model;
 [Trait("Req", "B018")]
 public sealed class EnvironmentTests
 {
-    private static readonly string[] s_development = ["--environment", "Development", "ASPIRE_DASHBOARD_OTLP_ENDPOINT_URL=http://localhost:19000", "AppHost:OtlpApiKey=abc"];
+    private static readonly string[] s_development = ["--environment", "Development",
+        "ASPIRE_DASHBOARD_OTLP_ENDPOINT_URL=http://localhost:19000", "AppHost:OtlpApiKey=abc"];
 
     [Fact]
     public async Task Reference_ToAWholeService_GivesEveryEndpointTwice()
@@ -48,11 +49,13 @@ public sealed class EnvironmentTests
     {
         var builder = TestModel.Create();
         var web = builder.AddProject<Projects.Phoenix_Service>("web", launchProfileName: null)
-            .WithHttpEndpoint(port: 5001).WithHttpEndpoint(port: 5002, name: "admin").WithEndpoint("admin", endpoint => endpoint.ExcludeReferenceEndpoint = true);
+            .WithHttpEndpoint(port: 5001).WithHttpEndpoint(port: 5002, name: "admin")
+            .WithEndpoint("admin", endpoint => endpoint.ExcludeReferenceEndpoint = true);
         TestModel.Allocate(web.Resource, firstPort: 1);
 
         var whole = await TestModel.EnvironmentAsync(builder, builder.AddContainer("a", "repo/c").WithReference(web).Resource);
-        var single = await TestModel.EnvironmentAsync(builder, builder.AddContainer("b", "repo/c").WithReference(web.GetEndpoint("admin")).Resource);
+        var single = await TestModel.EnvironmentAsync(
+            builder, builder.AddContainer("b", "repo/c").WithReference(web.GetEndpoint("admin")).Resource);
 
         Assert.Equal(["WEB_HTTP", "services__web__http__0"], whole.Select(variable => variable.Key));
         Assert.Equal(["WEB_ADMIN", "services__web__admin__0"], single.Select(variable => variable.Key));
@@ -92,7 +95,8 @@ public sealed class EnvironmentTests
         var consumer = builder.AddContainer("consumer", "repo/c")
             .WithReference(postgres, connectionName: "main").WithReferenceEnvironment(ReferenceEnvironmentInjectionFlags.ConnectionString);
 
-        Assert.Equal(["ConnectionStrings__main"], (await TestModel.EnvironmentAsync(builder, consumer.Resource)).Select(variable => variable.Key));
+        Assert.Equal(["ConnectionStrings__main"],
+            (await TestModel.EnvironmentAsync(builder, consumer.Resource)).Select(variable => variable.Key));
     }
 
     [Fact]
@@ -249,9 +253,11 @@ public sealed class EnvironmentTests
     public async Task Arguments_StringsValuesAndBuilders_AreResolvedInOrder()
     {
         var builder = TestModel.Create("Parameters:p=v");
-        var job = builder.AddExecutable("job", "x", ".", "first").WithArgs(builder.AddParameter("p"), 7).WithArgs(context => context.Args.Add("last"));
+        var job = builder.AddExecutable("job", "x", ".", "first").WithArgs(builder.AddParameter("p"), 7)
+            .WithArgs(context => context.Args.Add("last"));
 
-        Assert.Equal(["first", "v", "7", "last"], await ResolvedValues.ResolveArgumentsAsync(job.Resource, builder.ExecutionContext, logger: null, CancellationToken.None));
+        Assert.Equal(["first", "v", "7", "last"],
+            await ResolvedValues.ResolveArgumentsAsync(job.Resource, builder.ExecutionContext, logger: null, CancellationToken.None));
     }
 
     [Fact]

@@ -71,7 +71,8 @@ public sealed class EventingTests
         });
 
         await Assert.ThrowsAsync<InvalidOperationException>(() => eventing.PublishAsync(new TestEvent()));
-        await Assert.ThrowsAsync<InvalidOperationException>(() => eventing.PublishAsync(new TestEvent(), EventDispatchBehavior.BlockingConcurrent));
+        await Assert.ThrowsAsync<InvalidOperationException>(
+            () => eventing.PublishAsync(new TestEvent(), EventDispatchBehavior.BlockingConcurrent));
     }
 
     [Theory]
@@ -135,10 +136,13 @@ public sealed class EventingTests
     [Fact]
     public async Task Run_PublishingWithoutOutputPathOrWithUnknownStep_SaysWhatIsMissing()
     {
-        var withoutPath = await Assert.ThrowsAsync<DistributedApplicationException>(() => TestModel.Create("--publisher", "manifest").Build().RunAsync());
-        var unknownStep = await Assert.ThrowsAsync<DistributedApplicationException>(() => TestModel.Create("--operation", "publish", "--step", "sail").Build().RunAsync());
+        var withoutPath = await Assert.ThrowsAsync<DistributedApplicationException>(
+            () => TestModel.Create("--publisher", "manifest").Build().RunAsync());
+        var unknownStep = await Assert.ThrowsAsync<DistributedApplicationException>(
+            () => TestModel.Create("--operation", "publish", "--step", "sail").Build().RunAsync());
 
-        Assert.Equal("The '--output-path [path]' option was not specified even though manifest publishing was requested.", withoutPath.Message);
+        Assert.Equal("The '--output-path [path]' option was not specified even though manifest publishing was requested.",
+            withoutPath.Message);
         Assert.StartsWith("Step 'sail' not found. Available steps: ", unknownStep.Message, StringComparison.Ordinal);
     }
 
@@ -158,7 +162,8 @@ public sealed class EventingTests
 
         public bool IsEnabled(LogLevel logLevel) => true;
 
-        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
+        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception,
+            Func<TState, Exception?, string> formatter)
         {
             if (exception is not null)
             {
@@ -175,7 +180,8 @@ public sealed class EventingTests
 
     private sealed class Subscriber(List<string> seen) : IDistributedApplicationEventingSubscriber
     {
-        public Task SubscribeAsync(IDistributedApplicationEventing eventing, DistributedApplicationExecutionContext executionContext, CancellationToken cancellationToken)
+        public Task SubscribeAsync(IDistributedApplicationEventing eventing, DistributedApplicationExecutionContext executionContext,
+            CancellationToken cancellationToken)
         {
             eventing.Subscribe<BeforeStartEvent>((_, _) =>
             {

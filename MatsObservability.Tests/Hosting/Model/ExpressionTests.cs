@@ -68,7 +68,8 @@ public sealed class ExpressionTests
     [Fact]
     public void ConnectionProperty_AddedOrReplaced_IsWhatConsumersGet()
     {
-        var database = TestModel.CreateForPublishing().AddPostgres("pg").AddDatabase("db").WithConnectionProperty("Host", "proxy").WithConnectionProperty("SslMode", "Require").Resource;
+        var database = TestModel.CreateForPublishing().AddPostgres("pg").AddDatabase("db").WithConnectionProperty("Host", "proxy")
+            .WithConnectionProperty("SslMode", "Require").Resource;
 
         Assert.Equal("proxy", database.GetConnectionProperty("Host").ValueExpression);
         Assert.Equal("Require", database.GetConnectionProperty("SslMode").ValueExpression);

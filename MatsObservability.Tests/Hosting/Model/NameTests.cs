@@ -54,7 +54,8 @@ public sealed class NameTests
     [InlineData("1st", "_1st")]
     [InlineData("a.b-c", "a_b_c")]
     [InlineData("_x9", "_x9")]
-    public void EncodeForEnvironment_AnyName_IsAVariableName(string name, string expected) => Assert.Equal(expected, ModelName.EncodeForEnvironment(name));
+    public void EncodeForEnvironment_AnyName_IsAVariableName(string name, string expected) =>
+        Assert.Equal(expected, ModelName.EncodeForEnvironment(name));
 
     [Fact]
     public void CreateResourceBuilder_ByName_FindsTheResourceOrSaysWhy()
@@ -64,7 +65,11 @@ public sealed class NameTests
 
         Assert.Same(parameter.Resource, builder.CreateResourceBuilder<ParameterResource>("KEY").Resource);
         Assert.False(builder.TryCreateResourceBuilder<ContainerResource>("key", out _));
-        Assert.Contains("'other' was not found", Assert.Throws<InvalidOperationException>(() => builder.CreateResourceBuilder<ParameterResource>("other")).Message, StringComparison.Ordinal);
-        Assert.Contains("is not assignable", Assert.Throws<InvalidOperationException>(() => builder.CreateResourceBuilder<ContainerResource>("key")).Message, StringComparison.Ordinal);
+        Assert.Contains("'other' was not found",
+            Assert.Throws<InvalidOperationException>(() => builder.CreateResourceBuilder<ParameterResource>("other")).Message,
+            StringComparison.Ordinal);
+        Assert.Contains("is not assignable",
+            Assert.Throws<InvalidOperationException>(() => builder.CreateResourceBuilder<ContainerResource>("key")).Message,
+            StringComparison.Ordinal);
     }
 }

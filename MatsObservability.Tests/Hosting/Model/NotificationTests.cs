@@ -53,7 +53,8 @@ public sealed class NotificationTests : IDisposable
         await after.WaitAsync(s_deadline);
         Assert.Equal(
             KnownResourceStates.Running,
-            await Notifications.WaitForResourceAsync("server", [KnownResourceStates.Exited, KnownResourceStates.Running]).WaitAsync(s_deadline));
+            await Notifications.WaitForResourceAsync("server", [KnownResourceStates.Exited, KnownResourceStates.Running])
+                .WaitAsync(s_deadline));
     }
 
     [Fact]
@@ -94,7 +95,8 @@ public sealed class NotificationTests : IDisposable
     [Fact]
     public void HealthStatus_ByStateAndReports_IsTheWorst()
     {
-        HealthReportSnapshot healthy = new("a", HealthStatus.Healthy, null, null), degraded = new("b", HealthStatus.Degraded, null, null), notRun = new("c", null, null, null);
+        HealthReportSnapshot healthy = new("a", HealthStatus.Healthy, null, null), degraded = new("b", HealthStatus.Degraded, null, null),
+            notRun = new("c", null, null, null);
 
         Assert.Null(Snapshot(KnownResourceStates.Starting, healthy).HealthStatus);
         Assert.Equal(HealthStatus.Healthy, Snapshot(KnownResourceStates.Running).HealthStatus);
@@ -134,9 +136,13 @@ public sealed class NotificationTests : IDisposable
         var waiting = Notifications.WaitForResourceHealthyAsync("server");
         await PublishAsync(_server.Resource, KnownResourceStates.FailedToStart);
 
-        Assert.Contains("'FailedToStart'", (await Assert.ThrowsAsync<DistributedApplicationException>(() => waiting.WaitAsync(s_deadline))).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "'FailedToStart'", (await Assert.ThrowsAsync<DistributedApplicationException>(() => waiting.WaitAsync(s_deadline))).Message,
+            StringComparison.Ordinal);
         Assert.Equal(
-            "Resource 'none' not found.", (await Assert.ThrowsAsync<DistributedApplicationException>(() => Notifications.WaitForResourceHealthyAsync("none").WaitAsync(s_deadline))).Message);
+            "Resource 'none' not found.",
+            (await Assert.ThrowsAsync<DistributedApplicationException>(
+                () => Notifications.WaitForResourceHealthyAsync("none").WaitAsync(s_deadline))).Message);
     }
 
     [Fact]
@@ -158,9 +164,11 @@ public sealed class NotificationTests : IDisposable
     public async Task WaitForDependencies_ReadyHandlerFails_FailsTheWaiter()
     {
         _waiter.WaitFor(_server);
-        await Notifications.PublishUpdateAsync(_server.Resource, snapshot => Running(snapshot) with { Ready = Task.FromException(new InvalidOperationException("seed failed")) });
+        await Notifications.PublishUpdateAsync(_server.Resource,
+            snapshot => Running(snapshot) with { Ready = Task.FromException(new InvalidOperationException("seed failed")) });
 
-        var failure = await Assert.ThrowsAsync<InvalidOperationException>(() => Notifications.WaitForDependenciesAsync(_waiter.Resource, CancellationToken.None).WaitAsync(s_deadline));
+        var failure = await Assert.ThrowsAsync<InvalidOperationException>(
+            () => Notifications.WaitForDependenciesAsync(_waiter.Resource, CancellationToken.None).WaitAsync(s_deadline));
 
         Assert.Equal("seed failed", failure.Message);
     }
@@ -175,7 +183,8 @@ public sealed class NotificationTests : IDisposable
         await PublishAsync(_server.Resource, KnownResourceStates.Running);
         await patient.WaitAsync(s_deadline);
 
-        var impatientWaiter = _builder.CreateResourceBuilder(new ContainerResource("impatient")).WaitForStart(_server, WaitBehavior.StopOnResourceUnavailable);
+        var impatientWaiter = _builder.CreateResourceBuilder(new ContainerResource("impatient"))
+            .WaitForStart(_server, WaitBehavior.StopOnResourceUnavailable);
         await PublishAsync(_server.Resource, KnownResourceStates.Exited);
         var failure = await Assert.ThrowsAsync<DistributedApplicationException>(
             () => Notifications.WaitForDependenciesAsync(impatientWaiter.Resource, CancellationToken.None).WaitAsync(s_deadline));
@@ -190,7 +199,8 @@ public sealed class NotificationTests : IDisposable
     {
         _waiter.WaitForCompletion(_server, exitCode: 3);
         var waiting = Notifications.WaitForDependenciesAsync(_waiter.Resource, CancellationToken.None);
-        await Notifications.PublishUpdateAsync(_server.Resource, snapshot => snapshot with { State = KnownResourceStates.Finished, ExitCode = exitCode });
+        await Notifications.PublishUpdateAsync(
+            _server.Resource, snapshot => snapshot with { State = KnownResourceStates.Finished, ExitCode = exitCode });
 
         var failure = await Record.ExceptionAsync(() => waiting.WaitAsync(s_deadline));
 
@@ -203,9 +213,12 @@ public sealed class NotificationTests : IDisposable
     {
         _server.WithCommand("greet", "Greet", context => Task.FromResult(CommandResults.Success("hello " + context.ResourceName)))
             .WithCommand("break", "Break", _ => throw new InvalidOperationException("broken"))
-            .WithCommand("greet", "Greet again", context => Task.FromResult(CommandResults.Success("again " + context.ResourceName)), new CommandOptions
+            .WithCommand("greet", "Greet again",
+                context => Task.FromResult(CommandResults.Success("again " + context.ResourceName)), new CommandOptions
             {
-                UpdateState = context => context.ResourceSnapshot.State?.Text == KnownResourceStates.Running ? ResourceCommandState.Enabled : ResourceCommandState.Disabled,
+                UpdateState = context => context.ResourceSnapshot.State?.Text == KnownResourceStates.Running
+                    ? ResourceCommandState.Enabled
+                    : ResourceCommandState.Disabled,
             });
         await PublishAsync(_server.Resource, KnownResourceStates.Starting);
         var commands = _application.Value.ResourceCommands;
@@ -213,7 +226,8 @@ public sealed class NotificationTests : IDisposable
         Assert.Equal("again server", (await commands.ExecuteCommandAsync("server", "greet")).Message);
         Assert.Equal((false, "broken"), Outcome(await commands.ExecuteCommandAsync(_server.Resource, "break")));
         Assert.Equal((false, "Resource 'none' not found."), Outcome(await commands.ExecuteCommandAsync("none", "greet")));
-        Assert.Equal((false, "Command 'none' not available for resource 'server'."), Outcome(await commands.ExecuteCommandAsync("server", "none")));
+        Assert.Equal((false, "Command 'none' not available for resource 'server'."),
+            Outcome(await commands.ExecuteCommandAsync("server", "none")));
         Assert.Equal(ResourceCommandState.Disabled, StateOf("greet"));
         await PublishAsync(_server.Resource, KnownResourceStates.Running);
         Assert.Equal(ResourceCommandState.Enabled, StateOf("greet"));
@@ -221,7 +235,9 @@ public sealed class NotificationTests : IDisposable
         static (bool, string?) Outcome(ExecuteCommandResult result) => (result.Success, result.Message);
 
         ResourceCommandState StateOf(string command) =>
-            Notifications.TryGetCurrentState("server", out var state) ? state.Snapshot.Commands.Single(snapshot => snapshot.Name == command).State : throw new InvalidOperationException();
+            Notifications.TryGetCurrentState("server", out var state)
+                ? state.Snapshot.Commands.Single(snapshot => snapshot.Name == command).State
+                : throw new InvalidOperationException();
     }
 
     [Fact]
@@ -269,5 +285,6 @@ public sealed class NotificationTests : IDisposable
 
     private static CustomResourceSnapshot Running(CustomResourceSnapshot snapshot) => snapshot with { State = KnownResourceStates.Running };
 
-    private Task PublishAsync(IResource resource, string state) => Notifications.PublishUpdateAsync(resource, snapshot => snapshot with { State = state });
+    private Task PublishAsync(IResource resource, string state) =>
+        Notifications.PublishUpdateAsync(resource, snapshot => snapshot with { State = state });
 }

@@ -47,7 +47,8 @@ public sealed class ParameterTests
     [Fact]
     public void Secret_PublishedAsDefault_IsRefused()
     {
-        var failure = Assert.Throws<ArgumentException>(() => TestModel.Create().AddParameter("p", "v", publishValueAsDefault: true, secret: true));
+        var failure = Assert.Throws<ArgumentException>(
+            () => TestModel.Create().AddParameter("p", "v", publishValueAsDefault: true, secret: true));
 
         Assert.StartsWith("A parameter cannot be both secret and published as a default value.", failure.Message, StringComparison.Ordinal);
     }
@@ -109,7 +110,8 @@ public sealed class ParameterTests
     public void Generated_MinimumOfAForbiddenClass_IsRefused()
     {
         Assert.Throws<InvalidOperationException>(() => new GenerateParameterDefault { Special = false, MinSpecial = 1 }.GetDefaultValue());
-        Assert.Throws<InvalidOperationException>(() => new GenerateParameterDefault { Lower = false, Upper = false, Numeric = false, Special = false }.GetDefaultValue());
+        Assert.Throws<InvalidOperationException>(
+            () => new GenerateParameterDefault { Lower = false, Upper = false, Numeric = false, Special = false }.GetDefaultValue());
     }
 
     [Fact]
@@ -119,12 +121,14 @@ public sealed class ParameterTests
         var path = PathHelper.GetSecretsPathFromSecretsId(id);
         try
         {
-            var asked = await Task.WhenAll(Enumerable.Range(0, 8).Select(i => Task.Run(() => new UserSecretsFile(id).GetOrAdd("Parameters:p", () => $"value-{i}"))));
+            var asked = await Task.WhenAll(
+                Enumerable.Range(0, 8).Select(i => Task.Run(() => new UserSecretsFile(id).GetOrAdd("Parameters:p", () => $"value-{i}"))));
             var other = new UserSecretsFile(id).GetOrAdd("Parameters:q", () => "other");
 
             Assert.Single(asked.Distinct());
             Assert.Equal("other", other);
-            Assert.Equal(asked[0], new UserSecretsFile(id).GetOrAdd("Parameters:p", () => throw new InvalidOperationException("The value is stored.")));
+            Assert.Equal(asked[0],
+                new UserSecretsFile(id).GetOrAdd("Parameters:p", () => throw new InvalidOperationException("The value is stored.")));
             Assert.True(OperatingSystem.IsWindows() || File.GetUnixFileMode(path) == (UnixFileMode.UserRead | UnixFileMode.UserWrite));
         }
         finally

@@ -20,9 +20,11 @@ public sealed class WaitTests
             phoenix.Annotations.OfType<WaitAnnotation>().Select(wait => (wait.Resource.Name, wait.WaitType, wait.WaitBehavior)));
         Assert.Equal(
             ["Reference phoenixdb", "WaitFor phoenixdb"],
-            phoenix.Annotations.OfType<ResourceRelationshipAnnotation>().Where(r => r.Resource.Name == "phoenixdb").Select(r => $"{r.Type} {r.Resource.Name}"));
+            phoenix.Annotations.OfType<ResourceRelationshipAnnotation>().Where(r => r.Resource.Name == "phoenixdb")
+                .Select(r => $"{r.Type} {r.Resource.Name}"));
 
-        IEnumerable<string> Keys(string name) => builder.CreateResourceBuilder<IResource>(name).Resource.Annotations.OfType<HealthCheckAnnotation>().Select(check => check.Key);
+        IEnumerable<string> Keys(string name) =>
+            builder.CreateResourceBuilder<IResource>(name).Resource.Annotations.OfType<HealthCheckAnnotation>().Select(check => check.Key);
     }
 
     [Fact]
@@ -32,8 +34,10 @@ public sealed class WaitTests
         var x = builder.AddContainer("x", "repo/c");
         var child = builder.AddResource(new ChildResource("child", x.Resource));
 
-        Assert.Equal("The 'x' resource cannot wait for itself.", Assert.Throws<DistributedApplicationException>(() => x.WaitFor(x)).Message);
-        Assert.Equal("The 'child' resource cannot wait for its parent 'x'.", Assert.Throws<DistributedApplicationException>(() => child.WaitForStart(x)).Message);
+        Assert.Equal("The 'x' resource cannot wait for itself.",
+            Assert.Throws<DistributedApplicationException>(() => x.WaitFor(x)).Message);
+        Assert.Equal("The 'child' resource cannot wait for its parent 'x'.",
+            Assert.Throws<DistributedApplicationException>(() => child.WaitForStart(x)).Message);
     }
 
     [Fact]
@@ -41,7 +45,8 @@ public sealed class WaitTests
     {
         var builder = TestModel.Create();
         var job = builder.AddExecutable("job", "x", ".");
-        var waiter = builder.AddContainer("c", "repo/c").WaitForCompletion(job, exitCode: 3).WaitFor(job, WaitBehavior.StopOnResourceUnavailable);
+        var waiter = builder.AddContainer("c", "repo/c").WaitForCompletion(job, exitCode: 3)
+            .WaitFor(job, WaitBehavior.StopOnResourceUnavailable);
 
         var waits = waiter.Resource.Annotations.OfType<WaitAnnotation>().ToArray();
 
@@ -54,7 +59,8 @@ public sealed class WaitTests
     {
         var resource = TestModel.Create().AddContainer("c", "repo/c").WithHealthCheck("key");
 
-        Assert.Contains("already has a health check with key 'key'", Assert.Throws<DistributedApplicationException>(() => resource.WithHealthCheck("key")).Message, StringComparison.Ordinal);
+        Assert.Contains("already has a health check with key 'key'",
+            Assert.Throws<DistributedApplicationException>(() => resource.WithHealthCheck("key")).Message, StringComparison.Ordinal);
     }
 
     private sealed class ChildResource(string name, IResource parent) : Resource(name), IResourceWithParent, IResourceWithWaitSupport

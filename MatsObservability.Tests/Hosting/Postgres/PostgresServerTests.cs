@@ -159,7 +159,8 @@ public sealed class PostgresServerTests : IDisposable
         // The server refuses uid 0 itself, so on any account this must hold.
         if (OperatingSystem.IsLinux())
         {
-            var userIds = File.ReadLines($"/proc/{server.ProcessId}/status").Single(line => line.StartsWith("Uid:", StringComparison.Ordinal));
+            var userIds = File.ReadLines($"/proc/{server.ProcessId}/status")
+                .Single(line => line.StartsWith("Uid:", StringComparison.Ordinal));
             Assert.DoesNotContain("\t0", userIds, StringComparison.Ordinal);
         }
     }
@@ -167,7 +168,8 @@ public sealed class PostgresServerTests : IDisposable
     private string Data => _folder.File("data");
 
     private PostgresServerOptions Options(
-        PostgresSource source = PostgresSource.Local, string password = "p@ss w'\"", Dictionary<string, string>? settings = null, Action<string>? log = null) => new()
+        PostgresSource source = PostgresSource.Local, string password = "p@ss w'\"", Dictionary<string, string>? settings = null,
+        Action<string>? log = null) => new()
         {
             DataDirectory = Data,
             Password = password,

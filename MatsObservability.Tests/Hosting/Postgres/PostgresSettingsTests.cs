@@ -24,13 +24,16 @@ public sealed class PostgresSettingsTests : IDisposable
     {
         // A machine of 8 GB with 20 GB free, whatever this one has.
         var settings = PostgresSettings.Defaults(8 * Gigabyte, 20 * Gigabyte, static _ => false);
-        await using var server = await PostgresServer.StartAsync(new PostgresServerOptions { DataDirectory = Path.Combine(_folder.Path, "data"), Password = "p", Settings = settings });
+        await using var server = await PostgresServer.StartAsync(
+            new PostgresServerOptions { DataDirectory = Path.Combine(_folder.Path, "data"), Password = "p", Settings = settings });
         await using var source = NpgsqlDataSource.Create(server.ConnectionString("postgres"));
 
         foreach (var (name, expected) in new[]
         {
-            ("work_mem", "32MB"), ("maintenance_work_mem", "256MB"), ("effective_cache_size", "4GB"), ("max_connections", "300"), ("superuser_reserved_connections", "5"),
-            ("wal_buffers", "32MB"), ("max_wal_size", "2GB"), ("min_wal_size", "512MB"), ("shared_buffers", "512MB"), ("checkpoint_completion_target", "0.9"),
+            ("work_mem", "32MB"), ("maintenance_work_mem", "256MB"), ("effective_cache_size", "4GB"), ("max_connections", "300"),
+            ("superuser_reserved_connections", "5"),
+            ("wal_buffers", "32MB"), ("max_wal_size", "2GB"), ("min_wal_size", "512MB"), ("shared_buffers", "512MB"),
+            ("checkpoint_completion_target", "0.9"),
         })
         {
             await using var command = source.CreateCommand($"SHOW {name}");
@@ -38,14 +41,16 @@ public sealed class PostgresSettingsTests : IDisposable
         }
 
         // Given when the server starts, never by SQL.
-        await using var sources = source.CreateCommand("SELECT string_agg(DISTINCT source, ',') FROM pg_settings WHERE name IN ('max_connections', 'work_mem', 'wal_buffers', 'max_wal_size')");
+        await using var sources = source.CreateCommand(
+            "SELECT string_agg(DISTINCT source, ',') FROM pg_settings WHERE name IN ('max_connections', 'work_mem', 'wal_buffers', 'max_wal_size')");
         Assert.Equal("command line", await sources.ExecuteScalarAsync());
     }
 
     [Fact]
     public void Settings_Variables_WinOverWhatTheMachineSuggests()
     {
-        var variables = new Dictionary<string, string>(StringComparer.Ordinal) { ["PHOENIX_POSTGRES_WORK_MEM"] = "48MB", ["PHOENIX_POSTGRES_MAX_CONNECTIONS"] = "77" };
+        var variables = new Dictionary<string, string>(StringComparer.Ordinal) { ["PHOENIX_POSTGRES_WORK_MEM"] = "48MB",
+            ["PHOENIX_POSTGRES_MAX_CONNECTIONS"] = "77" };
 
         var settings = PostgresProgram.Settings(isTemporary: true, name => variables.GetValueOrDefault(name));
 
@@ -60,7 +65,8 @@ public sealed class PostgresSettingsTests : IDisposable
         await using var server = await PostgresServer.StartAsync(new PostgresServerOptions
         {
             DataDirectory = Path.Combine(_folder.Path, "data"), Password = "p",
-            Settings = new Dictionary<string, string>(StringComparer.Ordinal) { ["work_mem"] = "4MB", ["max_connections"] = "90", ["max_wal_size"] = "1GB", ["wal_buffers"] = "2MB", ["effective_cache_size"] = "2GB" },
+            Settings = new Dictionary<string, string>(StringComparer.Ordinal) { ["work_mem"] = "4MB", ["max_connections"] = "90",
+                ["max_wal_size"] = "1GB", ["wal_buffers"] = "2MB", ["effective_cache_size"] = "2GB" },
         });
         var log = new LogLines();
         await using (var source = NpgsqlDataSource.Create(server.ConnectionString("postgres")))
@@ -89,7 +95,8 @@ public sealed class PostgresSettingsTests : IDisposable
         public bool IsEnabled(Microsoft.Extensions.Logging.LogLevel logLevel) => true;
 
         public void Log<TState>(
-            Microsoft.Extensions.Logging.LogLevel logLevel, Microsoft.Extensions.Logging.EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) =>
+            Microsoft.Extensions.Logging.LogLevel logLevel, Microsoft.Extensions.Logging.EventId eventId, TState state,
+            Exception? exception, Func<TState, Exception?, string> formatter) =>
             Lines.Add(formatter(state, exception));
     }
 }

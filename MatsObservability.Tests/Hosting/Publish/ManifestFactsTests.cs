@@ -29,7 +29,8 @@ public sealed class ManifestFactsTests
         Assert.Equal(
             """{"type":"parameter.v0","connectionString":"{extdb.value}","value":"{extdb.inputs.value}","inputs":{"value":{"type":"string","secret":true}}}""",
             await TestModel.ManifestOfAsync(builder, "extdb"));
-        Assert.Contains("\"ConnectionStrings__extdb\":\"{extdb.connectionString}\"", await TestModel.ManifestOfAsync(builder, "consumer"), StringComparison.Ordinal);
+        Assert.Contains("\"ConnectionStrings__extdb\":\"{extdb.connectionString}\"",
+            await TestModel.ManifestOfAsync(builder, "consumer"), StringComparison.Ordinal);
     }
 
     [Fact]
@@ -37,10 +38,12 @@ public sealed class ManifestFactsTests
     {
         var builder = TestModel.CreateForPublishing();
         var plain = builder.AddParameter("plain");
-        var generated = builder.AddParameter("gen", new GenerateParameterDefault { MinLength = 10, Special = false, MinLower = 2 }, secret: true);
+        var generated = builder.AddParameter(
+            "gen", new GenerateParameterDefault { MinLength = 10, Special = false, MinLower = 2 }, secret: true);
         builder.AddConnectionString("combo", ReferenceExpression.Create($"Endpoint={plain};Key={generated}"));
 
-        Assert.Equal("""{"type":"value.v0","connectionString":"Endpoint={plain.value};Key={gen.value}"}""", await TestModel.ManifestOfAsync(builder, "combo"));
+        Assert.Equal("""{"type":"value.v0","connectionString":"Endpoint={plain.value};Key={gen.value}"}""",
+            await TestModel.ManifestOfAsync(builder, "combo"));
         Assert.Equal(
             """{"type":"parameter.v0","value":"{gen.inputs.value}","inputs":{"value":{"type":"string","secret":true,"default":{"generate":{"minLength":10,"special":false,"minLower":2}}}}}""",
             await TestModel.ManifestOfAsync(builder, "gen"));
@@ -76,7 +79,8 @@ public sealed class ManifestFactsTests
     public async Task AsHttp2Service_EveryEndpoint_HasTransportHttp2()
     {
         var builder = TestModel.CreateForPublishing();
-        builder.AddProject<Projects.Phoenix_Service>("web", launchProfileName: null).WithHttpEndpoint().AsHttp2Service().WithHttpEndpoint(name: "adm");
+        builder.AddProject<Projects.Phoenix_Service>("web", launchProfileName: null).WithHttpEndpoint().AsHttp2Service()
+            .WithHttpEndpoint(name: "adm");
 
         var bindings = (await TestModel.ManifestAsync(builder))["web"]!["bindings"]!.AsObject();
 
@@ -102,7 +106,8 @@ public sealed class ManifestFactsTests
 
         var variables = (await TestModel.ManifestAsync(builder))["consumer"]!["env"]!.AsObject();
 
-        Assert.Equal(["WEB_HTTP", "services__web__http__0", "WEB_HTTPS", "services__web__https__0"], variables.Select(variable => variable.Key));
+        Assert.Equal(["WEB_HTTP", "services__web__http__0", "WEB_HTTPS", "services__web__https__0"],
+            variables.Select(variable => variable.Key));
     }
 
     [Fact]
@@ -128,7 +133,8 @@ public sealed class ManifestFactsTests
         var builder = TestModel.CreateForPublishing();
         builder.AddContainer("c", "repo/c").WithHttpEndpoint(port: 18080);
 
-        Assert.Contains("\"transport\":\"http\",\"targetPort\":18080}", await TestModel.ManifestOfAsync(builder, "c"), StringComparison.Ordinal);
+        Assert.Contains("\"transport\":\"http\",\"targetPort\":18080}",
+            await TestModel.ManifestOfAsync(builder, "c"), StringComparison.Ordinal);
     }
 
     [Fact]
@@ -149,9 +155,11 @@ public sealed class ManifestFactsTests
     {
         var builder = TestModel.CreateForPublishing();
         var plain = builder.AddParameter("plain");
-        builder.AddContainer("c", "repo/c").WithEnvironment("E", $"x-{plain}-y").WithEnvironment("L", "a$b{c}").WithEnvironment("B", $"{{{plain}}}");
+        builder.AddContainer("c", "repo/c").WithEnvironment("E", $"x-{plain}-y").WithEnvironment("L", "a$b{c}")
+            .WithEnvironment("B", $"{{{plain}}}");
 
-        Assert.Contains("""{"E":"x-{plain.value}-y","L":"a$b{c}","B":"{{plain.value}}"}""", await TestModel.ManifestOfAsync(builder, "c"), StringComparison.Ordinal);
+        Assert.Contains("""{"E":"x-{plain.value}-y","L":"a$b{c}","B":"{{plain.value}}"}""",
+            await TestModel.ManifestOfAsync(builder, "c"), StringComparison.Ordinal);
     }
 
     [Fact]
@@ -162,7 +170,8 @@ public sealed class ManifestFactsTests
         var server = builder.AddPostgres("pg", password: password);
         builder.AddContainer("c", "repo/c").WithReference(server);
 
-        Assert.Equal(["db-password", "pg", "c", "db-password-uri-encoded"], (await TestModel.ManifestAsync(builder)).Select(resource => resource.Key));
+        Assert.Equal(["db-password", "pg", "c", "db-password-uri-encoded"],
+            (await TestModel.ManifestAsync(builder)).Select(resource => resource.Key));
     }
 
     [Fact]

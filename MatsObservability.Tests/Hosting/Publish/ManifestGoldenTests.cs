@@ -11,7 +11,8 @@ public sealed class ManifestGoldenTests
         await using var stored = typeof(ManifestGoldenTests).Assembly.GetManifestResourceStream("manifest-example.json")!;
         using var expected = new StreamReader(stored);
 
-        var actual = await TestModel.ManifestBytesAsync(ExampleModel.Create("--publisher", "manifest", "--output-path", "aspire-manifest.json", "Telemetry:Stack=full"));
+        var actual = await TestModel.ManifestBytesAsync(
+            ExampleModel.Create("--publisher", "manifest", "--output-path", "aspire-manifest.json", "Telemetry:Stack=full"));
 
         Assert.Equal(await expected.ReadToEndAsync(), Encoding.UTF8.GetString(actual));
     }

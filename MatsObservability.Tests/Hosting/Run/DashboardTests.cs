@@ -22,7 +22,8 @@ public sealed class DashboardTests : IAsyncLifetime, IDisposable
     {
         _builder = DistributedApplicationTestingBuilder.Create(["Dashboard:Port=0"], (options, _) => options.DisableDashboard = false);
         var key = _builder.AddParameter("api-key", "s3cr3t-value", secret: true);
-        _builder.AddExecutable("worker", "sh", _folder.Path, "-c", "echo '<b>hello</b>'; exec sleep 1000").WithEnvironment("API_KEY", key).WithEnvironment("PLAIN", "<visible>");
+        _builder.AddExecutable("worker", "sh", _folder.Path, "-c", "echo '<b>hello</b>'; exec sleep 1000").WithEnvironment("API_KEY", key)
+            .WithEnvironment("PLAIN", "<visible>");
         _builder.AddExecutable("second", "sleep", _folder.Path, "1000").WithHttpEndpoint(name: "http", env: "PORT");
         _app = await _builder.BuildAsync();
         await _app.StartAsync(_deadline.Token);
@@ -53,7 +54,8 @@ public sealed class DashboardTests : IAsyncLifetime, IDisposable
         Assert.Contains("worker", html, StringComparison.Ordinal);
         Assert.Contains("Running", html, StringComparison.Ordinal);
         Assert.DoesNotContain("s3cr3t", html, StringComparison.Ordinal);
-        Assert.Contains("default-src 'none'", Assert.Single(response.Headers.GetValues("Content-Security-Policy")), StringComparison.Ordinal);
+        Assert.Contains("default-src 'none'",
+            Assert.Single(response.Headers.GetValues("Content-Security-Policy")), StringComparison.Ordinal);
         foreach (var asset in new[] { "/dashboard.css", "/dashboard.js" })
         {
             Assert.Contains(asset, html, StringComparison.Ordinal);

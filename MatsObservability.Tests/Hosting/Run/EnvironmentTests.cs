@@ -10,14 +10,17 @@ namespace MatsObservability.Tests.Hosting.Run;
 [Trait("Req", "A009")]
 public sealed class EnvironmentTests
 {
-    private static readonly string s_orchestrator = Path.GetFullPath(Path.Combine(Projects.MatsObservability_AppHost.ProjectPath, "..", "Orchestrator.Agent", "Orchestrator.Agent.csproj"));
+    private static readonly string s_orchestrator = Path.GetFullPath(
+        Path.Combine(Projects.MatsObservability_AppHost.ProjectPath, "..", "Orchestrator.Agent", "Orchestrator.Agent.csproj"));
 
     [Fact]
     public async Task Project_InDevelopment_IsToldWhereToExportTelemetry()
     {
         await using var builder = DistributedApplicationTestingBuilder.Create(
-            "--environment", "Development", "--ASPIRE_DASHBOARD_OTLP_ENDPOINT_URL", "http://localhost:19000", "--AppHost:OtlpApiKey", "abc");
-        var project = builder.AddProject("phoenix", s_orchestrator, launchProfileName: null).WithEnvironment("OTEL_EXPORTER_OTLP_ENDPOINT", "http://elsewhere:1");
+            "--environment", "Development", "--ASPIRE_DASHBOARD_OTLP_ENDPOINT_URL", "http://localhost:19000",
+            "--AppHost:OtlpApiKey", "abc");
+        var project = builder.AddProject("phoenix", s_orchestrator, launchProfileName: null)
+            .WithEnvironment("OTEL_EXPORTER_OTLP_ENDPOINT", "http://elsewhere:1");
 
         var environment = await ResolveAsync(builder, project.Resource);
 
@@ -37,10 +40,12 @@ public sealed class EnvironmentTests
 
         var environment = await ResolveAsync(builder, project.Resource);
 
-        Assert.Equal("Host=localhost;Port=54321;Username=postgres;Password=p@ss w;Database=phoenixdb", environment["ConnectionStrings__phoenixdb"]);
+        Assert.Equal("Host=localhost;Port=54321;Username=postgres;Password=p@ss w;Database=phoenixdb",
+            environment["ConnectionStrings__phoenixdb"]);
         Assert.Equal("postgresql://postgres:p%40ss%20w@localhost:54321/phoenixdb", environment["PHOENIXDB_URI"]);
         Assert.Equal(
-            ["PHOENIXDB_HOST", "PHOENIXDB_PORT", "PHOENIXDB_USERNAME", "PHOENIXDB_PASSWORD", "PHOENIXDB_URI", "PHOENIXDB_JDBCCONNECTIONSTRING", "PHOENIXDB_DATABASENAME"],
+            ["PHOENIXDB_HOST", "PHOENIXDB_PORT", "PHOENIXDB_USERNAME", "PHOENIXDB_PASSWORD", "PHOENIXDB_URI",
+                "PHOENIXDB_JDBCCONNECTIONSTRING", "PHOENIXDB_DATABASENAME"],
             environment.Keys.Where(name => name.StartsWith("PHOENIXDB_", StringComparison.Ordinal)));
     }
 
@@ -78,7 +83,8 @@ public sealed class EnvironmentTests
     public async Task ProxylessEndpoint_WithPort_IsThatPortForEverybody()
     {
         await using var builder = DistributedApplicationTestingBuilder.Create();
-        var phoenix = builder.AddProject("phoenix", s_orchestrator, launchProfileName: null).WithHttpEndpoint(port: 23456, name: "http", env: "PHOENIX_PORT", isProxied: false);
+        var phoenix = builder.AddProject("phoenix", s_orchestrator, launchProfileName: null)
+            .WithHttpEndpoint(port: 23456, name: "http", env: "PHOENIX_PORT", isProxied: false);
         var consumer = builder.AddProject("consumer", s_orchestrator, launchProfileName: null).WithReference(phoenix.GetEndpoint("http"));
 
         var own = await ResolveAsync(builder, phoenix.Resource);
@@ -99,7 +105,8 @@ public sealed class EnvironmentTests
             allocator.Allocate(each, listens: false);
         }
 
-        var resolved = await ResolvedValues.ResolveEnvironmentAsync(resource, builder.ExecutionContext, logger: null, CancellationToken.None);
+        var resolved = await ResolvedValues.ResolveEnvironmentAsync(
+            resource, builder.ExecutionContext, logger: null, CancellationToken.None);
         return resolved.ToDictionary(pair => pair.Key, pair => pair.Value);
     }
 }

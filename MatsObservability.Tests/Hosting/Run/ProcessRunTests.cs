@@ -72,7 +72,8 @@ public sealed class ProcessRunTests : IDisposable
     {
         var starts = _folder.File("starts");
         await using var builder = DistributedApplicationTestingBuilder.Create();
-        builder.AddExecutable("shaky", "sh", _folder.Path, "-c", $"echo up >> {starts}; test $(wc -l < {starts}) -ge 3 && exec sleep 100; exit 7");
+        builder.AddExecutable("shaky", "sh", _folder.Path,
+            "-c", $"echo up >> {starts}; test $(wc -l < {starts}) -ge 3 && exec sleep 100; exit 7");
         await using var app = await builder.BuildAsync();
         var states = new List<(string? State, int? ExitCode)>();
         var watching = WatchAsync(app, states);
@@ -109,7 +110,8 @@ public sealed class ProcessRunTests : IDisposable
         }
 
         await app.ResourceNotifications.WaitForResourceAsync(
-            "postgres", current => current.Snapshot.State?.Text == KnownResourceStates.Running && ProcessIdOf(current) != first, _deadline.Token);
+            "postgres", current => current.Snapshot.State?.Text == KnownResourceStates.Running && ProcessIdOf(current) != first,
+            _deadline.Token);
         await using var connection = new Npgsql.NpgsqlConnection(connectionString);
         await connection.OpenAsync(_deadline.Token);
         await app.ResourceNotifications.WaitForResourceHealthyAsync("appdb", _deadline.Token);
@@ -120,7 +122,8 @@ public sealed class ProcessRunTests : IDisposable
     {
         var pids = _folder.File("pids");
         await using var builder = DistributedApplicationTestingBuilder.Create();
-        builder.AddExecutable("family", "sh", _folder.Path, "-c", $"trap '' TERM; sleep 1000 & echo $! >> {pids}; (sleep 1000 & echo $! >> {pids}); echo $$ >> {pids}; while true; do sleep 1000; done");
+        builder.AddExecutable("family", "sh", _folder.Path,
+            "-c", $"trap '' TERM; sleep 1000 & echo $! >> {pids}; (sleep 1000 & echo $! >> {pids}); echo $$ >> {pids}; while true; do sleep 1000; done");
         await using var app = await builder.BuildAsync();
         await app.StartAsync();
         await Eventually.TrueAsync(() => File.Exists(pids) && File.ReadAllLines(pids).Length == 3);
@@ -137,8 +140,11 @@ public sealed class ProcessRunTests : IDisposable
     {
         var order = _folder.File("order");
         await using var builder = DistributedApplicationTestingBuilder.Create();
-        var below = builder.AddExecutable("below", "sh", _folder.Path, "-c", $"trap 'echo below >> {order}; exit 0' TERM; touch {order}.below; while true; do sleep 0.05; done");
-        builder.AddExecutable("above", "sh", _folder.Path, "-c", $"trap 'sleep 0.3; echo above >> {order}; exit 0' TERM; touch {order}.above; while true; do sleep 0.05; done").WaitForStart(below);
+        var below = builder.AddExecutable("below", "sh", _folder.Path,
+            "-c", $"trap 'echo below >> {order}; exit 0' TERM; touch {order}.below; while true; do sleep 0.05; done");
+        builder.AddExecutable("above", "sh", _folder.Path,
+            "-c", $"trap 'sleep 0.3; echo above >> {order}; exit 0' TERM; touch {order}.above; while true; do sleep 0.05; done")
+            .WaitForStart(below);
         await using var app = await builder.BuildAsync();
         await app.StartAsync();
         await Eventually.TrueAsync(() => File.Exists($"{order}.below") && File.Exists($"{order}.above"));
@@ -161,7 +167,8 @@ public sealed class ProcessRunTests : IDisposable
         await app.ResourceNotifications.WaitForResourceAsync("worker", KnownResourceStates.Finished, _deadline.Token);
         Assert.False(IsAlive($"{first}"));
 
-        Assert.True((await app.ResourceCommands.ExecuteCommandAsync("worker", KnownResourceCommands.StartCommand, _deadline.Token)).Success);
+        Assert.True(
+            (await app.ResourceCommands.ExecuteCommandAsync("worker", KnownResourceCommands.StartCommand, _deadline.Token)).Success);
         var second = ProcessIdOf(await app.ResourceNotifications.WaitForResourceHealthyAsync("worker", _deadline.Token));
         Assert.NotEqual(first, second);
     }
@@ -192,7 +199,8 @@ public sealed class ProcessRunTests : IDisposable
 
         var failure = await Assert.ThrowsAsync<DistributedApplicationException>(() => app.StartAsync());
 
-        Assert.Contains($"Port {port} (web, endpoint http) is in use by process {Environment.ProcessId} (", failure.Message, StringComparison.Ordinal);
+        Assert.Contains($"Port {port} (web, endpoint http) is in use by process {Environment.ProcessId} (",
+            failure.Message, StringComparison.Ordinal);
         Assert.DoesNotContain('\n', failure.Message);
     }
 
@@ -237,7 +245,8 @@ public sealed class ProcessRunTests : IDisposable
         await Eventually.TrueAsync(() => File.Exists(seen) && File.ReadAllText(seen).Length > 0);
 
         Assert.Equal("s3cr3t-value key=s3cr3t-value visible\n", await File.ReadAllTextAsync(seen));
-        Assert.DoesNotContain(running.Snapshot.EnvironmentVariables, variable => variable.Value?.Contains("s3cr3t", StringComparison.Ordinal) == true);
+        Assert.DoesNotContain(running.Snapshot.EnvironmentVariables,
+            variable => variable.Value?.Contains("s3cr3t", StringComparison.Ordinal) == true);
         Assert.Contains(running.Snapshot.EnvironmentVariables, variable => variable is { Name: "PLAIN", Value: "visible" });
     }
 
@@ -274,7 +283,8 @@ public sealed class ProcessRunTests : IDisposable
         Assert.False(Directory.Exists(data));
     }
 
-    private static int ProcessIdOf(ResourceEvent current) => (int)current.Snapshot.Properties.Single(property => property.Name == "executable.pid").Value!;
+    private static int ProcessIdOf(ResourceEvent current) =>
+        (int)current.Snapshot.Properties.Single(property => property.Name == "executable.pid").Value!;
 
     private static bool IsAlive(string processId)
     {

@@ -28,13 +28,15 @@ public sealed class ReplicaTests
         await app.StartAsync(deadline.Token);
         var first = await app.ResourceNotifications.WaitForResourceHealthyAsync("phoenix", deadline.Token);
         var second = await app.ResourceNotifications.WaitForResourceAsync(
-            "phoenix", other => other.ResourceId != first.ResourceId && other.Snapshot.State?.Text == KnownResourceStates.Running, deadline.Token);
+            "phoenix", other => other.ResourceId != first.ResourceId && other.Snapshot.State?.Text == KnownResourceStates.Running,
+            deadline.Token);
 
         Assert.NotEqual(PortOf(first), PortOf(second));
         Assert.NotEqual(app.GetEndpoint("phoenix", "http").Port, PortOf(first));
         Assert.EndsWith(Variable(first, "OTEL_RESOURCE_ATTRIBUTES")[^8..], first.ResourceId, StringComparison.Ordinal);
 
-        Assert.True((await app.ResourceCommands.ExecuteCommandAsync(first.ResourceId, KnownResourceCommands.StopCommand, deadline.Token)).Success);
+        Assert.True(
+            (await app.ResourceCommands.ExecuteCommandAsync(first.ResourceId, KnownResourceCommands.StopCommand, deadline.Token)).Success);
         await WaitUntilAnsweringAsync(new Uri($"http://localhost:{PortOf(second)}/healthz"), deadline.Token);
         for (var i = 0; i < 4; i++)
         {
@@ -64,5 +66,6 @@ public sealed class ReplicaTests
 
     private static int PortOf(ResourceEvent instance) => int.Parse(Variable(instance, "PHOENIX_PORT"));
 
-    private static string Variable(ResourceEvent instance, string name) => instance.Snapshot.EnvironmentVariables.Single(variable => variable.Name == name).Value!;
+    private static string Variable(ResourceEvent instance, string name) =>
+        instance.Snapshot.EnvironmentVariables.Single(variable => variable.Name == name).Value!;
 }

@@ -30,7 +30,8 @@ public sealed class RunOptionsTests : IDisposable
 
         using var options = Options(("AppHost:PathSha256", "0123456789abcdef"));
 
-        Assert.Equal(Environment.IsPrivilegedProcess ? "/var/lib/mats-observability/0123456789" : _folder.File(".mats"), options.DataDirectory);
+        Assert.Equal(Environment.IsPrivilegedProcess ? "/var/lib/mats-observability/0123456789" : _folder.File(".mats"),
+            options.DataDirectory);
     }
 
     [Fact]

@@ -45,7 +45,8 @@ public sealed class TcpRelayTests : IDisposable
         using var server = Server("x");
 
         Assert.False(FreePort.IsFree(PortOf(server)));
-        Assert.Contains($"process {Environment.ProcessId} (", await PortHolder.DescribeAsync(PortOf(server), _deadline.Token), StringComparison.Ordinal);
+        Assert.Contains($"process {Environment.ProcessId} (",
+            await PortHolder.DescribeAsync(PortOf(server), _deadline.Token), StringComparison.Ordinal);
     }
 
     /// <summary>Reads to the end of what the client sends, then answers with its own name and that.</summary>

@@ -12,7 +12,8 @@ public class CallCourseTests
     [Fact]
     public void Diagnose_CallThatWasNeverMade_BlamesTheCaller()
     {
-        var cause = EvidenceEngine.Diagnose(Shop(60, static i => i < 10 ? "AB" : i % 3 == 0 ? "AB" : "AXB"), Shop(40, static _ => "AB")).Causes[0];
+        var cause = EvidenceEngine.Diagnose(Shop(60, static i => i < 10 ? "AB" : i % 3 == 0 ? "AB" : "AXB"),
+            Shop(40, static _ => "AB")).Causes[0];
 
         Assert.Equal(("front", "return", "code"), (cause.Service, cause.FaultType, cause.Location.Kind));
     }
@@ -32,7 +33,9 @@ public class CallCourseTests
 
     [Fact]
     public void Diagnose_CallsInAnotherOrder_AreHealthy() =>
-        Assert.Empty(EvidenceEngine.Diagnose(Shop(60, static i => i % 2 == 0 ? "ABC" : "ACB"), Shop(40, static i => i % 8 == 0 ? "ACB" : "ABC")).Causes);
+        Assert.Empty(
+            EvidenceEngine.Diagnose(Shop(60, static i => i % 2 == 0 ? "ABC" : "ACB"),
+                Shop(40, static i => i % 8 == 0 ? "ACB" : "ABC")).Causes);
 
     [Fact]
     public void CallSteps_SpanAroundRepeatedCalls_IsOnceAndAgain()
@@ -55,14 +58,16 @@ public class CallCourseTests
 
     [Fact]
     public void Diagnose_RunEndsAfterAnAnswer_NamesTheAnsweringServiceToo() =>
-        Assert.Contains(EvidenceEngine.Diagnose(Shop(60, static i => i < 10 ? "AB" : "A"), Shop(40, static _ => "AB")).Causes, static cause => cause.Service == "a");
+        Assert.Contains(EvidenceEngine.Diagnose(Shop(60, static i => i < 10 ? "AB" : "A"), Shop(40, static _ => "AB")).Causes,
+            static cause => cause.Service == "a");
 
     [Fact]
     public void Lasting_ChangeSeenNowhereElse_WeighsMoreUnlessItIsABurst()
     {
         static List<(long, bool)> Trials(int seconds) => [.. Enumerable.Range(0, 60).Select(i => (i * Second, i >= 60 - seconds))];
 
-        Assert.True(Lasting.Score(Trials(50), 0, 8, Surprise.TwoRates, unseen: 3) > Lasting.Score(Trials(50), 0, 8, Surprise.TwoRates) + 2.5);
+        Assert.True(
+            Lasting.Score(Trials(50), 0, 8, Surprise.TwoRates, unseen: 3) > Lasting.Score(Trials(50), 0, 8, Surprise.TwoRates) + 2.5);
         Assert.Equal(Lasting.Score(Trials(12), 0, 60, Surprise.TwoRates), Lasting.Score(Trials(12), 0, 60, Surprise.TwoRates, unseen: 3));
     }
 
@@ -74,7 +79,9 @@ public class CallCourseTests
 
         Assert.NotEmpty(LatencyChannel.Find(new(incident), new(Calls("thin", 12, static _ => 2)), []));
         Assert.Empty(LatencyChannel.Find(new(incident), new(Calls("thin", 12, static _ => 2, Calls("other", 40, Gap))), []));
-        Assert.NotEmpty(LatencyChannel.Find(new(Calls("thin", 24, static i => 300 + Gap(i))), new(Calls("thin", 12, static _ => 2, Calls("other", 40, Gap))), []));
+        Assert.NotEmpty(
+            LatencyChannel.Find(new(Calls("thin", 24, static i => 300 + Gap(i))),
+                new(Calls("thin", 12, static _ => 2, Calls("other", 40, Gap))), []));
     }
 
     [Fact]
@@ -84,12 +91,13 @@ public class CallCourseTests
         var baseline = new WindowModel(Shop(30, static _ => "A"));
         var repeating = incident.Traces.ChildrenFirst.Where(static node => node.Service == "front").ToHashSet();
 
-        Assert.DoesNotContain(LatencyChannel.Find(incident, baseline, repeating), static slow => slow is { Service: "front", IsCall: false });
+        Assert.DoesNotContain(LatencyChannel.Find(incident, baseline, repeating),
+            static slow => slow is { Service: "front", IsCall: false });
     }
 
     /// <summary>
-    /// A page a second, whose front calls the services that the letters name one after the other; M takes up a message that nobody waits for,
-    /// a point is 40 ms of the front's own.
+    /// A page a second, whose front calls the services that the letters name one after the other; M takes up a message that nobody waits
+    /// for, a point is 40 ms of the front's own.
     /// </summary>
     private static TelemetryWindow Shop(int pages, Func<int, string> calls, bool wrapped = false)
     {
@@ -104,7 +112,9 @@ public class CallCourseTests
                 at += letter == '.' ? 40 * Ms : 2 * Ms;
                 if (letter != '.')
                 {
-                    children.Add(Span(trace, $"{i:x8}{children.Count:x8}", wrapped ? "client" : "root", $"{name}", $"GET /{name}", at, letter == 'M' ? 400 : 5 + (i % 3)));
+                    children.Add(
+                        Span(trace, $"{i:x8}{children.Count:x8}", wrapped ? "client" : "root", $"{name}", $"GET /{name}", at,
+                            letter == 'M' ? 400 : 5 + (i % 3)));
                     at += letter == 'M' ? 0 : (5 + (i % 3)) * Ms;
                 }
             }
@@ -121,7 +131,9 @@ public class CallCourseTests
         return new("shop", 100 * Second, (100 + pages) * Second, spans, [], [], []);
     }
 
-    /// <summary>Calls of one service by <paramref name="caller"/>, a second apart, whose way takes what <paramref name="gap"/> says, in ms.</summary>
+    /// <summary>
+    /// Calls of one service by <paramref name="caller"/>, a second apart, whose way takes what <paramref name="gap"/> says, in ms.
+    /// </summary>
     private static TelemetryWindow Calls(string caller, int count, Func<int, double> gap, TelemetryWindow? more = null)
     {
         var spans = new List<SpanRecord>();

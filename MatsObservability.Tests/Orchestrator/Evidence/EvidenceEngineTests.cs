@@ -7,7 +7,8 @@ public class EvidenceEngineTests
     [Fact]
     public void Diagnose_SameBehaviour_IsHealthy()
     {
-        var diagnosis = EvidenceEngine.Diagnose(Synthetic.Window(40, static i => new(6 - (i % 3), 3 - (i % 2)), cpu: 0.06), Synthetic.Healthy());
+        var diagnosis = EvidenceEngine.Diagnose(
+            Synthetic.Window(40, static i => new(6 - (i % 3), 3 - (i % 2)), cpu: 0.06), Synthetic.Healthy());
 
         Assert.Equal(Verdict.Healthy, diagnosis.Verdict);
         Assert.Empty(diagnosis.Causes);
@@ -28,7 +29,8 @@ public class EvidenceEngineTests
     [Fact]
     public void Diagnose_RunsEndEarly_IsAnException()
     {
-        var cause = EvidenceEngine.Diagnose(Synthetic.Window(30, static i => i < 10 ? new() : new(Second: null)), Synthetic.Healthy()).Causes[0];
+        var cause = EvidenceEngine.Diagnose(Synthetic.Window(30, static i => i < 10 ? new() : new(Second: null)),
+            Synthetic.Healthy()).Causes[0];
 
         Assert.Equal(("back", "exception"), (cause.Service, cause.FaultType));
     }
@@ -36,7 +38,8 @@ public class EvidenceEngineTests
     [Fact]
     public void Diagnose_MissingCallWithoutLogs_BlamesTheCaller()
     {
-        var cause = EvidenceEngine.Diagnose(Synthetic.Window(40, static i => new(Store: i < 10), logs: false), Synthetic.Healthy(logs: false)).Causes[0];
+        var cause = EvidenceEngine.Diagnose(Synthetic.Window(40, static i => new(Store: i < 10), logs: false),
+            Synthetic.Healthy(logs: false)).Causes[0];
 
         Assert.Equal("back", cause.Service);
         Assert.Equal("code", cause.Location.Kind);
@@ -45,7 +48,8 @@ public class EvidenceEngineTests
     [Fact]
     public void Diagnose_FailingSpans_BlamesTheDeepestService()
     {
-        var cause = EvidenceEngine.Diagnose(Synthetic.Window(30, static i => new(Status: i < 10 ? 0 : 2), logs: false), Synthetic.Healthy(logs: false)).Causes[0];
+        var cause = EvidenceEngine.Diagnose(Synthetic.Window(30, static i => new(Status: i < 10 ? 0 : 2), logs: false),
+            Synthetic.Healthy(logs: false)).Causes[0];
 
         Assert.Equal(("back", "exception"), (cause.Service, cause.FaultType));
     }
@@ -63,7 +67,8 @@ public class EvidenceEngineTests
     [Fact]
     public void Diagnose_ProcessorBusyAndRunsSlow_IsCpuContention()
     {
-        var cause = EvidenceEngine.Diagnose(Synthetic.Window(30, static i => new(OwnMs: i < 10 ? 5 : 250), cpu: 1.9), Synthetic.Healthy()).Causes[0];
+        var cause = EvidenceEngine.Diagnose(Synthetic.Window(30, static i => new(OwnMs: i < 10 ? 5 : 250), cpu: 1.9),
+            Synthetic.Healthy()).Causes[0];
 
         Assert.Equal(("back", "cpu_contention", "cpu"), (cause.Service, cause.FaultType, cause.Location.Kind));
         Assert.Contains(cause.Evidence, static item => item is { Kind: "metric", Value: 1.9 });
@@ -72,7 +77,8 @@ public class EvidenceEngineTests
     [Fact]
     public void Diagnose_ProcessorBusyButNobodySlow_IsHealthy()
     {
-        var diagnosis = EvidenceEngine.Diagnose(Synthetic.Window(30, static i => new(5 + (i % 3), 2 + (i % 2)), cpu: 0.4), Synthetic.Healthy());
+        var diagnosis = EvidenceEngine.Diagnose(
+            Synthetic.Window(30, static i => new(5 + (i % 3), 2 + (i % 2)), cpu: 0.4), Synthetic.Healthy());
 
         Assert.Equal(Verdict.Healthy, diagnosis.Verdict);
     }
@@ -80,7 +86,8 @@ public class EvidenceEngineTests
     [Fact]
     public void Diagnose_ErrorsTheBaselineHasAsWell_IsHealthy()
     {
-        static Synthetic.Course Course(int i) => i % 10 == 3 ? new(Second: null, Error: "Orders.java:15 no such order") : new(5 + (i % 3), 2 + (i % 2));
+        static Synthetic.Course Course(int i) =>
+            i % 10 == 3 ? new(Second: null, Error: "Orders.java:15 no such order") : new(5 + (i % 3), 2 + (i % 2));
 
         var diagnosis = EvidenceEngine.Diagnose(Synthetic.Window(50, Course), Synthetic.Window(40, Course));
 
@@ -114,7 +121,8 @@ public class EvidenceEngineTests
     [InlineData("NetworkP90(ms)", "network")]
     [InlineData("k8s.node.cpu.utilization", null)]
     [InlineData("http.server.requests", null)]
-    public void Resource_MetricName_TellsWhatItMeasures(string name, string? resource) => Assert.Equal(resource, MetricChannel.Resource(name));
+    public void Resource_MetricName_TellsWhatItMeasures(string name, string? resource) =>
+        Assert.Equal(resource, MetricChannel.Resource(name));
 
     [Theory]
     [InlineData("12:00:01 INFO  c.s.OrderService#31 TraceID: ab12 stored", "c.s.OrderService#31")]

@@ -9,7 +9,8 @@ public class GeneratedSystemTests(GeneratedSystemTests.Scores scores) : IClassFi
     /// <summary>Diagnosed once for all tests of the class.</summary>
     public sealed class Scores
     {
-        internal IReadOnlyList<GeneratedScore> All { get; } = [.. new[] { 28, 31, 43 }.SelectMany(static seed => GeneratedRca.Run(seed, 1))];
+        internal IReadOnlyList<GeneratedScore> All { get; } =
+            [.. new[] { 28, 31, 43 }.SelectMany(static seed => GeneratedRca.Run(seed, 1))];
     }
 
     [Fact]
@@ -60,7 +61,8 @@ public class GeneratedSystemTests(GeneratedSystemTests.Scores scores) : IClassFi
                 else
                 {
                     Assert.Equal("metric", item.Kind);
-                    Assert.Contains(series[item.SeriesId!.Value].Points, point => point.TimeNanos == item.TimeNanos && point.Value.Equals(item.Value));
+                    Assert.Contains(series[item.SeriesId!.Value].Points,
+                        point => point.TimeNanos == item.TimeNanos && point.Value.Equals(item.Value));
                 }
             }
         }

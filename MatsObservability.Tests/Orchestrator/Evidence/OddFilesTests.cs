@@ -4,7 +4,9 @@ using Orchestrator.Agent.Evidence;
 
 namespace MatsObservability.Tests.Orchestrator.Evidence;
 
-/// <summary>Folders of cases as other systems leave them: signals without a file, empty files, fields that are missing or written another way.</summary>
+/// <summary>
+/// Folders of cases as other systems leave them: signals without a file, empty files, fields that are missing or written another way.
+/// </summary>
 [Trait("Req", "B072")]
 public sealed class OddFilesTests : IDisposable
 {
@@ -15,7 +17,8 @@ public sealed class OddFilesTests : IDisposable
     [Fact]
     public void Read_NoLogsFile_HasTheOtherSignals()
     {
-        Write("traces", """{"resourceSpans":[{"resource":{"attributes":[{"key":"service.name","value":{"stringValue":"cart"}}]},"scopeSpans":[{"spans":[{"traceId":"01","spanId":"02","name":"Cart/Get","startTimeUnixNano":"5","endTimeUnixNano":"9"}]}]}]}""");
+        Write("traces",
+            """{"resourceSpans":[{"resource":{"attributes":[{"key":"service.name","value":{"stringValue":"cart"}}]},"scopeSpans":[{"spans":[{"traceId":"01","spanId":"02","name":"Cart/Get","startTimeUnixNano":"5","endTimeUnixNano":"9"}]}]}]}""");
 
         var window = OtlpFiles.Read(_folder, "odd");
 
@@ -67,7 +70,8 @@ public sealed class OddFilesTests : IDisposable
     [Fact]
     public void Requests_OfAStretch_KeepsWhatLiesInIt()
     {
-        Write("traces", """{"resourceSpans":[{"scopeSpans":[{"spans":[{"spanId":"02","startTimeUnixNano":"5"},{"spanId":"03","startTimeUnixNano":"50"},{"spanId":"04"}]}]},{"resource":{}}]}""");
+        Write("traces",
+            """{"resourceSpans":[{"scopeSpans":[{"spans":[{"spanId":"02","startTimeUnixNano":"5"},{"spanId":"03","startTimeUnixNano":"50"},{"spanId":"04"}]}]},{"resource":{}}]}""");
 
         var (_, line) = Assert.Single(OtlpFiles.Requests(_folder, 10, 90));
 

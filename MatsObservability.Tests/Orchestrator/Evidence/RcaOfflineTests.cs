@@ -3,7 +3,9 @@ using MatsObservability.Benchmarks.Rca;
 
 namespace MatsObservability.Tests.Orchestrator.Evidence;
 
-/// <summary>The evaluation figures as a test: the labelled incidents lie beside the repository, and are skipped where they do not.</summary>
+/// <summary>
+/// The evaluation figures as a test: the labelled incidents lie beside the repository, and are skipped where they do not.
+/// </summary>
 public class RcaOfflineTests
 {
     [LabelledIncidentsFact]

@@ -21,7 +21,8 @@ public class SignalReadingTests
     [InlineData("otel.status_code", "ERROR", "error")]
     public void FailureOf_WaysInWhichTracersWriteIt_AreRead(string attribute, object value, string? failure)
     {
-        var span = Span("1", null, "cart", "Cart/Get", 0, 10, 2) with { Attributes = new Dictionary<string, object> { [attribute] = value } };
+        var span =
+            Span("1", null, "cart", "Cart/Get", 0, 10, 2) with { Attributes = new Dictionary<string, object> { [attribute] = value } };
 
         Assert.Equal(failure, FailureChannel.FailureOf(span));
         Assert.True(FailureChannel.Tells(span));
@@ -44,8 +45,11 @@ public class SignalReadingTests
     [Fact]
     public void CallSteps_CallMadeOverAndOver_IsOnceAndAgain()
     {
-        SpanRecord[] Course(int calls) => [Span("1", null, "front", "GET /", 0, 90, 1), .. Enumerable.Range(0, calls).Select(i => Span($"c{i}", "1", "back", "GET /back", 10 * (i + 1), 5, 1))];
-        List<string> Steps(int calls) => [.. SequenceChannel.CallSteps(new WindowModel(Window(Course(calls))).Runs.Single(static run => run.Service == "front")).Select(static step => step.Key)];
+        SpanRecord[] Course(int calls) => [Span("1", null, "front", "GET /", 0, 90, 1),
+            .. Enumerable.Range(0, calls).Select(i => Span($"c{i}", "1", "back", "GET /back", 10 * (i + 1), 5, 1))];
+        List<string> Steps(int calls) =>
+            [.. SequenceChannel.CallSteps(new WindowModel(Window(Course(calls))).Runs.Single(static run => run.Service == "front"))
+                .Select(static step => step.Key)];
 
         Assert.Equal(["(start)", "back: GET /back", "(end)"], Steps(1));
         Assert.Equal(["(start)", "back: GET /back", "back: GET /back again", "(end)"], Steps(2));
@@ -67,16 +71,20 @@ public class SignalReadingTests
 
     [Fact]
     public void MetricSamples_CounterOfARestartedProcess_BeginsAnew() =>
-        Assert.Equal([0.1, 0.05], MetricSamples.Of(Series("cpu_seconds_total", 2, [(0, 100), (60, 106), (120, 3)]), 0).Select(static sample => Math.Round(sample.Value, 6)));
+        Assert.Equal(
+            [0.1, 0.05], MetricSamples.Of(Series("cpu_seconds_total", 2, [(0, 100), (60, 106), (120, 3)]), 0)
+                .Select(static sample => Math.Round(sample.Value, 6)));
 
     [Fact]
     public void MetricSamples_SumThatFalls_IsALevel() =>
-        Assert.Equal([100, 106, 90], MetricSamples.Of(Series("process.memory.usage", 2, [(0, 100), (60, 106), (120, 90)]), 0).Select(static sample => sample.Value));
+        Assert.Equal([100, 106, 90],
+            MetricSamples.Of(Series("process.memory.usage", 2, [(0, 100), (60, 106), (120, 90)]), 0).Select(static sample => sample.Value));
 
     [Fact]
     public void MetricSamples_EverySecond_AreMeansThatCiteAPoint()
     {
-        var samples = MetricSamples.Of(Series("cpu", 1, [.. Enumerable.Range(0, 60).Select(static i => (i, i % 10 == 0 ? 5.0 : 1.0))]), 30 * Second);
+        var samples = MetricSamples.Of(Series("cpu", 1, [.. Enumerable.Range(0, 60).Select(static i => (i, i % 10 == 0 ? 5.0 : 1.0))]),
+            30 * Second);
 
         Assert.Equal(4, samples.Count);
         Assert.All(samples, static sample => Assert.InRange(sample.Value, 1.2, 1.6));
@@ -87,7 +95,8 @@ public class SignalReadingTests
     public void MetricChannel_ValuesThatAreNoNumbers_AreLeftOut()
     {
         var window = new TelemetryWindow("odd", 300 * Second, 480 * Second, [], [],
-            [Series("cpu", 1, [(60, double.NaN), (120, 0.1), (180, double.PositiveInfinity), (240, 0.1), (300, double.NaN), (360, 0.9), (420, 0.9)]), Calm("cpu"), Series("mem", 1, [])], []);
+            [Series("cpu", 1, [(60, double.NaN), (120, 0.1), (180, double.PositiveInfinity), (240, 0.1), (300, double.NaN), (360, 0.9),
+                (420, 0.9)]), Calm("cpu"), Series("mem", 1, [])], []);
 
         var shift = Assert.Single(MetricChannel.Find(window, null));
 
@@ -98,21 +107,27 @@ public class SignalReadingTests
     public void MetricChannel_MemoryThatGrewAndStays_IsInTroubleUnlessItsLimitIsFar()
     {
         MetricShift Shift(params MetricSeries[] more) => MetricChannel.Find(
-            new("mem", 300 * Second, 480 * Second, [], [], [Series("container_memory_working_set_bytes", 1, [(60, 100), (120, 101), (240, 100), (360, 180), (420, 190)]), Calm("container_memory_working_set_bytes"), .. more], []), null)
+            new("mem", 300 * Second, 480 * Second, [], [],
+                [Series("container_memory_working_set_bytes", 1, [(60, 100), (120, 101), (240, 100), (360, 180), (420, 190)]),
+                    Calm("container_memory_working_set_bytes"), .. more], []), null)
             .First(static shift => shift.Series.Name.StartsWith("container", StringComparison.Ordinal));
 
         Assert.True(Shift() is { Saturated: true, Exhausted: true, Score: >= Signals.TellingShift });
-        Assert.False(Shift(Series("memory_limit_utilization", 1, [(60, 0.20), (120, 0.20), (240, 0.20), (360, 0.36), (420, 0.38)])).Saturated);
+        Assert.False(
+            Shift(Series("memory_limit_utilization", 1, [(60, 0.20), (120, 0.20), (240, 0.20), (360, 0.36), (420, 0.38)])).Saturated);
     }
 
     private static SpanRecord Span(string id, string? parent, string service, string name, double fromMs, double ms, int kind) => new(
-        "t", id, parent, service, null, name, kind, 0, null, (long)(fromMs * 1e6), (long)((fromMs + ms) * 1e6), new Dictionary<string, object>(), []);
+        "t", id, parent, service, null, name, kind, 0, null, (long)(fromMs * 1e6), (long)((fromMs + ms) * 1e6),
+        new Dictionary<string, object>(), []);
 
     private static TelemetryWindow Window(IReadOnlyList<SpanRecord> spans) => new("some", 0, 100 * Second, spans, [], [], []);
 
     /// <summary>Another service, of which nothing is told: what moves in most services is load.</summary>
-    private static MetricSeries Calm(string name) => Series(name, 1, [(60, 0.1), (240, 0.1), (360, 0.1), (420, 0.1)]) with { Service = "front" };
+    private static MetricSeries Calm(string name) =>
+        Series(name, 1, [(60, 0.1), (240, 0.1), (360, 0.1), (420, 0.1)]) with { Service = "front" };
 
     private static MetricSeries Series(string name, int type, IEnumerable<(int Seconds, double Value)> points) => new(
-        name.Length, name, null, type, "back", "back-1", new Dictionary<string, object>(), [.. points.Select(static point => new MetricPoint(point.Seconds * Second, point.Value))]);
+        name.Length, name, null, type, "back", "back-1", new Dictionary<string, object>(),
+        [.. points.Select(static point => new MetricPoint(point.Seconds * Second, point.Value))]);
 }

@@ -12,7 +12,8 @@ internal sealed class Synthetic
     private int _ids;
 
     /// <summary>How the runs of the back service go.</summary>
-    public sealed record Course(double OwnMs = 5, double GapMs = 2, string? Second = "Orders.java:20 stored", string? Error = null, int Status = 0, bool Store = true);
+    public sealed record Course(double OwnMs = 5, double GapMs = 2, string? Second = "Orders.java:20 stored", string? Error = null,
+        int Status = 0, bool Store = true);
 
     public static TelemetryWindow Window(int runs, Func<int, Course> course, double? cpu = null, bool logs = true)
     {
@@ -31,7 +32,8 @@ internal sealed class Synthetic
         return window.Build(runs);
     }
 
-    public static TelemetryWindow Healthy(int runs = 30, bool logs = true) => Window(runs, static i => new(5 + (i % 3), 2 + (i % 2)), cpu: 0.06, logs);
+    public static TelemetryWindow Healthy(int runs = 30, bool logs = true) =>
+        Window(runs, static i => new(5 + (i % 3), 2 + (i % 2)), cpu: 0.06, logs);
 
     private void Request(int index, Course course, bool logs)
     {
@@ -64,7 +66,9 @@ internal sealed class Synthetic
     private string Span(string trace, string? parent, string service, string name, long start, double ms, int status = 0)
     {
         var id = $"{++_ids:x16}";
-        _spans.Add(new(trace, id, parent, service, service + "-1", name, 1, status, null, start, start + Ms(ms), new Dictionary<string, object>(), []));
+        _spans.Add(
+            new(trace, id, parent, service, service + "-1", name, 1, status, null, start, start + Ms(ms),
+                new Dictionary<string, object>(), []));
         return id;
     }
 

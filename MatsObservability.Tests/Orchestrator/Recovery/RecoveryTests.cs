@@ -63,7 +63,8 @@ public sealed class RecoveryTests(RecoveryFixture fixture) : IClassFixture<Recov
             spans => spans.Exists(span => span["name"]!.ToString() == "delegate_sre"), TimeSpan.FromSeconds(10), CancellationToken.None);
 
         Assert.Superset(
-            new HashSet<string> { "planning", "gate_planning", "read_telemetry", "sre_log_analysis" }, early.Select(span => span["name"]!.ToString()).ToHashSet());
+            new HashSet<string> { "planning", "gate_planning", "read_telemetry", "sre_log_analysis" },
+            early.Select(span => span["name"]!.ToString()).ToHashSet());
         Assert.DoesNotContain(early, span => span["name"]!.ToString() == "investigation_run");
         await system.Gate.OpenAsync(CancellationToken.None);
         await system.EndAsync([system.Orchestrator], job, CancellationToken.None);

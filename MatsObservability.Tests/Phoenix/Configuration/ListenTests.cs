@@ -22,7 +22,8 @@ public sealed class ListenTests(PostgresFixture postgres) : IClassFixture<Postgr
         using var spans = await client.PostAsync($"http://127.0.0.1:{http}/v1/traces", Otlp.Content([]));
         using var otlpSpans = await client.PostAsync($"http://127.0.0.1:{otlp}/v1/traces", Otlp.Content([]));
 
-        Assert.Equal(("text/html", HttpStatusCode.OK, HttpStatusCode.OK), (page.Content.Headers.ContentType?.MediaType, spans.StatusCode, otlpSpans.StatusCode));
+        Assert.Equal(("text/html", HttpStatusCode.OK, HttpStatusCode.OK),
+            (page.Content.Headers.ContentType?.MediaType, spans.StatusCode, otlpSpans.StatusCode));
         Assert.EndsWith($":{grpc}", server.GrpcUrl.TrimEnd('/'), StringComparison.Ordinal);
     }
 
@@ -37,7 +38,9 @@ public sealed class ListenTests(PostgresFixture postgres) : IClassFixture<Postgr
 
         // Every address of 127/8 is this machine's, so another one than 127.0.0.1 is there without a network.
         Assert.Equal((true, reachable), (await AnswersAsync("127.0.0.1", port), await AnswersAsync("127.0.0.2", port)));
-        Assert.Equal(reachable, IPGlobalProperties.GetIPGlobalProperties().GetActiveTcpListeners().Any(end => end.Port == port && end.Address.Equals(IPAddress.Any)));
+        Assert.Equal(
+            reachable, IPGlobalProperties.GetIPGlobalProperties().GetActiveTcpListeners()
+                .Any(end => end.Port == port && end.Address.Equals(IPAddress.Any)));
     }
 
     private static async Task<bool> AnswersAsync(string address, int port)

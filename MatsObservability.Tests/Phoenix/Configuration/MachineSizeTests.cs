@@ -36,7 +36,8 @@ public sealed class MachineSizeTests
         var size = new MachineSize(2, memory * Mebibyte);
 
         Assert.Equal((limit, queue, kept, forward), (
-            size.MemoryLimitBytes / Mebibyte, size.QueueBytes / Mebibyte, size.KeptBufferBytes / Mebibyte, size.ForwardQueueBytes / Mebibyte));
+            size.MemoryLimitBytes / Mebibyte, size.QueueBytes / Mebibyte, size.KeptBufferBytes / Mebibyte,
+            size.ForwardQueueBytes / Mebibyte));
         Assert.True(size.QueueBytes + size.KeptBufferBytes + size.ForwardQueueBytes < size.MemoryLimitBytes);
     }
 
@@ -54,5 +55,6 @@ public sealed class MachineSizeTests
     [InlineData("Host=db", 3, 3)]
     [InlineData("Host=db;Maximum Pool Size=17", 3, null)]
     public void ConnectionString_PoolSize_IsDerivedUnlessGiven(string given, int writers, int? derived) => Assert.Equal(
-        derived is null ? 17 : MachineSize.Here.Connections(writers), new Npgsql.NpgsqlConnectionStringBuilder(ConnectionSettings.Complete(given, schema: null, writers)).MaxPoolSize);
+        derived is null ? 17 : MachineSize.Here.Connections(writers), new Npgsql.NpgsqlConnectionStringBuilder(
+            ConnectionSettings.Complete(given, schema: null, writers)).MaxPoolSize);
 }

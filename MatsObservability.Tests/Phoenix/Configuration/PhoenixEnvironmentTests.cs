@@ -28,7 +28,8 @@ public sealed class PhoenixEnvironmentTests
     [Fact]
     public void Translate_BothVocabulariesDiffer_SeedNameWinsWithAWarning()
     {
-        var (keys, warnings, _) = PhoenixEnvironment.Translate(new Dictionary<string, string> { ["ALLOWED_ORIGINS"] = "http://b", ["CORS_ORIGINS"] = "http://a" });
+        var (keys, warnings, _) = PhoenixEnvironment.Translate(
+            new Dictionary<string, string> { ["ALLOWED_ORIGINS"] = "http://b", ["CORS_ORIGINS"] = "http://a" });
 
         Assert.Equal("http://a", keys["Phoenix:Server:CorsOrigins"]);
         Assert.Contains("PHOENIX_CORS_ORIGINS is used", Assert.Single(warnings), StringComparison.Ordinal);
@@ -61,7 +62,9 @@ public sealed class PhoenixEnvironmentTests
     public void Table_EveryKey_IsReadByAnOptionsClass()
     {
         var read = typeof(StorageOptions).Assembly.GetTypes()
-            .Select(type => (type, section: type.GetField("Section", System.Reflection.BindingFlags.Public | System.Reflection.BindingFlags.Static)?.GetRawConstantValue() as string))
+            .Select(type =>
+                (type, section: type.GetField("Section",
+                    System.Reflection.BindingFlags.Public | System.Reflection.BindingFlags.Static)?.GetRawConstantValue() as string))
             .Where(entry => entry.section is not null)
             .SelectMany(entry => entry.type.GetProperties().Select(property => $"{entry.section}:{property.Name}"))
             .Append("Logging:LogLevel:Default")
@@ -82,7 +85,8 @@ public sealed class PhoenixEnvironmentTests
     {
         var builder = new NpgsqlConnectionStringBuilder(DatabaseUrl.ToConnectionString(url));
 
-        Assert.Equal((host, port, user, password, database), (builder.Host, builder.Port, builder.Username, builder.Password, builder.Database));
+        Assert.Equal((host, port, user, password, database),
+            (builder.Host, builder.Port, builder.Username, builder.Password, builder.Database));
     }
 
     [Theory]
@@ -91,7 +95,8 @@ public sealed class PhoenixEnvironmentTests
     [InlineData("verify-ca", SslMode.VerifyCA)]
     [InlineData("verify-full", SslMode.VerifyFull)]
     public void ToConnectionString_SslMode_IsKept(string mode, SslMode expected) =>
-        Assert.Equal(expected, new NpgsqlConnectionStringBuilder(DatabaseUrl.ToConnectionString($"postgresql://a:b@db/x?sslmode={mode}")).SslMode);
+        Assert.Equal(
+            expected, new NpgsqlConnectionStringBuilder(DatabaseUrl.ToConnectionString($"postgresql://a:b@db/x?sslmode={mode}")).SslMode);
 
     [Theory]
     [InlineData("mysql://a:s3cret@db/x")]
@@ -112,9 +117,12 @@ public sealed class PhoenixEnvironmentTests
     [Trait("Req", "B020")]
     public void Parse_EnvFile_UnderstandsQuotesAndComments()
     {
-        var variables = EnvFile.Parse("# head\n\nexport PHOENIX_A=plain # comment\nPHOENIX_B=\"two \\\"words\\\" # kept\"\nPHOENIX_C='as is \\n'\nPHOENIX_D=\n", "file");
+        var variables = EnvFile.Parse(
+            "# head\n\nexport PHOENIX_A=plain # comment\nPHOENIX_B=\"two \\\"words\\\" # kept\"\nPHOENIX_C='as is \\n'\nPHOENIX_D=\n",
+            "file");
 
-        Assert.Equal([("PHOENIX_A", "plain"), ("PHOENIX_B", "two \"words\" # kept"), ("PHOENIX_C", "as is \\n"), ("PHOENIX_D", "")], variables);
+        Assert.Equal(
+            [("PHOENIX_A", "plain"), ("PHOENIX_B", "two \"words\" # kept"), ("PHOENIX_C", "as is \\n"), ("PHOENIX_D", "")], variables);
     }
 
     [Theory]
@@ -136,7 +144,8 @@ public sealed class PhoenixEnvironmentTests
         File.WriteAllText(file, "PHOENIX_MAX_WORKERS=7\nPHOENIX_PARTITION_PERIOD=month\n");
         try
         {
-            var app = global::Phoenix.Service.Program.Build([$"--PHOENIX_ENV_FILE={file}", "--PHOENIX_MAX_WORKERS=5", "--ConnectionStrings:phoenixdb=Host=localhost"]);
+            var app = global::Phoenix.Service.Program.Build(
+                [$"--PHOENIX_ENV_FILE={file}", "--PHOENIX_MAX_WORKERS=5", "--ConnectionStrings:phoenixdb=Host=localhost"]);
             var options = (IOptions<StorageOptions>)app.Services.GetService(typeof(IOptions<StorageOptions>))!;
 
             Assert.Equal((5, PartitionPeriod.Month), (options.Value.Writers, options.Value.PartitionPeriod));
@@ -163,7 +172,9 @@ public sealed class PhoenixEnvironmentTests
         File.WriteAllText(file, inFile is null ? "# nothing\n" : $"PHOENIX_PROJECT_NAME={inFile}\n");
 
         var app = global::Phoenix.Service.Program.Build([
-            $"--PHOENIX_ENV_FILE={file}", "--ConnectionStrings:phoenixdb=Host=localhost", .. given is null ? (string[])[] : [$"--PHOENIX_PROJECT_NAME={given}"]]);
+            $"--PHOENIX_ENV_FILE={file}", "--ConnectionStrings:phoenixdb=Host=localhost", .. given is null
+                ? (string[])[]
+                : [$"--PHOENIX_PROJECT_NAME={given}"]]);
 
         Assert.Equal(expected, ((IOptions<DecodeOptions>)app.Services.GetService(typeof(IOptions<DecodeOptions>))!).Value.DefaultProject);
     }
@@ -173,7 +184,8 @@ public sealed class PhoenixEnvironmentTests
     public void Build_SeveralFaults_AreReportedTogetherWithTheirKeys()
     {
         var fault = Assert.Throws<OptionsValidationException>(() => global::Phoenix.Service.Program.Build(
-            ["--PHOENIX_MAX_WORKERS=0", "--PHOENIX_PORT=99999", "--PHOENIX_REQUEST_TIMEOUT=soon", "--ConnectionStrings:phoenixdb=Host=localhost"]));
+            ["--PHOENIX_MAX_WORKERS=0", "--PHOENIX_PORT=99999", "--PHOENIX_REQUEST_TIMEOUT=soon",
+                "--ConnectionStrings:phoenixdb=Host=localhost"]));
 
         Assert.Equal(3, fault.Failures.Count());
         foreach (var name in (string[])["PHOENIX_MAX_WORKERS", "PHOENIX_PORT", "PHOENIX_REQUEST_TIMEOUT"])
@@ -188,7 +200,8 @@ public sealed class PhoenixEnvironmentTests
     [InlineData("--PHOENIX_MAX_WORKERS=none", "PHOENIX_MAX_WORKERS")]
     public async Task Start_Fault_IsOneLineWithoutStackAndExitCodeOne(string argument, string named)
     {
-        using var process = Process.Start(new ProcessStartInfo("dotnet", [Path.Combine(AppContext.BaseDirectory, "Phoenix.Service.dll"), argument])
+        using var process = Process.Start(new ProcessStartInfo(
+            "dotnet", [Path.Combine(AppContext.BaseDirectory, "Phoenix.Service.dll"), argument])
         {
             RedirectStandardError = true, RedirectStandardOutput = true, UseShellExecute = false,
         })!;

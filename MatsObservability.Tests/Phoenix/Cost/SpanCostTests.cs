@@ -33,7 +33,8 @@ public sealed class SpanCostTests : IDisposable
     [Fact]
     public void TryCompute_RatesBelowOnePicoUsd_AreRoundedOnceASide()
     {
-        var price = Prices("""{"models":[{"name":"m","prompt":{"input":1.5e-12,"cache_read":1.25e-12,"audio":2e-12},"completion":{"output":3e-12}}]}""")[0];
+        var price = Prices(
+            """{"models":[{"name":"m","prompt":{"input":1.5e-12,"cache_read":1.25e-12,"audio":2e-12},"completion":{"output":3e-12}}]}""")[0];
         var tokens = new TokenCounts { Prompt = 6, CacheRead = 1, PromptAudio = 2, Completion = 7 };
 
         Assert.True(SpanCost.TryCompute(price, tokens, out var cost));
@@ -72,7 +73,8 @@ public sealed class SpanCostTests : IDisposable
     [InlineData("o3-mini-2025-01-31", "openai", 1_000, 1_000, 0.0055)]
     public void Decode_KnownModel_CostsAsTheListSays(string model, string? provider, long prompt, long completion, double usd)
     {
-        var row = Llm(("llm.model_name", model), ("llm.provider", provider ?? ""), ("llm.token_count.prompt", prompt), ("llm.token_count.completion", completion));
+        var row = Llm(("llm.model_name", model), ("llm.provider", provider ?? ""), ("llm.token_count.prompt", prompt),
+            ("llm.token_count.completion", completion));
 
         Assert.Equal((long)((decimal)usd * 1_000_000_000_000m), row.CostPicoUsd);
         Assert.Contains("\"version\":\"2026-11-21\"", row.Derived("phoenix.cost"), StringComparison.Ordinal);
@@ -94,7 +96,8 @@ public sealed class SpanCostTests : IDisposable
     public void Decode_Embedding_IsPricedAndNotPartOfTheTrace()
     {
         var span = Decoding.Span(
-            ("openinference.span.kind", "EMBEDDING"), ("embedding.model_name", "text-embedding-3-small"), ("llm.token_count.prompt", 1_000_000));
+            ("openinference.span.kind", "EMBEDDING"), ("embedding.model_name", "text-embedding-3-small"),
+            ("llm.token_count.prompt", 1_000_000));
 
         var trace = _decoding.Decode(Decoding.Request(span), batch => Assert.Single(batch.Traces));
 
@@ -107,10 +110,12 @@ public sealed class SpanCostTests : IDisposable
     [InlineData(0.5, true)]
     public void Decode_ReportedCost_IsKeptBesideTheComputedOne(double reported, bool differs)
     {
-        var row = Llm(("llm.model_name", "gpt-4o-mini"), ("llm.token_count.prompt", 1_000), ("llm.token_count.completion", 1_000), ("llm.cost.total", reported));
+        var row = Llm(("llm.model_name", "gpt-4o-mini"), ("llm.token_count.prompt", 1_000), ("llm.token_count.completion", 1_000),
+            ("llm.cost.total", reported));
 
         Assert.Equal(750_000_000, row.CostPicoUsd);
-        Assert.Contains($"\"reported_by\":\"llm.cost.total\",\"differs\":{(differs ? "true" : "false")}", row.Derived("phoenix.cost"), StringComparison.Ordinal);
+        Assert.Contains($"\"reported_by\":\"llm.cost.total\",\"differs\":{(differs ? "true" : "false")}",
+            row.Derived("phoenix.cost"), StringComparison.Ordinal);
     }
 
     [Fact]
@@ -136,7 +141,8 @@ public sealed class SpanCostTests : IDisposable
     {
         var book = new PriceBook();
 
-        Assert.All(PriceTable.BuiltIn, price => Assert.Equal(price.Name, book.Find(_texts.Get(Utf8(price.Name)), _texts.Get(Utf8(price.Provider!)), Now)?.Name));
+        Assert.All(PriceTable.BuiltIn,
+            price => Assert.Equal(price.Name, book.Find(_texts.Get(Utf8(price.Name)), _texts.Get(Utf8(price.Provider!)), Now)?.Name));
     }
 
     [Fact]
@@ -145,7 +151,8 @@ public sealed class SpanCostTests : IDisposable
         var book = new PriceBook();
         Assert.True(Find(book, "gpt-4o")!.IsBuiltIn);
 
-        book.Replace(Prices("""{"version":"ours","models":[{"name":"special","name_pattern":"gpt-4o","prompt":{"input":1e-9},"completion":{"output":0}}]}"""));
+        book.Replace(
+            Prices("""{"version":"ours","models":[{"name":"special","name_pattern":"gpt-4o","prompt":{"input":1e-9},"completion":{"output":0}}]}"""));
 
         Assert.Equal("special", Find(book, "gpt-4o")!.Name);
         Assert.Equal("o3", Find(book, "o3")!.Name);
@@ -193,7 +200,8 @@ public sealed class SpanCostTests : IDisposable
     }
 
     [Theory]
-    [InlineData("langfuse.observation.usage_details", """{"input":9223372036854775807,"cache_read_input_tokens":9223372036854775807,"output":1}""")]
+    [InlineData("langfuse.observation.usage_details",
+        """{"input":9223372036854775807,"cache_read_input_tokens":9223372036854775807,"output":1}""")]
     [InlineData("langfuse.observation.usage_details", """{"input":-5,"output":1}""")]
     [InlineData("langfuse.observation.usage_details", """{"input":"N/A","output":1.0}""")]
     public void Decode_AbsurdCountsInJson_AreUnknown(string key, string value)
@@ -206,9 +214,11 @@ public sealed class SpanCostTests : IDisposable
     [Fact]
     public void Decode_SumsThatDoNotFit_StayAtTheBound()
     {
-        var call = Decoding.Span(("openinference.span.kind", "LLM"), ("llm.model_name", "gpt-4o"), ("llm.token_count.prompt", 3_600_000_000_000));
+        var call = Decoding.Span(("openinference.span.kind", "LLM"), ("llm.model_name", "gpt-4o"),
+            ("llm.token_count.prompt", 3_600_000_000_000));
 
-        var (trace, minute) = _decoding.Decode(Decoding.Request(call, call, call), batch => (Assert.Single(batch.Traces), Assert.Single(batch.Minutes)));
+        var (trace, minute) = _decoding.Decode(
+            Decoding.Request(call, call, call), batch => (Assert.Single(batch.Traces), Assert.Single(batch.Minutes)));
 
         Assert.Equal((long.MaxValue, long.MaxValue), (trace.CostPicoUsd, minute.CostPicoUsd));
     }
@@ -217,7 +227,8 @@ public sealed class SpanCostTests : IDisposable
     public void Find_CatastrophicPattern_IsLinear()
     {
         var book = new PriceBook();
-        book.Replace(Prices("""{"models":[{"name":"slow","name_pattern":"^(a+)+(a|b)*(a+)+c$","prompt":{"input":1e-9},"completion":{"output":0}}]}"""));
+        book.Replace(
+            Prices("""{"models":[{"name":"slow","name_pattern":"^(a+)+(a|b)*(a+)+c$","prompt":{"input":1e-9},"completion":{"output":0}}]}"""));
         var clock = System.Diagnostics.Stopwatch.StartNew();
 
         for (var length = 900; length < 1000; length++)
@@ -250,7 +261,8 @@ public sealed class SpanCostTests : IDisposable
             await File.WriteAllTextAsync(file, Table("first"));
             var book = new PriceBook();
             using var watcher = new PriceFileWatcher(
-                book, Options.Create(new CostOptions { PricesFile = file, ReloadInterval = TimeSpan.FromMilliseconds(100) }), TimeProvider.System,
+                book, Options.Create(new CostOptions { PricesFile = file, ReloadInterval = TimeSpan.FromMilliseconds(100) }),
+                TimeProvider.System,
                 NullLogger<PriceFileWatcher>.Instance);
             await watcher.StartAsync(CancellationToken.None);
             Assert.Equal("first", Find(book, "mine")!.Name);
@@ -274,7 +286,9 @@ public sealed class SpanCostTests : IDisposable
 
     private static byte[] Utf8(string text) => Encoding.UTF8.GetBytes(text);
 
-    private ModelPrice? Find(PriceBook book, string model, string provider = "") => book.Find(_texts.Get(Utf8(model)), _texts.Get(Utf8(provider)), Now);
+    private ModelPrice? Find(PriceBook book, string model, string provider = "") =>
+        book.Find(_texts.Get(Utf8(model)), _texts.Get(Utf8(provider)), Now);
 
-    private DecodedSpan Llm(params (string Key, object Value)[] attributes) => _decoding.Row([("openinference.span.kind", "LLM"), .. attributes]);
+    private DecodedSpan Llm(params (string Key, object Value)[] attributes) =>
+        _decoding.Row([("openinference.span.kind", "LLM"), .. attributes]);
 }

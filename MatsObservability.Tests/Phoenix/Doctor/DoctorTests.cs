@@ -25,14 +25,17 @@ public sealed class DoctorTests(PostgresFixture postgres) : IClassFixture<Postgr
 
         Assert.True(exit == 0, string.Join('\n', lines));
         Assert.Equal(
-            ["ui", "exporter", "read_back", "ports", "ports", "ports", "ports", "database", "pipeline", "session", "projects", "traceparent"],
-            lines.Where(line => line.StartsWith("ok ", StringComparison.Ordinal) || line.StartsWith("skip", StringComparison.Ordinal)).Select(line => line[5..].Split(' ')[0]));
+            ["ui", "exporter", "read_back", "ports", "ports", "ports", "ports", "database", "pipeline",
+                "session", "projects", "traceparent"],
+            lines.Where(line => line.StartsWith("ok ", StringComparison.Ordinal) || line.StartsWith("skip", StringComparison.Ordinal))
+                .Select(line => line[5..].Split(' ')[0]));
         Assert.Equal("Nothing is wrong.", lines[^1]);
         Assert.Contains("set  PHOENIX_API_KEY = ***", lines);
         Assert.DoesNotContain(Secret, string.Join('\n', lines));
 
         using var export = await server.Client.GetAsync($"/v1/projects/{DoctorSpan.Project}/export?signals=spans");
-        var span = (await export.Content.ReadAsStringAsync()).Split('\n').Select(line => line.Length > 0 ? JsonElement.Parse(line) : default)
+        var span = (await export.Content.ReadAsStringAsync()).Split('\n')
+            .Select(line => line.Length > 0 ? JsonElement.Parse(line) : default)
             .First(line => line.ValueKind == JsonValueKind.Object && line.TryGetProperty("span", out _)).GetProperty("span");
         Assert.Equal("adk-troubleshoot-test", span.GetProperty("name").GetString());
         Assert.NotEmpty(span.GetProperty("attributes").GetProperty("test.run_id").GetString()!);
@@ -71,8 +74,10 @@ public sealed class DoctorTests(PostgresFixture postgres) : IClassFixture<Postgr
             "nothing at the gRPC port" => [("PHOENIX_GRPC_PORT", $"{FreePort.Next()}")],
             "another program at the gRPC port" => [("PHOENIX_GRPC_PORT", otherPort)],
             "another program at the metrics port" => [("PHOENIX_METRICS_PORT", otherPort)],
-            "database down" => [("ConnectionStrings:phoenixdb", ""), ("PHOENIX_SQL_DATABASE_URL", $"postgresql://phoenix:{Secret}@127.0.0.1:{FreePort.Next()}/phoenixdb")],
-            "no such database" => [("ConnectionStrings:phoenixdb", new NpgsqlConnectionStringBuilder(server.ConnectionString) { Database = "doctor_no_such" }.ConnectionString)],
+            "database down" => [("ConnectionStrings:phoenixdb", ""),
+                ("PHOENIX_SQL_DATABASE_URL", $"postgresql://phoenix:{Secret}@127.0.0.1:{FreePort.Next()}/phoenixdb")],
+            "no such database" => [("ConnectionStrings:phoenixdb",
+                new NpgsqlConnectionStringBuilder(server.ConnectionString) { Database = "doctor_no_such" }.ConnectionString)],
             "database without schema" => [("ConnectionStrings:phoenixdb", await postgres.CreateDatabaseAsync())],
             "schema of a newer release" => await NewerAsync(server),
             "agents in two projects" => await SplitAsync(server),
@@ -82,7 +87,8 @@ public sealed class DoctorTests(PostgresFixture postgres) : IClassFixture<Postgr
 
         Assert.Equal(check.StartsWith("FAIL", StringComparison.Ordinal) ? 1 : 0, exit);
         Assert.True(
-            lines.Exists(line => line.StartsWith(check, StringComparison.Ordinal) && line.Contains($"[{code}", StringComparison.Ordinal)), string.Join('\n', lines));
+            lines.Exists(line => line.StartsWith(check, StringComparison.Ordinal) && line.Contains($"[{code}", StringComparison.Ordinal)),
+            string.Join('\n', lines));
         Assert.Equal(exit, lines.Count(line => line.StartsWith("FAIL", StringComparison.Ordinal)));
         Assert.DoesNotContain(Secret, string.Join('\n', lines));
         Assert.All(lines, line => Assert.DoesNotContain('\u001b', line));
@@ -91,12 +97,14 @@ public sealed class DoctorTests(PostgresFixture postgres) : IClassFixture<Postgr
     [Fact]
     public async Task Doctor_ServiceWithoutItsDatabase_SaysThatItIsNotReady()
     {
-        await using var server = await PhoenixServer.StartUnreadyAsync($"Host=127.0.0.1;Port={FreePort.Next()};Username=phoenix;Password={Secret};Database=phoenixdb");
+        await using var server =
+            await PhoenixServer.StartUnreadyAsync($"Host=127.0.0.1;Port={FreePort.Next()};Username=phoenix;Password={Secret};Database=phoenixdb");
 
         var (exit, lines) = await ExamineAsync(server, [("ConnectionStrings:phoenixdb", "")]);
 
         Assert.Equal(1, exit);
-        Assert.Contains(lines, line => line.StartsWith("FAIL pipeline", StringComparison.Ordinal) && line.Contains("[not_ready]", StringComparison.Ordinal));
+        Assert.Contains(lines,
+            line => line.StartsWith("FAIL pipeline", StringComparison.Ordinal) && line.Contains("[not_ready]", StringComparison.Ordinal));
         Assert.Contains(lines, line => line.StartsWith("FAIL exporter", StringComparison.Ordinal));
         Assert.Contains(lines, line => line.StartsWith("skip database", StringComparison.Ordinal));
     }
@@ -105,11 +113,13 @@ public sealed class DoctorTests(PostgresFixture postgres) : IClassFixture<Postgr
     public async Task DoctorProcess_WithNothingListening_EndsWithExitCodeOne()
     {
         var configuration = Path.GetFileName(Path.TrimEndingDirectorySeparator(AppContext.BaseDirectory));
-        var assembly = Path.GetFullPath(Path.Combine(AppContext.BaseDirectory, "..", "..", "Phoenix.Service", configuration, "Phoenix.Service.dll"));
+        var assembly = Path.GetFullPath(
+            Path.Combine(AppContext.BaseDirectory, "..", "..", "Phoenix.Service", configuration, "Phoenix.Service.dll"));
         using var process = Process.Start(new ProcessStartInfo("dotnet", [assembly, "doctor"])
         {
             UseShellExecute = false, RedirectStandardOutput = true,
-            Environment = { ["PHOENIX_PORT"] = $"{FreePort.Next()}", ["PHOENIX_SQL_DATABASE_URL"] = $"postgresql://u:{Secret}@127.0.0.1:{FreePort.Next()}/db" },
+            Environment = { ["PHOENIX_PORT"] = $"{FreePort.Next()}",
+                ["PHOENIX_SQL_DATABASE_URL"] = $"postgresql://u:{Secret}@127.0.0.1:{FreePort.Next()}/db" },
         })!;
         using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(60));
         var output = await process.StandardOutput.ReadToEndAsync(deadline.Token);
@@ -128,7 +138,8 @@ public sealed class DoctorTests(PostgresFixture postgres) : IClassFixture<Postgr
         var all = new Dictionary<string, string>
         {
             ["PHOENIX_PORT"] = $"{new Uri(server.HttpUrl).Port}", ["PHOENIX_GRPC_PORT"] = $"{new Uri(server.GrpcUrl).Port}",
-            ["PHOENIX_OTLP_HTTP_PORT"] = $"{new Uri(server.OtlpHttpUrl).Port}", ["PHOENIX_METRICS_PORT"] = $"{new Uri(server.MetricsUrl).Port}",
+            ["PHOENIX_OTLP_HTTP_PORT"] = $"{new Uri(server.OtlpHttpUrl).Port}",
+            ["PHOENIX_METRICS_PORT"] = $"{new Uri(server.MetricsUrl).Port}",
             ["ConnectionStrings:phoenixdb"] = server.ConnectionString,
         };
         foreach (var (key, value) in settings)
@@ -137,7 +148,8 @@ public sealed class DoctorTests(PostgresFixture postgres) : IClassFixture<Postgr
         }
 
         using var output = new StringWriter();
-        var exit = await DoctorCommand.RunAsync([.. all.Where(pair => pair.Value.Length > 0).Select(pair => $"--{pair.Key}={pair.Value}")], output, CancellationToken.None);
+        var exit = await DoctorCommand.RunAsync(
+            [.. all.Where(pair => pair.Value.Length > 0).Select(pair => $"--{pair.Key}={pair.Value}")], output, CancellationToken.None);
         return (exit, [.. output.ToString().Split('\n', StringSplitOptions.RemoveEmptyEntries)]);
     }
 
@@ -158,14 +170,16 @@ public sealed class DoctorTests(PostgresFixture postgres) : IClassFixture<Postgr
                 {
                     new
                     {
-                        resource = new { attributes = new[] { new { key = "openinference.project.name", value = new { stringValue = project } } } },
+                        resource = new { attributes = new[] { new { key = "openinference.project.name",
+                            value = new { stringValue = project } } } },
                         scopeSpans = new[]
                         {
                             new
                             {
                                 spans = new[]
                                 {
-                                    new { traceId = Guid.NewGuid().ToString("N"), spanId = Guid.NewGuid().ToString("N")[..16], name = "sre_log_analysis", startTimeUnixNano = $"{now}", endTimeUnixNano = $"{now + 1}" },
+                                    new { traceId = Guid.NewGuid().ToString("N"), spanId = Guid.NewGuid().ToString("N")[..16],
+                                        name = "sre_log_analysis", startTimeUnixNano = $"{now}", endTimeUnixNano = $"{now + 1}" },
                                 },
                             },
                         },

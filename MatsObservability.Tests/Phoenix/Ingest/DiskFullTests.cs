@@ -9,8 +9,8 @@ using Npgsql;
 namespace MatsObservability.Tests.Phoenix.Ingest;
 
 /// <summary>
-/// A disk without room: by a real file system that is full, and, where none can be mounted, by the server's own error 53100. The answer is 503 and not 507,
-/// because OTLP senders repeat 503 and give 507 up (docs/otlp-conformance.md).
+/// A disk without room: by a real file system that is full, and, where none can be mounted, by the server's own error 53100. The answer is
+/// 503 and not 507, because OTLP senders repeat 503 and give 507 up (docs/otlp-conformance.md).
 /// </summary>
 [Trait("Req", "B003")]
 [Trait("Req", "M23")]
@@ -33,7 +33,8 @@ public sealed class DiskFullTests(PostgresFixture postgres) : IClassFixture<Post
     {
         await using var server = await PhoenixServer.StartAsync(postgres);
         using var grpc = new HttpClient { BaseAddress = new Uri(server.GrpcUrl) };
-        IMessage[] requests = [Otlp.Spans(3), Otlp.Log("kept"), Otlp.Gauge("kept", 1, Otlp.NowNanos), Otlp.Spans(2, "a project to be made")];
+        IMessage[] requests = [Otlp.Spans(3), Otlp.Log("kept"), Otlp.Gauge("kept", 1, Otlp.NowNanos),
+            Otlp.Spans(2, "a project to be made")];
         var byGrpc = Otlp.Spans(4).ToByteArray();
         using (var before = await server.Client.PostAsync(Otlp.Spans(1)))
         {
@@ -46,14 +47,16 @@ public sealed class DiskFullTests(PostgresFixture postgres) : IClassFixture<Post
             using var refused = await server.Client.PostAsync(request);
             Assert.Equal(HttpStatusCode.ServiceUnavailable, refused.StatusCode);
             Assert.Equal(TimeSpan.FromSeconds(5), refused.Headers.RetryAfter!.Delta);
-            Assert.Contains("no space left on its disk", Encoding.UTF8.GetString(await refused.Content.ReadAsByteArrayAsync()), StringComparison.Ordinal);
+            Assert.Contains("no space left on its disk",
+                Encoding.UTF8.GetString(await refused.Content.ReadAsByteArrayAsync()), StringComparison.Ordinal);
         }
 
         var answer = await OtlpGrpcTests.GrpcCalls.CallAsync(grpc, GrpcTraces, byGrpc);
         Assert.Equal("14", answer.Status);
         Assert.Contains("google.rpc.RetryInfo", Encoding.UTF8.GetString(answer.Details!), StringComparison.Ordinal);
         Assert.Contains("no space left on its disk", answer.Text, StringComparison.Ordinal);
-        Assert.StartsWith("Degraded: the database has no space left", await server.Client.GetStringAsync("/health"), StringComparison.Ordinal);
+        Assert.StartsWith("Degraded: the database has no space left",
+            await server.Client.GetStringAsync("/health"), StringComparison.Ordinal);
         Assert.Contains("\"degraded\":", await server.Client.GetStringAsync("/readyz"), StringComparison.Ordinal);
 
         await server.ScalarAsync<int>("DROP FUNCTION disk_full() CASCADE; SELECT 1");
@@ -75,7 +78,8 @@ public sealed class DiskFullTests(PostgresFixture postgres) : IClassFixture<Post
     {
         using var disk = SmallDisk.Mount(96);
         await using var server = await TestPostgres.StartAsync();
-        await ExecuteAsync(server.ConnectionString("postgres"), $"COPY (SELECT 1) TO PROGRAM 'mkdir -m 700 {disk.Path}/data && cat > /dev/null'");
+        await ExecuteAsync(
+            server.ConnectionString("postgres"), $"COPY (SELECT 1) TO PROGRAM 'mkdir -m 700 {disk.Path}/data && cat > /dev/null'");
         await ExecuteAsync(server.ConnectionString("postgres"), $"CREATE TABLESPACE small LOCATION '{disk.Path}/data'");
         await ExecuteAsync(server.ConnectionString("postgres"), "CREATE DATABASE small TABLESPACE small");
         await using var phoenix = await PhoenixServer.StartAsync(server.ConnectionString("small"));
@@ -103,7 +107,8 @@ public sealed class DiskFullTests(PostgresFixture postgres) : IClassFixture<Post
             // A new segment of the log finds no room: the server ends with PANIC.
             for (var segment = 0; segment < 20; segment++)
             {
-                await ExecuteAsync(server.ConnectionString("postgres"), "SELECT pg_switch_wal(), pg_logical_emit_message(true, 'fill', repeat('x', 1000000))");
+                await ExecuteAsync(server.ConnectionString("postgres"),
+                    "SELECT pg_switch_wal(), pg_logical_emit_message(true, 'fill', repeat('x', 1000000))");
             }
         }
         catch (NpgsqlException)
@@ -158,7 +163,8 @@ public sealed class DiskFullTests(PostgresFixture postgres) : IClassFixture<Post
         }
 
         const string Distinct = "SELECT count(DISTINCT (trace_id, span_id)) FROM spans";
-        Assert.Equal((60_001L, 60_001L), (await phoenix.ScalarAsync<long>("SELECT count(*) FROM spans"), await phoenix.ScalarAsync<long>(Distinct)));
+        Assert.Equal(
+            (60_001L, 60_001L), (await phoenix.ScalarAsync<long>("SELECT count(*) FROM spans"), await phoenix.ScalarAsync<long>(Distinct)));
         Assert.Equal("Healthy", await phoenix.Client.GetStringAsync("/health"));
     }
 
@@ -171,7 +177,8 @@ public sealed class DiskFullTests(PostgresFixture postgres) : IClassFixture<Post
 
     private static async Task ExecuteAsync(string connectionString, string sql)
     {
-        await using var connection = new NpgsqlConnection(new NpgsqlConnectionStringBuilder(connectionString) { Pooling = false }.ConnectionString);
+        await using var connection = new NpgsqlConnection(
+            new NpgsqlConnectionStringBuilder(connectionString) { Pooling = false }.ConnectionString);
         await connection.OpenAsync();
         await using var command = new NpgsqlCommand(sql, connection);
         await command.ExecuteNonQueryAsync();

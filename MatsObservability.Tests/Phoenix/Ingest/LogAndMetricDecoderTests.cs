@@ -32,7 +32,9 @@ public sealed class LogAndMetricDecoderTests(QueryServer server) : IClassFixture
 
         Assert.Equal(
             $"5000000001|5000000002|{TestSpan.TraceId(1)}|9|14|WARN2|login|héllo|f|{{\"k\":\"v\"}}|257|3",
-            await RowAsync("log-fields", "time_ns, observed_ns, trace_id, span_id, severity, severity_text, event_name, body, body_is_json, attributes, flags, dropped_attributes_count"));
+            await RowAsync(
+                "log-fields",
+                "time_ns, observed_ns, trace_id, span_id, severity, severity_text, event_name, body, body_is_json, attributes, flags, dropped_attributes_count"));
     }
 
     [Fact]
@@ -42,7 +44,8 @@ public sealed class LogAndMetricDecoderTests(QueryServer server) : IClassFixture
 
         await PostAsync(Logs(
             "log-odd",
-            new LogRecord { TraceId = ByteString.CopyFrom(1, 2, 3), SpanId = ByteString.CopyFrom(new byte[8]), SeverityNumber = (SeverityNumber)99, Body = TestSpan.Any("a\0b") },
+            new LogRecord { TraceId = ByteString.CopyFrom(1, 2, 3), SpanId = ByteString.CopyFrom(new byte[8]),
+                SeverityNumber = (SeverityNumber)99, Body = TestSpan.Any("a\0b") },
             new LogRecord { ObservedTimeUnixNano = 7, Body = TestSpan.Any(new object[] { 1L, "x" }) }));
 
         Assert.Equal("7|[1,\"x\"]|t", await RowAsync("log-odd", "time_ns, body, body_is_json"));
@@ -56,7 +59,9 @@ public sealed class LogAndMetricDecoderTests(QueryServer server) : IClassFixture
     [Fact]
     public async Task Logs_TimePastTheRange_RejectsThatRecordAlone()
     {
-        using var response = await server.Client.PostAsync(Logs("log-late", new LogRecord { TimeUnixNano = ulong.MaxValue }, new LogRecord { TimeUnixNano = 1, Body = TestSpan.Any("kept") }));
+        using var response = await server.Client.PostAsync(
+            Logs("log-late", new LogRecord { TimeUnixNano = ulong.MaxValue },
+                new LogRecord { TimeUnixNano = 1, Body = TestSpan.Any("kept") }));
 
         var partial = ExportLogsServiceResponse.Parser.ParseFrom(await response.Content.ReadAsByteArrayAsync()).PartialSuccess;
         Assert.Equal((HttpStatusCode.OK, 1), (response.StatusCode, partial.RejectedLogRecords));
@@ -70,7 +75,8 @@ public sealed class LogAndMetricDecoderTests(QueryServer server) : IClassFixture
         var exemplar = new Exemplar { TimeUnixNano = 3, AsInt = 4, SpanId = ByteString.CopyFrom(0, 0, 0, 0, 0, 0, 0, 1) };
         await PostAsync(Metrics(
             "metric-types",
-            new Metric { Name = "a.gauge", Unit = "1", Gauge = new Gauge { DataPoints = { new NumberDataPoint { TimeUnixNano = 10, AsDouble = 1.5 } } } },
+            new Metric { Name = "a.gauge", Unit = "1",
+                Gauge = new Gauge { DataPoints = { new NumberDataPoint { TimeUnixNano = 10, AsDouble = 1.5 } } } },
             new Metric
             {
                 Name = "b.sum",
@@ -87,7 +93,8 @@ public sealed class LogAndMetricDecoderTests(QueryServer server) : IClassFixture
                 Histogram = new Histogram
                 {
                     AggregationTemporality = AggregationTemporality.Delta,
-                    DataPoints = { new HistogramDataPoint { TimeUnixNano = 10, Count = 3, Sum = 6, Min = 1, Max = 3, BucketCounts = { 1, 2 }, ExplicitBounds = { 1.5 } } },
+                    DataPoints = { new HistogramDataPoint { TimeUnixNano = 10, Count = 3, Sum = 6, Min = 1, Max = 3,
+                        BucketCounts = { 1, 2 }, ExplicitBounds = { 1.5 } } },
                 },
             },
             new Metric
@@ -99,7 +106,8 @@ public sealed class LogAndMetricDecoderTests(QueryServer server) : IClassFixture
                     {
                         new ExponentialHistogramDataPoint
                         {
-                            TimeUnixNano = 10, Count = 4, Sum = 8, Scale = -2, ZeroCount = 1, Positive = new() { Offset = -3, BucketCounts = { 1, 300 } },
+                            TimeUnixNano = 10, Count = 4, Sum = 8, Scale = -2, ZeroCount = 1,
+                            Positive = new() { Offset = -3, BucketCounts = { 1, 300 } },
                         },
                     },
                 },
@@ -107,7 +115,8 @@ public sealed class LogAndMetricDecoderTests(QueryServer server) : IClassFixture
             new Metric
             {
                 Name = "e.summary",
-                Summary = new Summary { DataPoints = { new SummaryDataPoint { TimeUnixNano = 10, Count = 2, Sum = 5, QuantileValues = { new SummaryDataPoint.Types.ValueAtQuantile { Quantile = 0.5, Value = 2 } } } } },
+                Summary = new Summary { DataPoints = { new SummaryDataPoint { TimeUnixNano = 10, Count = 2, Sum = 5,
+                    QuantileValues = { new SummaryDataPoint.Types.ValueAtQuantile { Quantile = 0.5, Value = 2 } } } } },
             },
             new Metric { Name = "f.none", Gauge = new Gauge { DataPoints = { new NumberDataPoint { TimeUnixNano = 10, Flags = 1 } } } }));
 
@@ -132,7 +141,8 @@ public sealed class LogAndMetricDecoderTests(QueryServer server) : IClassFixture
         static Metric Gauge(ulong time, params string[] keys) => new()
         {
             Name = "g",
-            Gauge = new Gauge { DataPoints = { new NumberDataPoint { TimeUnixNano = time, AsInt = 1, Attributes = { keys.Select(key => Otlp.Text(key, key)) } } } },
+            Gauge = new Gauge { DataPoints = { new NumberDataPoint { TimeUnixNano = time, AsInt = 1,
+                Attributes = { keys.Select(key => Otlp.Text(key, key)) } } } },
         };
 
         await PostAsync(Metrics("metric-series", Gauge(1, "a", "b"), Gauge(2, "b", "a"), Gauge(2, "b", "a"), Gauge(1, "a")));
@@ -173,12 +183,14 @@ public sealed class LogAndMetricDecoderTests(QueryServer server) : IClassFixture
 
     private static ExportLogsServiceRequest Logs(string project, params LogRecord[] records) => new()
     {
-        ResourceLogs = { new ResourceLogs { Resource = QueryServer.ResourceOf(project), ScopeLogs = { new ScopeLogs { LogRecords = { records } } } } },
+        ResourceLogs = { new ResourceLogs { Resource = QueryServer.ResourceOf(project),
+            ScopeLogs = { new ScopeLogs { LogRecords = { records } } } } },
     };
 
     private static ExportMetricsServiceRequest Metrics(string project, params Metric[] metrics) => new()
     {
-        ResourceMetrics = { new ResourceMetrics { Resource = QueryServer.ResourceOf(project), ScopeMetrics = { new ScopeMetrics { Metrics = { metrics } } } } },
+        ResourceMetrics = { new ResourceMetrics { Resource = QueryServer.ResourceOf(project),
+            ScopeMetrics = { new ScopeMetrics { Metrics = { metrics } } } } },
     };
 
     private async Task PostAsync(IMessage message)

@@ -9,7 +9,9 @@ using Npgsql;
 
 namespace MatsObservability.Tests.Phoenix.Ingest;
 
-/// <summary>A real process with little memory: it refuses with a retry hint before it runs out, and takes requests again by itself.</summary>
+/// <summary>
+/// A real process with little memory: it refuses with a retry hint before it runs out, and takes requests again by itself.
+/// </summary>
 [Trait("Req", "B026")]
 public sealed class MemoryLimitTests(PostgresFixture postgres) : IClassFixture<PostgresFixture>
 {
@@ -21,7 +23,8 @@ public sealed class MemoryLimitTests(PostgresFixture postgres) : IClassFixture<P
     public async Task Export_DatabaseStuckAndMemoryShort_IsRefusedBeforeTheLimitAndTakenAgainAfterwards()
     {
         // The bounds of the queue are out of reach: only the memory limit protects the process.
-        await using var phoenix = await StartAsync(("Phoenix__Ingest__MaxQueueBytes", "8G"), ("PHOENIX_MAX_SPANS_QUEUE_SIZE", "100000000"), ("PHOENIX_REQUEST_TIMEOUT", "2m"));
+        await using var phoenix = await StartAsync(
+            ("Phoenix__Ingest__MaxQueueBytes", "8G"), ("PHOENIX_MAX_SPANS_QUEUE_SIZE", "100000000"), ("PHOENIX_REQUEST_TIMEOUT", "2m"));
         using var client = new HttpClient { BaseAddress = new Uri(phoenix.Process.HttpUrl) };
         using var grpc = new HttpClient { BaseAddress = new Uri(phoenix.Process.GrpcUrl) };
         using var metrics = new HttpClient { BaseAddress = new Uri(phoenix.Process.MetricsUrl) };
@@ -44,7 +47,8 @@ public sealed class MemoryLimitTests(PostgresFixture postgres) : IClassFixture<P
                 waiting.Add(SendLargeAsync(client, (ulong)serial));
                 var sent = 4000.0 * serial;
                 await Eventually.TrueAsync(async () =>
-                    waiting[^1].IsCompleted || PrometheusText.Parse(await metrics.GetStringAsync("/metrics"))["phoenix_span_queue_size"] >= sent);
+                    waiting[^1].IsCompleted
+                        || PrometheusText.Parse(await metrics.GetStringAsync("/metrics"))["phoenix_span_queue_size"] >= sent);
             }
 
             using var refused = await client.PostAsync(Otlp.Spans(1));
@@ -52,7 +56,8 @@ public sealed class MemoryLimitTests(PostgresFixture postgres) : IClassFixture<P
 
             Assert.Equal((HttpStatusCode.TooManyRequests, "8"), (refused.StatusCode, byGrpc.Status));
             Assert.NotNull(refused.Headers.RetryAfter);
-            Assert.Contains("the memory limit is reached", Encoding.UTF8.GetString(await refused.Content.ReadAsByteArrayAsync()), StringComparison.Ordinal);
+            Assert.Contains("the memory limit is reached",
+                Encoding.UTF8.GetString(await refused.Content.ReadAsByteArrayAsync()), StringComparison.Ordinal);
             Assert.Contains("google.rpc.RetryInfo", Encoding.UTF8.GetString(byGrpc.Details!), StringComparison.Ordinal);
         }
 
@@ -65,7 +70,8 @@ public sealed class MemoryLimitTests(PostgresFixture postgres) : IClassFixture<P
         });
 
         Assert.Equal(1 + (answers.Count(status => status == HttpStatusCode.OK) * 4000L), await phoenix.CountAsync());
-        Assert.True(phoenix.Process.PeakResidentBytes <= LimitMebibytes * (long)Mebibyte, $"peak {phoenix.Process.PeakResidentBytes / Mebibyte} MiB");
+        Assert.True(
+            phoenix.Process.PeakResidentBytes <= LimitMebibytes * (long)Mebibyte, $"peak {phoenix.Process.PeakResidentBytes / Mebibyte} MiB");
         var text = PrometheusText.Parse(await metrics.GetStringAsync("/metrics"));
         Assert.Equal(LimitMebibytes * (double)Mebibyte, text["phoenix_memory_limit_bytes"]);
         Assert.Equal(LimitMebibytes * (double)Mebibyte, text["otelcol_processor_memory_limiter_limit_bytes"]);
@@ -79,10 +85,12 @@ public sealed class MemoryLimitTests(PostgresFixture postgres) : IClassFixture<P
     {
         await using var phoenix = await StartAsync();
 
-        var load = await new LoadRun(phoenix.Process.GrpcUrl, grpc: true, connections: 24, spansPerRequest: 1000).RunAsync(TimeSpan.FromSeconds(6), null, CancellationToken.None);
+        var load = await new LoadRun(phoenix.Process.GrpcUrl, grpc: true, connections: 24, spansPerRequest: 1000).RunAsync(
+            TimeSpan.FromSeconds(6), null, CancellationToken.None);
 
         Assert.Equal(load.Spans, await phoenix.CountAsync());
-        Assert.True(phoenix.Process.PeakResidentBytes <= LimitMebibytes * (long)Mebibyte, $"peak {phoenix.Process.PeakResidentBytes / Mebibyte} MiB");
+        Assert.True(
+            phoenix.Process.PeakResidentBytes <= LimitMebibytes * (long)Mebibyte, $"peak {phoenix.Process.PeakResidentBytes / Mebibyte} MiB");
         using var client = new HttpClient { BaseAddress = new Uri(phoenix.Process.HttpUrl) };
         await Eventually.TrueAsync(async () =>
         {

@@ -35,7 +35,8 @@ public sealed class OutageTests(PostgresFixture postgres) : IClassFixture<Postgr
     {
         var port = FreePort.Next();
         var password = Guid.NewGuid().ToString("N");
-        await using var server = await PhoenixServer.StartUnreadyAsync($"Host=127.0.0.1;Port={port};Username=postgres;Password={password};Database=postgres");
+        await using var server =
+            await PhoenixServer.StartUnreadyAsync($"Host=127.0.0.1;Port={port};Username=postgres;Password={password};Database=postgres");
         using var live = await server.Client.GetAsync("/healthz");
         using var notReady = await server.Client.GetAsync("/readyz");
         using var refused = await server.Client.PostAsync(Otlp.Spans(1));
@@ -43,7 +44,8 @@ public sealed class OutageTests(PostgresFixture postgres) : IClassFixture<Postgr
         await using var late = await TestPostgres.StartAsync(port, password);
         using var ready = await WaitForAsync(server, "/readyz", HttpStatusCode.OK);
 
-        Assert.Equal((HttpStatusCode.OK, HttpStatusCode.ServiceUnavailable, HttpStatusCode.ServiceUnavailable), (live.StatusCode, notReady.StatusCode, refused.StatusCode));
+        Assert.Equal((HttpStatusCode.OK, HttpStatusCode.ServiceUnavailable, HttpStatusCode.ServiceUnavailable),
+            (live.StatusCode, notReady.StatusCode, refused.StatusCode));
         Assert.NotNull(refused.Headers.RetryAfter);
     }
 
@@ -76,7 +78,8 @@ public sealed class OutageTests(PostgresFixture postgres) : IClassFixture<Postgr
     [Trait("Req", "B026")]
     public async Task Export_MoreThanTheQueueHolds_IsRefusedRetryableAndNothingIsLost()
     {
-        await using var server = await PhoenixServer.StartAsync(postgres, ("PHOENIX_MAX_SPANS_QUEUE_SIZE", "100"), ("PHOENIX_MAX_WORKERS", "1"));
+        await using var server = await PhoenixServer.StartAsync(
+            postgres, ("PHOENIX_MAX_SPANS_QUEUE_SIZE", "100"), ("PHOENIX_MAX_WORKERS", "1"));
         using var client = new HttpClient { BaseAddress = new Uri(server.GrpcUrl) };
         await using var connection = await server.OpenAsync();
         var waiting = new List<Task<HttpResponseMessage>>();
@@ -132,7 +135,9 @@ public sealed class OutageTests(PostgresFixture postgres) : IClassFixture<Postgr
         await killer;
 
         Assert.All(answers, status => Assert.Equal(HttpStatusCode.OK, status));
-        Assert.Equal((6000L, 6000L), (await server.ScalarAsync<long>("SELECT count(*) FROM spans"), await server.ScalarAsync<long>("SELECT count(DISTINCT (trace_id, span_id)) FROM spans")));
+        Assert.Equal(
+            (6000L, 6000L), (await server.ScalarAsync<long>("SELECT count(*) FROM spans"),
+                await server.ScalarAsync<long>("SELECT count(DISTINCT (trace_id, span_id)) FROM spans")));
     }
 
     [Fact]

@@ -33,7 +33,9 @@ public sealed class WritePathTests(PostgresFixture postgres) : IClassFixture<Pos
 
         await PostAsync(server, Otlp.Spans(trace, 100, startNanos: start));
 
-        Assert.Equal((100L, 100L), (await server.ScalarAsync<long>("SELECT count(*) FROM spans"), await server.ScalarAsync<long>("SELECT count(DISTINCT span_id) FROM spans")));
+        Assert.Equal(
+            (100L, 100L), (await server.ScalarAsync<long>("SELECT count(*) FROM spans"),
+                await server.ScalarAsync<long>("SELECT count(DISTINCT span_id) FROM spans")));
     }
 
     [Fact]
@@ -66,7 +68,8 @@ public sealed class WritePathTests(PostgresFixture postgres) : IClassFixture<Pos
     {
         await using var server = await PhoenixServer.StartAsync(postgres);
         await using (var connection = await server.OpenAsync())
-        await using (var command = new Npgsql.NpgsqlCommand("CREATE INDEX ON spans ((1 / CASE name WHEN 'refused' THEN 0 ELSE 1 END))", connection))
+        await using (var command = new Npgsql.NpgsqlCommand(
+            "CREATE INDEX ON spans ((1 / CASE name WHEN 'refused' THEN 0 ELSE 1 END))", connection))
         {
             await command.ExecuteNonQueryAsync();
         }
@@ -94,7 +97,8 @@ public sealed class WritePathTests(PostgresFixture postgres) : IClassFixture<Pos
 
         await PostAsync(server, Otlp.Spans(Guid.NewGuid(), 5, startNanos: late));
 
-        var day = DateTimeOffset.FromUnixTimeSeconds((long)(late / 1_000_000_000)).ToString("yyyy_MM_dd", System.Globalization.CultureInfo.InvariantCulture);
+        var day = DateTimeOffset.FromUnixTimeSeconds((long)(late / 1_000_000_000))
+            .ToString("yyyy_MM_dd", System.Globalization.CultureInfo.InvariantCulture);
         Assert.Equal($"spans_{day}", await server.ScalarAsync<string>("SELECT DISTINCT tableoid::regclass::text FROM spans"));
     }
 
@@ -136,11 +140,13 @@ public sealed class WritePathTests(PostgresFixture postgres) : IClassFixture<Pos
     public async Task Partitions_MadeAgain_ChangesNothing()
     {
         await using var server = await PhoenixServer.StartAsync(postgres);
-        var before = await server.ScalarAsync<string>("SELECT string_agg(relname, ',' ORDER BY relname) FROM pg_class WHERE relname LIKE 'spans%'");
+        var before = await server.ScalarAsync<string>(
+            "SELECT string_agg(relname, ',' ORDER BY relname) FROM pg_class WHERE relname LIKE 'spans%'");
 
         await server.Services.GetRequiredService<Partitions>().EnsureAheadAsync(CancellationToken.None);
 
-        Assert.Equal(before, await server.ScalarAsync<string>("SELECT string_agg(relname, ',' ORDER BY relname) FROM pg_class WHERE relname LIKE 'spans%'"));
+        Assert.Equal(before,
+            await server.ScalarAsync<string>("SELECT string_agg(relname, ',' ORDER BY relname) FROM pg_class WHERE relname LIKE 'spans%'"));
     }
 
     [Fact]
@@ -157,12 +163,16 @@ public sealed class WritePathTests(PostgresFixture postgres) : IClassFixture<Pos
             await PostAsync(server, request);
         }
 
-        string Leaf(ulong nanos) => "spans_" + DateTimeOffset.FromUnixTimeSeconds((long)(nanos / 1_000_000_000)).ToString("yyyy_MM_dd", System.Globalization.CultureInfo.InvariantCulture);
+        string Leaf(ulong nanos) => "spans_"
+            + DateTimeOffset.FromUnixTimeSeconds((long)(nanos / 1_000_000_000))
+                .ToString("yyyy_MM_dd", System.Globalization.CultureInfo.InvariantCulture);
         Assert.Equal(
             $"{Leaf(midnight - 1)}={midnight - 1} {Leaf(midnight)}={midnight}",
             await server.ScalarAsync<string>("SELECT string_agg(tableoid::regclass || '=' || start_ns, ' ' ORDER BY start_ns) FROM spans"));
         await using var connection = await server.OpenAsync();
-        await using var explain = new NpgsqlCommand($"EXPLAIN SELECT count(*) FROM spans WHERE start_ns >= {midnight} AND start_ns < {midnight + Day}", connection);
+        await using var explain =
+            new NpgsqlCommand($"EXPLAIN SELECT count(*) FROM spans WHERE start_ns >= {midnight} AND start_ns < {midnight + Day}",
+                connection);
         var plan = new List<string>();
         await using var reader = await explain.ExecuteReaderAsync();
         while (await reader.ReadAsync())

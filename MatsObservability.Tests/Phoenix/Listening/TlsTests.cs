@@ -28,7 +28,8 @@ public sealed class TlsTests(PostgresFixture postgres) : IClassFixture<PostgresF
         using var otlp = _certificates.Client(server.OtlpHttpUrl, version: HttpVersion.Version20);
         using var grpc = _certificates.Client(server.GrpcUrl, version: HttpVersion.Version20);
 
-        Assert.All([server.HttpUrl, server.OtlpHttpUrl, server.GrpcUrl], url => Assert.StartsWith("https://", url, StringComparison.Ordinal));
+        Assert.All([server.HttpUrl, server.OtlpHttpUrl, server.GrpcUrl],
+            url => Assert.StartsWith("https://", url, StringComparison.Ordinal));
         Assert.Equal(HttpStatusCode.OK, (await http.GetAsync("/projects")).StatusCode);
         Assert.Equal(HttpStatusCode.OK, (await otlp.PostAsync(Otlp.Spans(2, "tls"))).StatusCode);
         Assert.Equal("0", await ExportByGrpcAsync(grpc));
@@ -41,7 +42,8 @@ public sealed class TlsTests(PostgresFixture postgres) : IClassFixture<PostgresF
 
         // The metrics port stays plain: probes and scrapers stand beside the service.
         using var metrics = new HttpClient();
-        Assert.Contains("phoenix_certificate_not_after_timestamp_seconds{certificate=\"server\"}", await metrics.GetStringAsync($"{server.MetricsUrl}/metrics"), StringComparison.Ordinal);
+        Assert.Contains("phoenix_certificate_not_after_timestamp_seconds{certificate=\"server\"}",
+            await metrics.GetStringAsync($"{server.MetricsUrl}/metrics"), StringComparison.Ordinal);
     }
 
     [Fact]
@@ -61,7 +63,8 @@ public sealed class TlsTests(PostgresFixture postgres) : IClassFixture<PostgresF
     [InlineData("http", false)]
     public async Task Start_TlsForOneProtocol_LeavesTheOtherPlain(string protocol, bool grpcEncrypted)
     {
-        await using var server = await StartAsync(_certificates.Issue("server"), ("PHOENIX_TLS_ENABLED", "false"), ($"PHOENIX_TLS_ENABLED_FOR_{protocol.ToUpperInvariant()}", "true"));
+        await using var server = await StartAsync(_certificates.Issue("server"), ("PHOENIX_TLS_ENABLED", "false"),
+            ($"PHOENIX_TLS_ENABLED_FOR_{protocol.ToUpperInvariant()}", "true"));
 
         Assert.Equal(grpcEncrypted ? "https" : "http", new Uri(server.GrpcUrl).Scheme);
         Assert.Equal(grpcEncrypted ? "http" : "https", new Uri(server.HttpUrl).Scheme);
@@ -85,7 +88,8 @@ public sealed class TlsTests(PostgresFixture postgres) : IClassFixture<PostgresF
 #pragma warning restore SYSLIB0039, CA5397
         if (OperatingSystem.IsLinux())
         {
-            await Assert.ThrowsAnyAsync<Exception>(() => HandshakeAsync(port, SslProtocols.Tls12, TlsCipherSuite.TLS_RSA_WITH_AES_256_GCM_SHA384));
+            await Assert.ThrowsAnyAsync<Exception>(
+                () => HandshakeAsync(port, SslProtocols.Tls12, TlsCipherSuite.TLS_RSA_WITH_AES_256_GCM_SHA384));
             await HandshakeAsync(port, SslProtocols.Tls12, TlsCipherSuite.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384);
         }
     }
@@ -93,7 +97,8 @@ public sealed class TlsTests(PostgresFixture postgres) : IClassFixture<PostgresF
     [Fact]
     public async Task Connect_ClientCertificateAsked_OnlyOursIsLetIn()
     {
-        await using var server = await StartAsync(_certificates.Issue("server"), ("PHOENIX_TLS_VERIFY_CLIENT", "true"), ("PHOENIX_TLS_CA_FILE", _certificates.RootFile));
+        await using var server = await StartAsync(
+            _certificates.Issue("server"), ("PHOENIX_TLS_VERIFY_CLIENT", "true"), ("PHOENIX_TLS_CA_FILE", _certificates.RootFile));
         using var others = new TestCertificates();
         using var ours = _certificates.Issue("agent");
         using var foreign = others.Issue("agent");
@@ -103,7 +108,8 @@ public sealed class TlsTests(PostgresFixture postgres) : IClassFixture<PostgresF
         {
             var version = url == server.GrpcUrl ? HttpVersion.Version20 : HttpVersion.Version11;
             using var client = _certificates.Client(url, ours, version);
-            Assert.Equal(url == server.GrpcUrl ? HttpStatusCode.UnsupportedMediaType : HttpStatusCode.OK, (await client.GetAsync("/healthz")).StatusCode);
+            Assert.Equal(url == server.GrpcUrl ? HttpStatusCode.UnsupportedMediaType : HttpStatusCode.OK,
+                (await client.GetAsync("/healthz")).StatusCode);
             foreach (var wrong in new[] { null, foreign, expired })
             {
                 using var stranger = _certificates.Client(url, wrong, version);
@@ -145,7 +151,8 @@ public sealed class TlsTests(PostgresFixture postgres) : IClassFixture<PostgresF
     {
         var (cert, key) = _certificates.WriteFiles(_certificates.Issue("server"), password: "p4ss phrase");
         await using var server = await PhoenixServer.StartAsync(
-            postgres, ("PHOENIX_SSL_ENABLED", "true"), ("PHOENIX_SSL_CERT_PATH", cert), ("PHOENIX_SSL_KEY_PATH", key), ("PHOENIX_TLS_KEY_FILE_PASSWORD", "p4ss phrase"));
+            postgres, ("PHOENIX_SSL_ENABLED", "true"), ("PHOENIX_SSL_CERT_PATH", cert), ("PHOENIX_SSL_KEY_PATH", key),
+            ("PHOENIX_TLS_KEY_FILE_PASSWORD", "p4ss phrase"));
         using var client = _certificates.Client(server.HttpUrl);
 
         Assert.Equal(HttpStatusCode.OK, (await client.GetAsync("/healthz")).StatusCode);
@@ -155,12 +162,17 @@ public sealed class TlsTests(PostgresFixture postgres) : IClassFixture<PostgresF
     public void Build_WrongSettings_AreAllToldAtOnceByTheirKeys()
     {
         var faults = Faults(
-            ("PHOENIX_TLS_ENABLED", "true"), ("PHOENIX_TLS_CERT_FILE", "/nowhere/server.crt"), ("PHOENIX_TLS_VERIFY_CLIENT", "true"), ("PHOENIX_METRICS_PORT", "99999"));
+            ("PHOENIX_TLS_ENABLED", "true"), ("PHOENIX_TLS_CERT_FILE", "/nowhere/server.crt"), ("PHOENIX_TLS_VERIFY_CLIENT", "true"),
+            ("PHOENIX_METRICS_PORT", "99999"));
 
         Assert.Equal(4, faults.Count);
-        Assert.Contains(faults, fault => fault.Contains("Phoenix:Tls:CertFile (PHOENIX_SSL_CERT_PATH)", StringComparison.Ordinal) && fault.Contains("/nowhere/server.crt", StringComparison.Ordinal));
-        Assert.Contains(faults, fault => fault.Contains("Phoenix:Tls:KeyFile (PHOENIX_SSL_KEY_PATH) must name a PEM file", StringComparison.Ordinal));
-        Assert.Contains(faults, fault => fault.Contains("Phoenix:Tls:CaFile (PHOENIX_TLS_CA_FILE) must name a PEM file", StringComparison.Ordinal));
+        Assert.Contains(
+            faults, fault => fault.Contains("Phoenix:Tls:CertFile (PHOENIX_SSL_CERT_PATH)", StringComparison.Ordinal)
+                && fault.Contains("/nowhere/server.crt", StringComparison.Ordinal));
+        Assert.Contains(
+            faults, fault => fault.Contains("Phoenix:Tls:KeyFile (PHOENIX_SSL_KEY_PATH) must name a PEM file", StringComparison.Ordinal));
+        Assert.Contains(
+            faults, fault => fault.Contains("Phoenix:Tls:CaFile (PHOENIX_TLS_CA_FILE) must name a PEM file", StringComparison.Ordinal));
         Assert.Contains(faults, fault => fault.Contains("Phoenix:Server:MetricsPort", StringComparison.Ordinal));
     }
 
@@ -173,14 +185,20 @@ public sealed class TlsTests(PostgresFixture postgres) : IClassFixture<PostgresF
         var text = _certificates.Write("text.pem", "no certificate");
         (string, string)[] on = [("PHOENIX_TLS_ENABLED", "true"), ("PHOENIX_TLS_CERT_FILE", cert)];
 
-        Assert.Contains("must hold the private key of the certificate", Assert.Single(Faults([.. on, ("PHOENIX_TLS_KEY_FILE", otherKey)])), StringComparison.Ordinal);
-        Assert.Contains("must hold the private key of the certificate", Assert.Single(Faults([.. on, ("PHOENIX_TLS_KEY_FILE", text)])), StringComparison.Ordinal);
-        Assert.Contains("Phoenix:Tls:KeyFilePassword (PHOENIX_TLS_KEY_FILE_PASSWORD) must be set", Assert.Single(Faults([.. on, ("PHOENIX_TLS_KEY_FILE", lockedKey)])), StringComparison.Ordinal);
+        Assert.Contains("must hold the private key of the certificate",
+            Assert.Single(Faults([.. on, ("PHOENIX_TLS_KEY_FILE", otherKey)])), StringComparison.Ordinal);
+        Assert.Contains("must hold the private key of the certificate",
+            Assert.Single(Faults([.. on, ("PHOENIX_TLS_KEY_FILE", text)])), StringComparison.Ordinal);
+        Assert.Contains("Phoenix:Tls:KeyFilePassword (PHOENIX_TLS_KEY_FILE_PASSWORD) must be set",
+            Assert.Single(Faults([.. on, ("PHOENIX_TLS_KEY_FILE", lockedKey)])), StringComparison.Ordinal);
         var wrong = Assert.Single(Faults([.. on, ("PHOENIX_TLS_KEY_FILE", lockedKey), ("PHOENIX_TLS_KEY_FILE_PASSWORD", "s3cret")]));
         Assert.Contains("opened by Phoenix:Tls:KeyFilePassword", wrong, StringComparison.Ordinal);
         Assert.DoesNotContain("s3cret", wrong, StringComparison.Ordinal);
-        Assert.Contains("must hold a certificate in PEM", Assert.Single(Faults(("PHOENIX_TLS_ENABLED", "true"), ("PHOENIX_TLS_CERT_FILE", text), ("PHOENIX_TLS_KEY_FILE", otherKey))), StringComparison.Ordinal);
-        Assert.Contains("must not be on without TLS", Assert.Single(Faults(("PHOENIX_TLS_VERIFY_CLIENT", "true"))), StringComparison.Ordinal);
+        Assert.Contains("must hold a certificate in PEM",
+            Assert.Single(Faults(("PHOENIX_TLS_ENABLED", "true"), ("PHOENIX_TLS_CERT_FILE", text), ("PHOENIX_TLS_KEY_FILE", otherKey))),
+            StringComparison.Ordinal);
+        Assert.Contains("must not be on without TLS",
+            Assert.Single(Faults(("PHOENIX_TLS_VERIFY_CLIENT", "true"))), StringComparison.Ordinal);
     }
 
     private static List<string> Faults(params (string Key, string Value)[] settings) =>
@@ -190,13 +208,16 @@ public sealed class TlsTests(PostgresFixture postgres) : IClassFixture<PostgresF
     private static async Task<string?> ExportByGrpcAsync(HttpClient client)
     {
         var message = Otlp.Spans(3, "tls").ToByteArray();
-        byte[] frame = [0, (byte)(message.Length >> 24), (byte)(message.Length >> 16), (byte)(message.Length >> 8), (byte)message.Length, .. message];
-        using var answer = await client.PostAsync("/opentelemetry.proto.collector.trace.v1.TraceService/Export", Otlp.Content(frame, "application/grpc"));
+        byte[] frame = [0, (byte)(message.Length >> 24), (byte)(message.Length >> 16), (byte)(message.Length >> 8),
+            (byte)message.Length, .. message];
+        using var answer = await client.PostAsync(
+            "/opentelemetry.proto.collector.trace.v1.TraceService/Export", Otlp.Content(frame, "application/grpc"));
         await answer.Content.ReadAsByteArrayAsync();
         return answer.TrailingHeaders.GetValues("grpc-status").Single();
     }
 
-    private async Task<(SslProtocols Protocol, TlsCipherSuite Suite)> HandshakeAsync(int port, SslProtocols protocols, TlsCipherSuite? suite = null)
+    private async Task<(SslProtocols Protocol, TlsCipherSuite Suite)> HandshakeAsync(
+        int port, SslProtocols protocols, TlsCipherSuite? suite = null)
     {
         await using var stream = await ConnectAsync(port, new SslClientAuthenticationOptions
         {
@@ -226,6 +247,7 @@ public sealed class TlsTests(PostgresFixture postgres) : IClassFixture<PostgresF
     private Task<PhoenixServer> StartAsync(X509Certificate2 certificate, params (string Key, string Value)[] settings)
     {
         var (cert, key) = _certificates.WriteFiles(certificate);
-        return PhoenixServer.StartAsync(postgres, [("PHOENIX_TLS_ENABLED", "true"), ("PHOENIX_TLS_CERT_FILE", cert), ("PHOENIX_TLS_KEY_FILE", key), .. settings]);
+        return PhoenixServer.StartAsync(postgres,
+            [("PHOENIX_TLS_ENABLED", "true"), ("PHOENIX_TLS_CERT_FILE", cert), ("PHOENIX_TLS_KEY_FILE", key), .. settings]);
     }
 }

@@ -54,13 +54,17 @@ public sealed class InstrumentTests
     {
         var metrics = new TraceMetrics(new UserLabels(), TimeProvider.System);
 
-        metrics.Committed([.. Enumerable.Range(0, 10_000).Select(model => new MinuteDelta { Key = new MinuteKey(1, 0, $"model-{model}", "p", 1, 0), Spans = 1 })]);
+        metrics.Committed(
+            [.. Enumerable.Range(0, 10_000)
+                .Select(model => new MinuteDelta { Key = new MinuteKey(1, 0, $"model-{model}", "p", 1, 0), Spans = 1 })]);
 
         var writer = new PrometheusWriter(openMetrics: false);
         await metrics.WriteAsync(writer, CancellationToken.None);
         var text = PrometheusText.Parse(writer.Finish());
-        Assert.Equal(9_800, text["phoenix_trace_spans_total", "status=\"ok\"", "llm_model=\"other\"", "llm_provider=\"p\"", "span_kind=\"LLM\""]);
-        Assert.Equal(1, text["phoenix_trace_spans_total", "status=\"ok\"", "llm_model=\"model-199\"", "llm_provider=\"p\"", "span_kind=\"LLM\""]);
+        Assert.Equal(
+            9_800, text["phoenix_trace_spans_total", "status=\"ok\"", "llm_model=\"other\"", "llm_provider=\"p\"", "span_kind=\"LLM\""]);
+        Assert.Equal(
+            1, text["phoenix_trace_spans_total", "status=\"ok\"", "llm_model=\"model-199\"", "llm_provider=\"p\"", "span_kind=\"LLM\""]);
     }
 
     [Fact]

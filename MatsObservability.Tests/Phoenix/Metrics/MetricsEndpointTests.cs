@@ -49,8 +49,10 @@ public sealed class MetricsEndpointTests(PostgresFixture postgres) : IClassFixtu
 
         var database = $"datname=\"{await server.ScalarAsync<string>("SELECT current_database()::text")}\"";
         Assert.Equal(1, metrics["pg_up"]);
-        Assert.Equal(await server.ScalarAsync<int>("SELECT current_setting('max_connections')::integer"), metrics["pg_settings_max_connections"]);
-        Assert.InRange(metrics["pg_database_size_bytes", database], 1e6, await server.ScalarAsync<long>("SELECT pg_database_size(current_database()) + 16777216"));
+        Assert.Equal(await server.ScalarAsync<int>("SELECT current_setting('max_connections')::integer"),
+            metrics["pg_settings_max_connections"]);
+        Assert.InRange(metrics["pg_database_size_bytes", database], 1e6,
+            await server.ScalarAsync<long>("SELECT pg_database_size(current_database()) + 16777216"));
         Assert.True(metrics["pg_stat_database_xact_commit", database] >= 0);
         Assert.True(metrics["pg_stat_activity_count", database, "state=\"active\""] >= 1);
         using var process = Process.GetCurrentProcess();
@@ -74,7 +76,8 @@ public sealed class MetricsEndpointTests(PostgresFixture postgres) : IClassFixtu
 
         Assert.True(metrics.Has("process_cpu_seconds_total"));
         Assert.True(metrics.Has("otelcol_exporter_sent_spans_total"));
-        Assert.DoesNotContain(metrics.Types.Keys, name => name.StartsWith("phoenix_", StringComparison.Ordinal) || name.StartsWith("pg_", StringComparison.Ordinal));
+        Assert.DoesNotContain(metrics.Types.Keys,
+            name => name.StartsWith("phoenix_", StringComparison.Ordinal) || name.StartsWith("pg_", StringComparison.Ordinal));
     }
 
     [Fact]

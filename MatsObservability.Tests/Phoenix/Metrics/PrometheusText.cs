@@ -3,7 +3,9 @@ using System.Text.RegularExpressions;
 
 namespace MatsObservability.Tests.Phoenix.Metrics;
 
-/// <summary>A strict reader of the Prometheus text format: every sample belongs to a family opened once by HELP and TYPE just before it.</summary>
+/// <summary>
+/// A strict reader of the Prometheus text format: every sample belongs to a family opened once by HELP and TYPE just before it.
+/// </summary>
 internal sealed partial class PrometheusText
 {
     private static readonly string[] s_histogramSuffixes = ["_bucket", "_sum", "_count"];
@@ -60,7 +62,8 @@ internal sealed partial class PrometheusText
         var expected = _types[family] == "histogram" ? s_histogramSuffixes.Select(suffix => family + suffix) : [family, family + "_total"];
         Assert.Contains(name, expected);
         var labels = Label().Matches(sample.Groups["labels"].Value).Select(match => match.Value).Order(StringComparer.Ordinal);
-        var value = sample.Groups["value"].Value switch { "+Inf" => double.PositiveInfinity, "NaN" => double.NaN, var number => double.Parse(number, CultureInfo.InvariantCulture) };
+        var value = sample.Groups["value"].Value switch { "+Inf" => double.PositiveInfinity, "NaN" => double.NaN,
+            var number => double.Parse(number, CultureInfo.InvariantCulture) };
         Assert.True(_samples.TryAdd((name, string.Join(",", labels)), value), $"given twice: {line}");
     }
 

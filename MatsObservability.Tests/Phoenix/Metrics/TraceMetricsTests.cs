@@ -18,7 +18,8 @@ public sealed class TraceMetricsTests(PostgresFixture postgres) : IClassFixture<
         Fail(spans[0], ("error.type", "RateLimitError"), ("user.id", "ann"));
         Fail(spans[1], ("error.code", "content_filter"));
         Fail(spans[2], ("user.id", "ann"));
-        spans[2].Events.Add(new Span.Types.Event { Name = "exception", Attributes = { Otlp.Text("exception.type", "openai.APITimeoutError") } });
+        spans[2].Events.Add(
+            new Span.Types.Event { Name = "exception", Attributes = { Otlp.Text("exception.type", "openai.APITimeoutError") } });
         spans[3].Attributes.Add(Otlp.Text("user.id", "bob"));
         Fail(spans[4], ("error.type", "SomethingElse"));
         (await server.Client.PostAsync(request)).EnsureSuccessStatusCode();
@@ -33,7 +34,8 @@ public sealed class TraceMetricsTests(PostgresFixture postgres) : IClassFixture<
         Assert.Equal(1, Spans(metrics, "ok"));
         Assert.Equal(0, Spans(metrics, "error"));
         Assert.Equal(0, Spans(metrics, "error", "error_type=\"timeout\""));
-        Assert.Contains("\"error.type\":\"content_filter\"", await server.ScalarAsync<string>("SELECT derived FROM spans WHERE derived LIKE '%error.type%'"), StringComparison.Ordinal);
+        Assert.Contains("\"error.type\":\"content_filter\"",
+            await server.ScalarAsync<string>("SELECT derived FROM spans WHERE derived LIKE '%error.type%'"), StringComparison.Ordinal);
     }
 
     [Fact]
@@ -62,7 +64,9 @@ public sealed class TraceMetricsTests(PostgresFixture postgres) : IClassFixture<
         Assert.Equal(4, Spans(metrics, "ok"));
         Assert.Equal(3, Spans(metrics, "error", "error_type=\"timeout\"", "user_id=\"ann\""));
         Assert.Equal(7, metrics["phoenix_trace_duration_seconds_count", "llm_model=\"gpt-4o\"", "span_kind=\"LLM\""]);
-        await Eventually.TrueAsync(async () => (await ScrapeAsync(server)) is var later && later.Has("phoenix_traces_total") && later["phoenix_traces_total", "project=\"default\""] == 1);
+        await Eventually.TrueAsync(
+            async () => (await ScrapeAsync(server)) is var later && later.Has("phoenix_traces_total")
+                && later["phoenix_traces_total", "project=\"default\""] == 1);
     }
 
     [Fact]
@@ -79,7 +83,9 @@ public sealed class TraceMetricsTests(PostgresFixture postgres) : IClassFixture<
 
         var writer = new PrometheusWriter(openMetrics: false);
         await metrics.WriteAsync(writer, CancellationToken.None);
-        Assert.Equal(4_900, PrometheusText.Parse(writer.Finish())["phoenix_trace_spans_total", "status=\"ok\"", "llm_model=\"m\"", "llm_provider=\"p\"", "user_id=\"other\"", "span_kind=\"LLM\""]);
+        Assert.Equal(
+            4_900, PrometheusText.Parse(writer.Finish())["phoenix_trace_spans_total", "status=\"ok\"", "llm_model=\"m\"",
+                "llm_provider=\"p\"", "user_id=\"other\"", "span_kind=\"LLM\""]);
     }
 
     [Fact]

@@ -17,7 +17,8 @@ public sealed class CreateSpansTests(QueryServer server) : IClassFixture<QuerySe
         Assert.Equal("2026-01-02T03:04:05.123456+00:00", span.GetProperty("start_time").GetString());
         Assert.Equal("OK", span.GetProperty("status_code").GetString());
         Assert.Equal("""{"llm.model_name":"gpt-4o","n":3,"f":1.5,"l":["a"],"o.k":true}""", span.GetProperty("attributes").GetRawText());
-        Assert.Equal("""[{"name":"e","timestamp":"2026-01-02T03:04:05.000000+00:00","attributes":{"x":"y"}}]""", span.GetProperty("events").GetRawText());
+        Assert.Equal("""[{"name":"e","timestamp":"2026-01-02T03:04:05.000000+00:00","attributes":{"x":"y"}}]""",
+            span.GetProperty("events").GetRawText());
     }
 
     [Fact]
@@ -33,13 +34,15 @@ public sealed class CreateSpansTests(QueryServer server) : IClassFixture<QuerySe
         Assert.Equal(HttpStatusCode.BadRequest, status);
         Assert.Equal(
             [4, 0, 2, 1],
-            new[] { "total_received", "total_queued", "total_duplicates", "total_invalid" }.Select(name => answer.GetProperty(name).GetInt32()));
+            new[] { "total_received", "total_queued", "total_duplicates", "total_invalid" }.Select(
+                name => answer.GetProperty(name).GetInt32()));
         Assert.Equal("xyz", answer.GetProperty("invalid_spans")[0].GetProperty("span_id").GetString());
         Assert.Single((await server.GetAsync("/v1/projects/refused/spans")).GetProperty("data").EnumerateArray());
     }
 
     [Theory]
-    [InlineData("\"start_time\":\"2026-01-02T03:04:05.123456Z\"", "\"start_time\":\"2026-01-02T03:04:05\"", """["body","data",1,"start_time"]""")]
+    [InlineData("\"start_time\":\"2026-01-02T03:04:05.123456Z\"", "\"start_time\":\"2026-01-02T03:04:05\"",
+        """["body","data",1,"start_time"]""")]
     [InlineData("\"name\":\"chat\",", "", """["body","data",1,"name"]""")]
     [InlineData("\"span_kind\":\"LLM\"", "\"span_kind\":7", """["body","data",1,"span_kind"]""")]
     [InlineData("\"attributes\":{", "\"attributes\":[],\"x\":{", """["body","data",1,"attributes"]""")]

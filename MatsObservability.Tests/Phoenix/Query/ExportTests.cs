@@ -19,14 +19,16 @@ public sealed class ExportTests(QueryServer server) : IClassFixture<QueryServer>
     [Fact]
     public async Task Export_AllSignals_IsOrderedCompleteAndNamesResourcesFirst()
     {
-        await server.SendAsync("all", [.. Enumerable.Range(1, 2_500).Reverse().Select(id => TestSpan.Of(200 + (id % 7), id, startMs: id % 50))]);
+        await server.SendAsync(
+            "all", [.. Enumerable.Range(1, 2_500).Reverse().Select(id => TestSpan.Of(200 + (id % 7), id, startMs: id % 50))]);
         await SendLogsAsync("all", 300);
         await SendGaugeAsync("all", "queue", 1_500);
 
         var lines = await ExportAsync("all", "");
 
         var known = new HashSet<string>();
-        foreach (var (kind, value) in lines.Select(line => line.EnumerateObject().Single()).Select(property => (property.Name, property.Value)))
+        foreach (var (kind, value) in lines.Select(line => line.EnumerateObject().Single())
+            .Select(property => (property.Name, property.Value)))
         {
             if (kind is "resource" or "series")
             {
@@ -59,7 +61,8 @@ public sealed class ExportTests(QueryServer server) : IClassFixture<QueryServer>
         await server.SendAsync("window", TestSpan.Of(1, 1, startMs: 0), TestSpan.Of(1, 2, startMs: 10), TestSpan.Of(1, 3, startMs: 20));
         await SendLogsAsync("window", 3);
 
-        var lines = await ExportAsync("window", $"?signals=spans&start_time=2025-10-09T08:53:20.010Z&end_time_unix_nano={TestSpan.Epoch + 20_000_000}");
+        var lines = await ExportAsync(
+            "window", $"?signals=spans&start_time=2025-10-09T08:53:20.010Z&end_time_unix_nano={TestSpan.Epoch + 20_000_000}");
 
         Assert.Equal(TestSpan.SpanHex(2), Assert.Single(Records(lines, "span")).GetProperty("span_id").GetString());
         Assert.Empty(Records(lines, "log"));
@@ -68,12 +71,14 @@ public sealed class ExportTests(QueryServer server) : IClassFixture<QueryServer>
     [Fact]
     public async Task Export_CutShort_LacksTheEndMark()
     {
-        await server.SendAsync("cut", [.. Enumerable.Range(1, 3_000).Select(id => TestSpan.Of(300, id, attributes: [("filler", new string('x', 200))]))]);
+        await server.SendAsync(
+            "cut", [.. Enumerable.Range(1, 3_000).Select(id => TestSpan.Of(300, id, attributes: [("filler", new string('x', 200))]))]);
         var project = await server.Server.ScalarAsync<int>("SELECT id FROM projects WHERE name = 'cut'");
         var pipe = new Pipe();
         using var stop = new CancellationTokenSource();
         var writing = server.Server.Services.GetRequiredService<ExportStream>()
-            .WriteAsync(new ExportRequest(project, long.MinValue, long.MaxValue, Spans: true, Logs: true, Metrics: true), pipe.Writer, stop.Token);
+            .WriteAsync(new ExportRequest(project, long.MinValue, long.MaxValue, Spans: true, Logs: true, Metrics: true), pipe.Writer,
+                stop.Token);
 
         var first = await pipe.Reader.ReadAsync();
         var text = Encoding.UTF8.GetString(first.Buffer);
@@ -88,9 +93,11 @@ public sealed class ExportTests(QueryServer server) : IClassFixture<QueryServer>
     [Fact]
     public async Task Export_UnknownProjectOrSignal_IsRefused()
     {
-        Assert.Contains("nobody", await server.GetAsync("/v1/projects/nobody/export", HttpStatusCode.NotFound, "text/plain"), StringComparison.Ordinal);
+        Assert.Contains("nobody", await server.GetAsync("/v1/projects/nobody/export", HttpStatusCode.NotFound, "text/plain"),
+            StringComparison.Ordinal);
         Assert.Contains(
-            "\"signals\"", await server.GetAsync("/v1/projects/default/export?signals=dreams", HttpStatusCode.UnprocessableEntity, "application/json"),
+            "\"signals\"",
+            await server.GetAsync("/v1/projects/default/export?signals=dreams", HttpStatusCode.UnprocessableEntity, "application/json"),
             StringComparison.Ordinal);
     }
 
@@ -199,11 +206,13 @@ public sealed class ExportTests(QueryServer server) : IClassFixture<QueryServer>
 
     private Task SendGaugeAsync(string project, string name, int points)
     {
-        var values = Enumerable.Range(0, points).Select(index => new NumberDataPoint { TimeUnixNano = TestSpan.Epoch + (ulong)index, AsInt = index });
+        var values = Enumerable.Range(0, points)
+            .Select(index => new NumberDataPoint { TimeUnixNano = TestSpan.Epoch + (ulong)index, AsInt = index });
         var metric = new Metric { Name = name, Gauge = new Gauge { DataPoints = { values } } };
         return PostAsync(new ExportMetricsServiceRequest
         {
-            ResourceMetrics = { new ResourceMetrics { Resource = QueryServer.ResourceOf(project), ScopeMetrics = { new ScopeMetrics { Metrics = { metric } } } } },
+            ResourceMetrics = { new ResourceMetrics { Resource = QueryServer.ResourceOf(project),
+                ScopeMetrics = { new ScopeMetrics { Metrics = { metric } } } } },
         });
     }
 

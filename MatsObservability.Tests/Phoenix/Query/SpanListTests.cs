@@ -99,13 +99,16 @@ public sealed class SpanListTests(QueryServer server) : IClassFixture<QueryServe
             20, 3, parent: 2, name: "chat", kind: "LLM", status: 2, session: "s", durationMs: 1,
             attributes:
             [
-                ("text", "ä\"\n"), ("int", 7L), ("whole", 5.0), ("nan", double.NaN), ("bytes", new byte[] { 1, 2 }), ("list", new object[] { "a", "b" }),
+                ("text", "ä\"\n"), ("int", 7L), ("whole", 5.0), ("nan", double.NaN), ("bytes", new byte[] { 1, 2 }),
+                ("list", new object[] { "a", "b" }),
                 ("objects", new object[] { new Dictionary<string, object> { ["k"] = 1L } }),
                 ("map", new Dictionary<string, object> { ["a"] = new Dictionary<string, object> { ["b"] = true } }),
                 ("metadata", "{\"x\": 1}"), ("broken.metadata", "{x"),
             ]);
         span.Status.Message = "boom";
-        span.Events.Add(new Span.Types.Event { Name = "exception", TimeUnixNano = TestSpan.Epoch + 1_234_567, Attributes = { Otlp.Text("exception.type", "E") } });
+        span.Events.Add(
+            new Span.Types.Event { Name = "exception", TimeUnixNano = TestSpan.Epoch + 1_234_567,
+                Attributes = { Otlp.Text("exception.type", "E") } });
         await server.SendAsync("shape", span);
 
         var shown = Assert.Single((await server.GetAsync("/v1/projects/shape/spans")).GetProperty("data").EnumerateArray());
@@ -154,8 +157,10 @@ public sealed class SpanListTests(QueryServer server) : IClassFixture<QueryServe
     private Task EnsureFilterProjectAsync() => server.SendAsync(
         "filters",
         TestSpan.Of(7, 1, name: "root", kind: "CHAIN"),
-        TestSpan.Of(7, 2, parent: 1, startMs: 10, name: "chat", kind: "LLM", status: 1, attributes: [("user.id", 12345L), ("score", 5L), ("flag", true)]),
-        TestSpan.Of(7, 3, parent: 1, startMs: 20, name: "search", kind: "TOOL", attributes: [("user.id", "12345"), ("score", 5.5), ("flag", "true")]),
+        TestSpan.Of(7, 2, parent: 1, startMs: 10, name: "chat", kind: "LLM", status: 1,
+            attributes: [("user.id", 12345L), ("score", 5L), ("flag", true)]),
+        TestSpan.Of(7, 3, parent: 1, startMs: 20, name: "search", kind: "TOOL",
+            attributes: [("user.id", "12345"), ("score", 5.5), ("flag", "true")]),
         TestSpan.Of(
             7, 4, parent: 1, startMs: 30, status: 2,
             attributes:
@@ -163,5 +168,6 @@ public sealed class SpanListTests(QueryServer server) : IClassFixture<QueryServe
                 ("score", 5.0), ("text", "a \"b\" \\c"),
                 ("nested", new Dictionary<string, object> { ["deep"] = new Dictionary<string, object> { ["key"] = "inside" } }),
             ]),
-        TestSpan.Of(9, 5, startMs: 40, attributes: [("metadata", "{\"team\": \"blue\"}"), ("text", "a:b"), ("tags", new object[] { "x" })]));
+        TestSpan.Of(
+            9, 5, startMs: 40, attributes: [("metadata", "{\"team\": \"blue\"}"), ("text", "a:b"), ("tags", new object[] { "x" })]));
 }

@@ -28,7 +28,8 @@ public sealed class TraceAndSessionTests(QueryServer server) : IClassFixture<Que
             await server.SendAsync("fresh", TestSpan.Of(900 + trace, 1, startMs: trace, session: "fresh-session"));
 
             Assert.Equal(trace, (await server.GetAsync("/v1/projects/fresh/traces")).GetProperty("data").GetArrayLength());
-            Assert.Equal(trace, (await server.GetAsync("/v1/sessions/fresh-session")).GetProperty("data").GetProperty("traces").GetArrayLength());
+            Assert.Equal(
+                trace, (await server.GetAsync("/v1/sessions/fresh-session")).GetProperty("data").GetProperty("traces").GetArrayLength());
         }
     }
 
@@ -50,31 +51,37 @@ public sealed class TraceAndSessionTests(QueryServer server) : IClassFixture<Que
         await server.SendAsync(
             "included",
             TestSpan.Of(1, 1, kind: "AGENT", name: "agent", durationMs: 50, attributes: [("llm.token_count.prompt", 1000L)]),
-            TestSpan.Of(1, 3, parent: 1, startMs: 20, kind: "LLM", attributes: [("llm.token_count.prompt", 7L), ("llm.token_count.completion", 3L)]),
+            TestSpan.Of(1, 3, parent: 1, startMs: 20, kind: "LLM",
+                attributes: [("llm.token_count.prompt", 7L), ("llm.token_count.completion", 3L)]),
             TestSpan.Of(1, 2, parent: 1, startMs: 10, kind: "LLM", attributes: [("llm.token_count.prompt", 5L)]));
         await server.RolledUpAsync();
 
-        var trace = Assert.Single((await server.GetAsync("/v1/projects/included/traces?include_spans=true")).GetProperty("data").EnumerateArray());
+        var trace = Assert.Single(
+            (await server.GetAsync("/v1/projects/included/traces?include_spans=true")).GetProperty("data").EnumerateArray());
         var bare = Assert.Single((await server.GetAsync("/v1/projects/included/traces")).GetProperty("data").EnumerateArray());
 
-        Assert.Equal(["1", "2", "3"], trace.GetProperty("spans").EnumerateArray().Select(span => span.GetProperty("span_id").GetString()!.TrimStart('0')));
+        Assert.Equal(["1", "2", "3"],
+            trace.GetProperty("spans").EnumerateArray().Select(span => span.GetProperty("span_id").GetString()!.TrimStart('0')));
         Assert.Equal(JsonValueKind.Null, bare.GetProperty("spans").ValueKind);
         Assert.Equal(
             [12, 3, 15],
-            new[] { "token_count_prompt", "token_count_completion", "token_count_total" }.Select(name => trace.GetProperty(name).GetInt32()));
+            new[] { "token_count_prompt", "token_count_completion", "token_count_total" }.Select(
+                name => trace.GetProperty(name).GetInt32()));
     }
 
     [Fact]
     public async Task Sessions_GetListDelete_CascadeToTracesAndSpans()
     {
         await server.SendAsync(
-            "talk", TestSpan.Of(1, 1, session: "a"), TestSpan.Of(2, 1, startMs: 5, session: "a"), TestSpan.Of(3, 1, session: "b"), TestSpan.Of(4, 1, session: "c"));
+            "talk", TestSpan.Of(1, 1, session: "a"), TestSpan.Of(2, 1, startMs: 5, session: "a"), TestSpan.Of(3, 1, session: "b"),
+            TestSpan.Of(4, 1, session: "c"));
         await server.RolledUpAsync();
 
         var session = (await server.GetAsync("/v1/sessions/a")).GetProperty("data");
         var listed = await server.WalkAsync("/v1/projects/talk/sessions?limit=1&order=desc");
 
-        Assert.Equal([TestSpan.Hex(1), TestSpan.Hex(2)], session.GetProperty("traces").EnumerateArray().Select(trace => trace.GetProperty("trace_id").GetString()!));
+        Assert.Equal([TestSpan.Hex(1), TestSpan.Hex(2)],
+            session.GetProperty("traces").EnumerateArray().Select(trace => trace.GetProperty("trace_id").GetString()!));
         Assert.Equal(["a", "b", "c"], listed.Select(item => item.GetProperty("session_id").GetString()!).Order(StringComparer.Ordinal));
 
         using var deleted = await server.Client.DeleteAsync($"/v1/sessions/{Uri.EscapeDataString(session.GetProperty("id").GetString()!)}");
@@ -94,7 +101,8 @@ public sealed class TraceAndSessionTests(QueryServer server) : IClassFixture<Que
     {
         await server.SendAsync(
             "pruned",
-            TestSpan.Of(60, 0x601, durationMs: 900, session: "p", kind: "AGENT"), TestSpan.Of(60, 0x602, parent: 0x601, startMs: 10, status: 2),
+            TestSpan.Of(60, 0x601, durationMs: 900, session: "p", kind: "AGENT"),
+            TestSpan.Of(60, 0x602, parent: 0x601, startMs: 10, status: 2),
             TestSpan.Of(61, 0x603, session: "p"), TestSpan.Of(61, 0x604, parent: 0x603));
 
         // Not rolled up yet on purpose: what is still pending must not be counted a second time after the delete.
@@ -107,9 +115,12 @@ public sealed class TraceAndSessionTests(QueryServer server) : IClassFixture<Que
         using var trace = await server.Client.DeleteAsync($"/v1/traces/{TestSpan.Hex(60)}");
         using var unknown = await server.Client.DeleteAsync($"/v1/traces/{TestSpan.Hex(999)}");
 
-        Assert.Equal((HttpStatusCode.NoContent, HttpStatusCode.NoContent, HttpStatusCode.NoContent), (byId.StatusCode, byGlobalId.StatusCode, trace.StatusCode));
+        Assert.Equal((HttpStatusCode.NoContent, HttpStatusCode.NoContent, HttpStatusCode.NoContent),
+            (byId.StatusCode, byGlobalId.StatusCode, trace.StatusCode));
         Assert.Equal((HttpStatusCode.NotFound, HttpStatusCode.NotFound), (again.StatusCode, unknown.StatusCode));
-        Assert.Equal(["1:0", "1:0"], kept.GetProperty("data").EnumerateArray().Select(item => $"{item.GetProperty("span_count")}:{item.GetProperty("error_count")}"));
+        Assert.Equal(
+            ["1:0", "1:0"], kept.GetProperty("data").EnumerateArray()
+                .Select(item => $"{item.GetProperty("span_count")}:{item.GetProperty("error_count")}"));
         var left = Assert.Single((await server.GetAsync("/v1/projects/pruned/traces")).GetProperty("data").EnumerateArray());
         Assert.Equal(TestSpan.Hex(61), left.GetProperty("trace_id").GetString());
         await server.GetAsync("/v1/sessions/p", HttpStatusCode.NotFound, "text/plain");
@@ -150,7 +161,8 @@ public sealed class TraceAndSessionTests(QueryServer server) : IClassFixture<Que
 
             var spans = await server.GetAsync("/v1/projects/phoenix-of-projects/spans");
 
-            Assert.Equal(TestSpan.Hex(89), Assert.Single(spans.GetProperty("data").EnumerateArray()).GetProperty("context").GetProperty("trace_id").GetString());
+            Assert.Equal(TestSpan.Hex(89),
+                Assert.Single(spans.GetProperty("data").EnumerateArray()).GetProperty("context").GetProperty("trace_id").GetString());
             using var cleared = await server.Client.DeleteAsync("/v1/projects/phoenix-of-projects");
         }
     }

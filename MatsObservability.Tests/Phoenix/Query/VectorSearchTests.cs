@@ -30,8 +30,11 @@ public sealed class VectorSearchTests(PostgresFixture postgres, ITestOutputHelpe
 
         Assert.Equal(HttpStatusCode.NotImplemented, status);
         Assert.StartsWith("Vector search is off: ", body, StringComparison.Ordinal);
-        Assert.Contains(VectorExtension.IsAvailable ? "Phoenix:Vectors:Enabled is false" : "does not have the extension 'vector'", body, StringComparison.Ordinal);
-        Assert.Equal((1L, 0L), (await server.ScalarAsync<long>("SELECT count(*) FROM spans"), await server.ScalarAsync<long>("SELECT count(*) FROM vector_pending")));
+        Assert.Contains(VectorExtension.IsAvailable ? "Phoenix:Vectors:Enabled is false" : "does not have the extension 'vector'",
+            body, StringComparison.Ordinal);
+        Assert.Equal(
+            (1L, 0L), (await server.ScalarAsync<long>("SELECT count(*) FROM spans"),
+                await server.ScalarAsync<long>("SELECT count(*) FROM vector_pending")));
         using var deleted = await server.Client.DeleteAsync($"/v1/traces/{TestSpan.Hex(1)}");
         Assert.Equal(HttpStatusCode.NoContent, deleted.StatusCode);
     }
@@ -40,7 +43,8 @@ public sealed class VectorSearchTests(PostgresFixture postgres, ITestOutputHelpe
     public async Task Search_StoredSpans_GivesTheNearestOfTheProjectFirst()
     {
         await using var server = await StartAsync(Four);
-        await QueryServer.SendAsync(server.Client, "p", Embedding(1, 1, [1f, 0f, 0f, 0f], [0.9f, 0.1f, 0f, 0f]), Embedding(1, 2, [0f, 1f, 0f, 0f]), Embedding(2, 3, [0.6f, 0.8f, 0f, 0f]));
+        await QueryServer.SendAsync(server.Client, "p", Embedding(1, 1, [1f, 0f, 0f, 0f], [0.9f, 0.1f, 0f, 0f]),
+            Embedding(1, 2, [0f, 1f, 0f, 0f]), Embedding(2, 3, [0.6f, 0.8f, 0f, 0f]));
         await QueryServer.SendAsync(server.Client, "q", Embedding(3, 4, [1f, 0f, 0f, 0f]));
         await CopiedAsync(server, 5);
 
@@ -66,7 +70,8 @@ public sealed class VectorSearchTests(PostgresFixture postgres, ITestOutputHelpe
         await QueryServer.SendAsync(server.Client, "p", [.. Enumerable.Range(1, 5).Select(id => Embedding(1, id, [1f, id, 0f, 0f]))]);
         await CopiedAsync(server, 5);
 
-        var nanos = await SearchAsync(server, "p", $$"""{"vector":[1,3,0,0],"start_time_unix_nano":{{TestSpan.Epoch + 2_000_000}},"end_time_unix_nano":{{TestSpan.Epoch + 4_000_000}}}""");
+        var nanos = await SearchAsync(server,
+            "p", $$"""{"vector":[1,3,0,0],"start_time_unix_nano":{{TestSpan.Epoch + 2_000_000}},"end_time_unix_nano":{{TestSpan.Epoch + 4_000_000}}}""");
         var iso = await SearchAsync(server, "p", """{"vector":[1,3,0,0],"start_time":"2025-10-09T08:53:20.004Z"}""");
 
         Assert.Equal(["2", "3"], nanos.Select(Name).Select(name => name[..1]).Order());
@@ -79,12 +84,17 @@ public sealed class VectorSearchTests(PostgresFixture postgres, ITestOutputHelpe
         await using var server = await StartAsync(Four);
         var odd = TestSpan.Of(1, 1, kind: "EMBEDDING", attributes:
         [
-            ("embedding.embeddings.0.embedding.vector", new object[] { 1.0, 2.0 }), ("embedding.embeddings.1.embedding.vector", new object[] { 1.0, double.NaN, 0.0, 0.0 }),
-            ("embedding.embeddings.2.embedding.vector", new object[] { 0.0, 0.0, 0.0, 0.0 }), ("embedding.embeddings.3.embedding.vector", new object[] { 1e300, 0.0, 0.0, 0.0 }),
-            ("embedding.embeddings.x.embedding.vector", new object[] { 1.0, 0.0, 0.0, 0.0 }), ("embedding.embeddings.4.embedding.vector", "[1,0,0,0]"),
-            ("embedding.embeddings.5.embedding.vector", new object[] { 1L, 0.5, "x", 0L }), ("embedding.embeddings.6.embedding.vector", new object[] { 1L, 0L, -2.5e-3, 0L }),
+            ("embedding.embeddings.0.embedding.vector", new object[] { 1.0, 2.0 }),
+            ("embedding.embeddings.1.embedding.vector", new object[] { 1.0, double.NaN, 0.0, 0.0 }),
+            ("embedding.embeddings.2.embedding.vector", new object[] { 0.0, 0.0, 0.0, 0.0 }),
+            ("embedding.embeddings.3.embedding.vector", new object[] { 1e300, 0.0, 0.0, 0.0 }),
+            ("embedding.embeddings.x.embedding.vector", new object[] { 1.0, 0.0, 0.0, 0.0 }),
+            ("embedding.embeddings.4.embedding.vector", "[1,0,0,0]"),
+            ("embedding.embeddings.5.embedding.vector", new object[] { 1L, 0.5, "x", 0L }),
+            ("embedding.embeddings.6.embedding.vector", new object[] { 1L, 0L, -2.5e-3, 0L }),
         ]);
-        var chain = TestSpan.Of(1, 2, kind: "CHAIN", attributes: [("embedding.embeddings.0.embedding.vector", new object[] { 1.0, 0.0, 0.0, 0.0 })]);
+        var chain = TestSpan.Of(1, 2, kind: "CHAIN",
+            attributes: [("embedding.embeddings.0.embedding.vector", new object[] { 1.0, 0.0, 0.0, 0.0 })]);
         await QueryServer.SendAsync(server.Client, "p", odd, chain);
         await CopiedAsync(server, 1);
 
@@ -103,7 +113,8 @@ public sealed class VectorSearchTests(PostgresFixture postgres, ITestOutputHelpe
         await CopiedAsync(server, 100);
 
         await QueryServer.SendAsync(server.Client, "p", spans);
-        await server.ScalarAsync<int>("INSERT INTO vector_pending SELECT DISTINCT project_id, trace_id, 0, 9000000000000000000 FROM spans, generate_series(1, 30); SELECT 1");
+        await server.ScalarAsync<int>(
+            "INSERT INTO vector_pending SELECT DISTINCT project_id, trace_id, 0, 9000000000000000000 FROM spans, generate_series(1, 30); SELECT 1");
 
         await CopiedAsync(server, 250);
     }
@@ -117,7 +128,8 @@ public sealed class VectorSearchTests(PostgresFixture postgres, ITestOutputHelpe
             await using var hold = new NpgsqlCommand("BEGIN; LOCK TABLE span_vectors IN SHARE MODE", blocker);
             await hold.ExecuteNonQueryAsync();
             await QueryServer.SendAsync(server.Client, "p", Embedding(1, 1, [1f, 0f, 0f, 0f]));
-            const string Blocked = "FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE 'INSERT INTO span_vectors%'";
+            const string Blocked =
+                "FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE 'INSERT INTO span_vectors%'";
             await Eventually.TrueAsync(() => server.ScalarAsync<bool>($"SELECT EXISTS (SELECT {Blocked})"));
 
             await server.ScalarAsync<bool>($"SELECT bool_and(pg_terminate_backend(pid)) {Blocked}");
@@ -135,7 +147,8 @@ public sealed class VectorSearchTests(PostgresFixture postgres, ITestOutputHelpe
         await using var server = await StartAsync(Four);
         foreach (var project in (string[])["p", "q"])
         {
-            await QueryServer.SendAsync(server.Client, project, Embedding(1, 1, [1f, 0f, 0f, 0f]), Embedding(1, 2, [1f, 0f, 0f, 0f]), Embedding(2, 3, [1f, 0f, 0f, 0f]), Embedding(3, 4, [1f, 0f, 0f, 0f]));
+            await QueryServer.SendAsync(server.Client, project, Embedding(1, 1, [1f, 0f, 0f, 0f]), Embedding(1, 2, [1f, 0f, 0f, 0f]),
+                Embedding(2, 3, [1f, 0f, 0f, 0f]), Embedding(3, 4, [1f, 0f, 0f, 0f]));
         }
 
         await CopiedAsync(server, 8);
@@ -178,7 +191,8 @@ public sealed class VectorSearchTests(PostgresFixture postgres, ITestOutputHelpe
         Assert.Equal(HttpStatusCode.UnprocessableEntity, status);
         var detail = Assert.Single(JsonSerializer.Deserialize<JsonElement>(body).GetProperty("detail").EnumerateArray());
         Assert.Equal($"body.{where}", string.Join('.', detail.GetProperty("loc").EnumerateArray().Select(part => part.ToString())));
-        Assert.Equal((HttpStatusCode.NotFound, "Project with identifier 'nobody' not found"), await PostAsync(server, "nobody", """{"vector":[1,0,0,0]}"""));
+        Assert.Equal((HttpStatusCode.NotFound, "Project with identifier 'nobody' not found"),
+            await PostAsync(server, "nobody", """{"vector":[1,0,0,0]}"""));
     }
 
     [VectorFact]
@@ -192,7 +206,8 @@ public sealed class VectorSearchTests(PostgresFixture postgres, ITestOutputHelpe
             await first.ScalarAsync<int>("ALTER EXTENSION vector SET SCHEMA public; SELECT 1");
         }
 
-        await using var second = await PhoenixServer.StartAsync(database, ("PHOENIX_VECTOR_DIMENSIONS", Four), ("PHOENIX_VECTOR_INDEX", "hnsw"));
+        await using var second = await PhoenixServer.StartAsync(
+            database, ("PHOENIX_VECTOR_DIMENSIONS", Four), ("PHOENIX_VECTOR_INDEX", "hnsw"));
         await QueryServer.SendAsync(second.Client, "p", Embedding(1, 2, [1f, 0f, 0f, 0f]));
         await CopiedAsync(second, 2);
 
@@ -206,7 +221,8 @@ public sealed class VectorSearchTests(PostgresFixture postgres, ITestOutputHelpe
     {
         const int Dimensions = 128;
         const int Count = 20_000;
-        await using var server = await PhoenixServer.StartAsync(postgres, ("PHOENIX_VECTOR_DIMENSIONS", $"{Dimensions}"), ("PHOENIX_VECTOR_INDEX", index));
+        await using var server = await PhoenixServer.StartAsync(
+            postgres, ("PHOENIX_VECTOR_DIMENSIONS", $"{Dimensions}"), ("PHOENIX_VECTOR_INDEX", index));
         var (random, vectors) = (new Random(7), server.Services.GetRequiredService<SpanVectors>());
         var centers = Enumerable.Range(0, 200).Select(_ => Around(random, new float[Dimensions], 1)).ToArray();
         var data = Enumerable.Range(0, Count).Select(_ => Around(random, centers[random.Next(centers.Length)], 0.4)).ToArray();
@@ -214,35 +230,46 @@ public sealed class VectorSearchTests(PostgresFixture postgres, ITestOutputHelpe
         {
             foreach (var chunk in data.Index().Chunk(1000))
             {
-                await vectors.AddAsync(connection, [.. chunk.Select(item => (1, new SpanKey(item.Index, Guid.Empty, item.Index), new Embedding(0, null, Text(item.Item))))], CancellationToken.None);
+                await vectors.AddAsync(connection,
+                    [.. chunk.Select(
+                        item => (1, new SpanKey(item.Index, Guid.Empty, item.Index), new Embedding(0, null, Text(item.Item))))],
+                        CancellationToken.None);
             }
         }
 
         var builder = server.Services.GetRequiredService<IndexBuilder>();
         await Eventually.TrueAsync(() => builder.RunAsync(CancellationToken.None));
-        var definition = await server.ScalarAsync<string>("SELECT pg_get_indexdef(indexrelid) FROM pg_index WHERE indrelid = 'span_vectors'::regclass AND NOT indisunique AND indisvalid");
-        Assert.Contains(index == "hnsw" ? "WITH (m='16', ef_construction='128')" : "WITH (lists='100')", definition, StringComparison.Ordinal);
+        var definition = await server.ScalarAsync<string>(
+            "SELECT pg_get_indexdef(indexrelid) FROM pg_index WHERE indrelid = 'span_vectors'::regclass AND NOT indisunique AND indisvalid");
+        Assert.Contains(index == "hnsw" ? "WITH (m='16', ef_construction='128')" : "WITH (lists='100')",
+            definition, StringComparison.Ordinal);
         Assert.Contains("vector_cosine_ops", definition, StringComparison.Ordinal);
 
         var (found, queries) = (0, 100);
         for (var query = 0; query < queries; query++)
         {
             var sought = Around(random, centers[random.Next(centers.Length)], 0.4);
-            var nearest = data.Index().OrderByDescending(item => Cosine(item.Item, sought)).Take(10).Select(item => (long)item.Index).ToHashSet();
-            found += (await vectors.SearchAsync(1, long.MinValue, long.MaxValue, sought, 10, -1, CancellationToken.None)).Count(match => nearest.Contains(match.Span.StartNanos));
+            var nearest = data.Index().OrderByDescending(item => Cosine(item.Item, sought)).Take(10).Select(item => (long)item.Index)
+                .ToHashSet();
+            found += (await vectors.SearchAsync(1, long.MinValue, long.MaxValue, sought, 10, -1, CancellationToken.None)).Count(
+                match => nearest.Contains(match.Span.StartNanos));
         }
 
         var recall = found / (10.0 * queries);
         output.WriteLine($"{index}: recall@10 {recall:0.000} over {Count} vectors of {Dimensions} numbers");
         Assert.True(recall >= 0.9, $"recall@10 is {recall}");
-        await Eventually.TrueAsync(() => server.ScalarAsync<bool>("SELECT sum(idx_scan) >= 100 FROM pg_stat_user_indexes WHERE indexrelname LIKE 'span_vectors_vec_%'"));
+        await Eventually.TrueAsync(
+            () => server.ScalarAsync<bool>(
+                "SELECT sum(idx_scan) >= 100 FROM pg_stat_user_indexes WHERE indexrelname LIKE 'span_vectors_vec_%'"));
 
         // A narrow time leaves few of those the index gives: then all in it are compared.
         var narrow = await vectors.SearchAsync(1, 500, 540, data[520], 10, -1, CancellationToken.None);
-        Assert.Equal(Enumerable.Range(500, 40).OrderByDescending(item => Cosine(data[item], data[520])).Take(10).Select(item => (long)item), narrow.Select(match => match.Span.StartNanos));
+        Assert.Equal(Enumerable.Range(500, 40).OrderByDescending(item => Cosine(data[item], data[520])).Take(10).Select(item => (long)item),
+            narrow.Select(match => match.Span.StartNanos));
     }
 
-    private Task<PhoenixServer> StartAsync(string dimensions) => PhoenixServer.StartAsync(postgres, ("PHOENIX_VECTOR_DIMENSIONS", dimensions));
+    private Task<PhoenixServer> StartAsync(string dimensions) =>
+        PhoenixServer.StartAsync(postgres, ("PHOENIX_VECTOR_DIMENSIONS", dimensions));
 
     /// <summary>A span of one embedding call that starts <paramref name="id"/> ms after the epoch.</summary>
     private static Span Embedding(int trace, int id, params float[][] vectors) => TestSpan.Of(
@@ -274,7 +301,8 @@ public sealed class VectorSearchTests(PostgresFixture postgres, ITestOutputHelpe
 
     private static async Task<(HttpStatusCode Status, string Body)> PostAsync(PhoenixServer server, string project, string json)
     {
-        using var response = await server.Client.PostAsync($"/v1/projects/{project}/vectors/search", new StringContent(json, Encoding.UTF8, "application/json"));
+        using var response = await server.Client.PostAsync($"/v1/projects/{project}/vectors/search",
+            new StringContent(json, Encoding.UTF8, "application/json"));
         return (response.StatusCode, await response.Content.ReadAsStringAsync());
     }
 
@@ -285,7 +313,8 @@ public sealed class VectorSearchTests(PostgresFixture postgres, ITestOutputHelpe
         return [.. center.Select(number => (float)(number + (spread * Next())))];
     }
 
-    private static string Text(float[] vector) => $"[{string.Join(',', vector.Select(number => number.ToString("R", CultureInfo.InvariantCulture)))}]";
+    private static string Text(
+        float[] vector) => $"[{string.Join(',', vector.Select(number => number.ToString("R", CultureInfo.InvariantCulture)))}]";
 
     private static double Cosine(float[] left, float[] right)
     {

@@ -51,10 +51,12 @@ public sealed class RetentionJobTests(PostgresFixture postgres) : IClassFixture<
         await job.RunAsync(CancellationToken.None);
         await job.RunAsync(CancellationToken.None);
 
-        const string ByProject = "SELECT string_agg(name || '=' || (SELECT count(*) FROM {0} x WHERE x.project_id = p.id), ' ' ORDER BY name) FROM projects p WHERE name <> 'default'";
+        const string ByProject =
+            "SELECT string_agg(name || '=' || (SELECT count(*) FROM {0} x WHERE x.project_id = p.id), ' ' ORDER BY name) FROM projects p WHERE name <> 'default'";
         foreach (var table in (string[])["spans", "logs", "traces", "sessions", "span_minutes"])
         {
-            Assert.Equal((table, "for-ever=2 short=0 usual=1"), (table, await server.ScalarAsync<string>(string.Format(CultureInfo.InvariantCulture, ByProject, table))));
+            Assert.Equal((table, "for-ever=2 short=0 usual=1"),
+                (table, await server.ScalarAsync<string>(string.Format(CultureInfo.InvariantCulture, ByProject, table))));
         }
 
         Assert.Equal(3, await server.ScalarAsync<long>("SELECT count(*) FROM metric_points"));
@@ -68,12 +70,15 @@ public sealed class RetentionJobTests(PostgresFixture postgres) : IClassFixture<
         await using var server = await PhoenixServer.StartAsync(postgres);
         await SendAsync(server, "default", 9, 2);
         await SendAsync(server, "short", 2);
-        await server.ScalarAsync<int>("INSERT INTO span_vectors (project_id, start_ns, trace_id, span_id, position) SELECT project_id, start_ns, trace_id, span_id, 0 FROM spans; SELECT 1");
-        var job = Job(server, new TestTime(TimeProvider.System.GetUtcNow()), new RetentionMetrics(), new RetentionOptions { Days = 5, LateDays = 0, ProjectDays = ["short=1"] });
+        await server.ScalarAsync<int>(
+            "INSERT INTO span_vectors (project_id, start_ns, trace_id, span_id, position) SELECT project_id, start_ns, trace_id, span_id, 0 FROM spans; SELECT 1");
+        var job = Job(server, new TestTime(TimeProvider.System.GetUtcNow()), new RetentionMetrics(),
+            new RetentionOptions { Days = 5, LateDays = 0, ProjectDays = ["short=1"] });
 
         await job.RunAsync(CancellationToken.None);
 
-        Assert.Equal(1, await server.ScalarAsync<long>("SELECT count(*) FROM span_vectors JOIN spans USING (project_id, start_ns, trace_id, span_id)"));
+        Assert.Equal(1,
+            await server.ScalarAsync<long>("SELECT count(*) FROM span_vectors JOIN spans USING (project_id, start_ns, trace_id, span_id)"));
         Assert.Equal(1, await server.ScalarAsync<long>("SELECT count(*) FROM span_vectors"));
         Assert.Equal(2, await server.ScalarAsync<long>("SELECT sum(rows)::bigint FROM audit_log WHERE target = 'span_vectors'"));
     }
@@ -91,13 +96,16 @@ public sealed class RetentionJobTests(PostgresFixture postgres) : IClassFixture<
         time.Advance(TimeSpan.FromHours(1));
         await job.RunAsync(CancellationToken.None);
 
-        var (dropped, thinned) = (time.GetUtcNow().AddDays(-9).ToString("yyyy_MM_dd", CultureInfo.InvariantCulture), time.GetUtcNow().AddDays(-3).ToString("yyyy_MM_dd", CultureInfo.InvariantCulture));
+        var (dropped, thinned) = (time.GetUtcNow().AddDays(-9).ToString("yyyy_MM_dd", CultureInfo.InvariantCulture),
+            time.GetUtcNow().AddDays(-3).ToString("yyyy_MM_dd", CultureInfo.InvariantCulture));
         Assert.Equal(
             $"logs_{dropped} metric_points_{dropped} spans_{dropped}",
-            await server.ScalarAsync<string>("SELECT string_agg(target, ' ' ORDER BY target) FROM audit_log WHERE actor = 'retention' AND action = 'drop_partition' AND project = '' AND rows >= 0"));
+            await server.ScalarAsync<string>(
+                "SELECT string_agg(target, ' ' ORDER BY target) FROM audit_log WHERE actor = 'retention' AND action = 'drop_partition' AND project = '' AND rows >= 0"));
         Assert.Equal(
             $"logs_{thinned}=1 metric_points_{thinned}=1 spans_{thinned}=1",
-            await server.ScalarAsync<string>("SELECT string_agg(target || '=' || rows, ' ' ORDER BY target) FROM audit_log WHERE action = 'remove_rows' AND project = 'short' AND reason = 'kept for 1 days'"));
+            await server.ScalarAsync<string>(
+                "SELECT string_agg(target || '=' || rows, ' ' ORDER BY target) FROM audit_log WHERE action = 'remove_rows' AND project = 'short' AND reason = 'kept for 1 days'"));
         Assert.Equal("short=2 usual=1", await server.ScalarAsync<string>(
             "SELECT string_agg(project || '=' || rows, ' ' ORDER BY project) FROM (SELECT project, sum(rows) AS rows FROM audit_log WHERE action = 'remove_traces' GROUP BY project) AS t"));
         Assert.Equal(1, await server.ScalarAsync<long>("SELECT count(DISTINCT at) FROM audit_log"));
@@ -127,9 +135,11 @@ public sealed class RetentionJobTests(PostgresFixture postgres) : IClassFixture<
         await using var server = await PhoenixServer.StartAsync(postgres);
         await SendAsync(server, "default", 9, 400);
 
-        foreach (var options in new[] { new RetentionOptions { Days = 5, LateDays = 0, DryRun = true }, new RetentionOptions { Days = 0, LateDays = 0 } })
+        foreach (var options in new[] { new RetentionOptions { Days = 5, LateDays = 0, DryRun = true },
+            new RetentionOptions { Days = 0, LateDays = 0 } })
         {
-            await Job(server, new TestTime(TimeProvider.System.GetUtcNow()), new RetentionMetrics(), options).RunAsync(CancellationToken.None);
+            await Job(server, new TestTime(TimeProvider.System.GetUtcNow()), new RetentionMetrics(), options).RunAsync(
+                CancellationToken.None);
         }
 
         Assert.Equal("2|2|2|2|2|2", await CountsAsync(server));
@@ -138,7 +148,9 @@ public sealed class RetentionJobTests(PostgresFixture postgres) : IClassFixture<
     [Fact]
     public void Check_OutOfRange_NamesEveryKey()
     {
-        var faults = RetentionOptions.Check(new RetentionOptions { Days = -1, ProjectDays = ["a=b"], LateDays = -1, Interval = TimeSpan.Zero, StepRows = 0 }).ToList();
+        var faults =
+            RetentionOptions.Check(
+                new RetentionOptions { Days = -1, ProjectDays = ["a=b"], LateDays = -1, Interval = TimeSpan.Zero, StepRows = 0 }).ToList();
 
         Assert.Equal(5, faults.Count);
         Assert.Contains("PHOENIX_DATA_RETENTION_DAYS", faults[0], StringComparison.Ordinal);
@@ -146,7 +158,8 @@ public sealed class RetentionJobTests(PostgresFixture postgres) : IClassFixture<
     }
 
     private static RetentionJob Job(PhoenixServer server, TestTime time, RetentionMetrics metrics, RetentionOptions options) => new(
-        server.Services.GetRequiredService<RetentionStore>(), server.Services.GetRequiredService<DatabaseState>(), metrics, Options.Create(options), time,
+        server.Services.GetRequiredService<RetentionStore>(), server.Services.GetRequiredService<DatabaseState>(), metrics,
+        Options.Create(options), time,
         NullLogger<RetentionJob>.Instance);
 
     /// <summary>A span in a session, a log record and a metric point of each of these ages in days.</summary>
@@ -184,7 +197,8 @@ public sealed class RetentionJobTests(PostgresFixture postgres) : IClassFixture<
         var writer = new global::Phoenix.Service.Metrics.PrometheusWriter(openMetrics: false);
         metrics.WriteAsync(writer, CancellationToken.None).AsTask().GetAwaiter().GetResult();
         var text = Metrics.PrometheusText.Parse(writer.Finish());
-        return text["phoenix_retention_dropped_partitions_total", "signal=\"spans\""] + text["phoenix_retention_dropped_partitions_total", "signal=\"logs\""]
+        return text["phoenix_retention_dropped_partitions_total",
+            "signal=\"spans\""] + text["phoenix_retention_dropped_partitions_total", "signal=\"logs\""]
             + text["phoenix_retention_dropped_partitions_total", "signal=\"metric_points\""];
     }
 }

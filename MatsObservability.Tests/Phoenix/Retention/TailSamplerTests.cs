@@ -41,7 +41,8 @@ public sealed class TailSamplerTests(PostgresFixture postgres) : IClassFixture<P
     [Fact]
     public void Check_OutOfRange_NamesEveryKey()
     {
-        var faults = TailSamplingOptions.Check(new TailSamplingOptions { Ratio = 2, DecisionWindow = TimeSpan.Zero, StepTraces = 0 }).ToList();
+        var faults = TailSamplingOptions.Check(new TailSamplingOptions { Ratio = 2, DecisionWindow = TimeSpan.Zero, StepTraces = 0 })
+            .ToList();
 
         Assert.Equal(3, faults.Count);
         Assert.Contains(faults, fault => fault.Contains("Phoenix:TailSampling:Ratio", StringComparison.Ordinal));
@@ -51,14 +52,16 @@ public sealed class TailSamplerTests(PostgresFixture postgres) : IClassFixture<P
     public async Task Sampler_QuietTraces_KeepsErrorsAndSlowOnesAndPrunesTheRest()
     {
         await using var server = await PhoenixServer.StartAsync(
-            postgres, ("Phoenix:TailSampling:Enabled", "true"), ("Phoenix:TailSampling:Ratio", "0"), ("Phoenix:TailSampling:DecisionWindow", "1s"));
+            postgres, ("Phoenix:TailSampling:Enabled", "true"), ("Phoenix:TailSampling:Ratio", "0"),
+            ("Phoenix:TailSampling:DecisionWindow", "1s"));
         await Eventually.TrueAsync(async () => await server.ScalarAsync<bool>("SELECT position IS NOT NULL FROM tail_sampling"));
         var past = Otlp.NowNanos - (60 * (ulong)Second);
         var plain = Guid.NewGuid();
         var failed = Guid.NewGuid();
         var slow = Guid.NewGuid();
         var failing = Otlp.Spans(failed, 2, startNanos: past);
-        failing.ResourceSpans[0].ScopeSpans[0].Spans[1].Status = new OpenTelemetry.Proto.Trace.V1.Status { Code = OpenTelemetry.Proto.Trace.V1.Status.Types.StatusCode.Error };
+        failing.ResourceSpans[0].ScopeSpans[0].Spans[1].Status =
+            new OpenTelemetry.Proto.Trace.V1.Status { Code = OpenTelemetry.Proto.Trace.V1.Status.Types.StatusCode.Error };
         var slower = Otlp.Spans(slow, 2, startNanos: past);
         slower.ResourceSpans[0].ScopeSpans[0].Spans[0].EndTimeUnixNano = past + (6 * (ulong)Second);
 

@@ -8,14 +8,16 @@ namespace MatsObservability.Tests.Phoenix.Security;
 /// <summary>Users and API keys by REST.</summary>
 [Trait("Req", "B028")]
 [Trait("Req", "B060")]
-public sealed class AccountTests(SecuredServer server, PostgresFixture postgres) : IClassFixture<SecuredServer>, IClassFixture<PostgresFixture>
+public sealed class AccountTests(SecuredServer server, PostgresFixture postgres)
+    : IClassFixture<SecuredServer>, IClassFixture<PostgresFixture>
 {
     [Fact]
     public async Task Key_Created_IsShownOnceAndListedWithoutItsText()
     {
         var token = await SecuredServer.LogInAsync(server.Phoenix, SecuredServer.Email("MEMBER"), SecuredServer.Password);
         using var created = await server.SendAsync(
-            HttpMethod.Post, "/v1/user/api_keys", token, JsonContent.Create(new { data = new { name = "laptop", description = "mine", expires_at = "2099-01-02T03:04:05" } }));
+            HttpMethod.Post, "/v1/user/api_keys", token,
+            JsonContent.Create(new { data = new { name = "laptop", description = "mine", expires_at = "2099-01-02T03:04:05" } }));
         var data = await SecuredServer.DataAsync(created);
         using var listed = await server.SendAsync(HttpMethod.Get, "/v1/user/api_keys", data.GetProperty("key").GetString());
         var row = (await SecuredServer.DataAsync(listed)).EnumerateArray().Single(key => key.GetProperty("name").GetString() == "laptop");
@@ -34,7 +36,8 @@ public sealed class AccountTests(SecuredServer server, PostgresFixture postgres)
     public async Task Key_InvalidBody_Is422(string body)
     {
         using var answer = await server.SendAsync(
-            HttpMethod.Post, "/v1/system/api_keys", SecuredServer.AdminSecret, new StringContent(body, System.Text.Encoding.UTF8, "application/json"));
+            HttpMethod.Post, "/v1/system/api_keys", SecuredServer.AdminSecret, new StringContent(
+                body, System.Text.Encoding.UTF8, "application/json"));
 
         Assert.Equal(HttpStatusCode.UnprocessableEntity, answer.StatusCode);
     }
@@ -44,7 +47,8 @@ public sealed class AccountTests(SecuredServer server, PostgresFixture postgres)
     [InlineData("system", "ADMIN")]
     public async Task Key_MadeByAKey_Is403(string owner, string role)
     {
-        using var answer = await server.SendAsync(HttpMethod.Post, $"/v1/{owner}/api_keys", server.Keys[role], JsonContent.Create(new { data = new { name = "x" } }));
+        using var answer = await server.SendAsync(
+            HttpMethod.Post, $"/v1/{owner}/api_keys", server.Keys[role], JsonContent.Create(new { data = new { name = "x" } }));
 
         Assert.Equal(HttpStatusCode.Forbidden, answer.StatusCode);
     }
@@ -84,7 +88,8 @@ public sealed class AccountTests(SecuredServer server, PostgresFixture postgres)
     [Trait("Req", "B062")]
     public async Task Metrics_Protected_NeedACredential()
     {
-        await using var guarded = await PhoenixServer.StartAsync(postgres, [.. SecuredServer.Settings, ("Phoenix:Auth:ProtectMetrics", "true")]);
+        await using var guarded = await PhoenixServer.StartAsync(
+            postgres, [.. SecuredServer.Settings, ("Phoenix:Auth:ProtectMetrics", "true")]);
         using var client = new HttpClient { BaseAddress = new Uri(guarded.MetricsUrl) };
 
         using var stranger = await client.GetAsync("/metrics");
@@ -103,7 +108,8 @@ public sealed class AccountTests(SecuredServer server, PostgresFixture postgres)
         {
             using var page = await server.SendAsync(HttpMethod.Get, $"/v1/users/api_keys?limit=1{cursor}", SecuredServer.AdminSecret);
             var body = await page.Content.ReadFromJsonAsync<JsonElement>();
-            names.AddRange(body.GetProperty("data").EnumerateArray().Select(key => key.GetProperty("user").GetProperty("username").GetString()!));
+            names.AddRange(
+                body.GetProperty("data").EnumerateArray().Select(key => key.GetProperty("user").GetProperty("username").GetString()!));
             if (body.GetProperty("next_cursor").GetString() is not { } next)
             {
                 break;
@@ -123,7 +129,8 @@ public sealed class AccountTests(SecuredServer server, PostgresFixture postgres)
         using var system = await server.SendAsync(HttpMethod.Get, "/v1/user", SecuredServer.AdminSecret);
         var data = await SecuredServer.DataAsync(member);
 
-        Assert.Equal(("member@example.com", "MEMBER", "LOCAL"), (data.GetProperty("email").GetString(), data.GetProperty("role").GetString(), data.GetProperty("auth_method").GetString()));
+        Assert.Equal(("member@example.com", "MEMBER", "LOCAL"),
+            (data.GetProperty("email").GetString(), data.GetProperty("role").GetString(), data.GetProperty("auth_method").GetString()));
         Assert.Equal("SYSTEM", (await SecuredServer.DataAsync(system)).GetProperty("role").GetString());
     }
 
@@ -138,7 +145,8 @@ public sealed class AccountTests(SecuredServer server, PostgresFixture postgres)
     public async Task User_WrongFields_AreRefused(string email, string username, string role, string password, int expected)
     {
         using var answer = await server.SendAsync(
-            HttpMethod.Post, "/v1/users", SecuredServer.AdminSecret, JsonContent.Create(new { user = new { email, username, role, auth_method = "LOCAL", password } }));
+            HttpMethod.Post, "/v1/users", SecuredServer.AdminSecret,
+            JsonContent.Create(new { user = new { email, username, role, auth_method = "LOCAL", password } }));
 
         Assert.Equal(expected, (int)answer.StatusCode);
     }
@@ -147,9 +155,11 @@ public sealed class AccountTests(SecuredServer server, PostgresFixture postgres)
     public async Task User_FirstAdminAndSystem_CannotBeDeleted()
     {
         using var list = await server.SendAsync(HttpMethod.Get, "/v1/users", SecuredServer.AdminSecret);
-        foreach (var user in (await SecuredServer.DataAsync(list)).EnumerateArray().Where(user => user.GetProperty("username").GetString() is "admin" or "system"))
+        foreach (var user in (await SecuredServer.DataAsync(list)).EnumerateArray()
+            .Where(user => user.GetProperty("username").GetString() is "admin" or "system"))
         {
-            using var answer = await server.SendAsync(HttpMethod.Delete, $"/v1/users/{user.GetProperty("id").GetString()}", SecuredServer.AdminSecret);
+            using var answer = await server.SendAsync(
+                HttpMethod.Delete, $"/v1/users/{user.GetProperty("id").GetString()}", SecuredServer.AdminSecret);
             Assert.Equal(HttpStatusCode.Forbidden, answer.StatusCode);
         }
     }
@@ -169,7 +179,8 @@ public sealed class AccountTests(SecuredServer server, PostgresFixture postgres)
             Assert.Equal(HttpStatusCode.Forbidden, (await client.GetAsync(path)).StatusCode);
         }
 
-        Assert.Equal(HttpStatusCode.NotFound, (await client.PostAsJsonAsync("/auth/login", new { email = "a", password = "b" })).StatusCode);
+        Assert.Equal(HttpStatusCode.NotFound,
+            (await client.PostAsJsonAsync("/auth/login", new { email = "a", password = "b" })).StatusCode);
         Assert.Equal("/", (await client.GetAsync("/login")).Headers.Location!.OriginalString);
     }
 }

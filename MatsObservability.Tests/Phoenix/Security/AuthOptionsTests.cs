@@ -18,21 +18,26 @@ public sealed class AuthOptionsTests(PostgresFixture postgres) : IClassFixture<P
     [InlineData(Good, "", "short", "PHOENIX_DEFAULT_ADMIN_INITIAL_PASSWORD")]
     public void Build_WrongSecrets_AreToldByTheirKeysAlone(string secret, string adminSecret, string password, string expected)
     {
-        var fault = Assert.Single(Faults(("PHOENIX_ENABLE_AUTH", "true"), ("PHOENIX_SECRET", secret), ("PHOENIX_ADMIN_SECRET", adminSecret), ("PHOENIX_DEFAULT_ADMIN_INITIAL_PASSWORD", password)));
+        var fault = Assert.Single(
+            Faults(("PHOENIX_ENABLE_AUTH", "true"), ("PHOENIX_SECRET", secret), ("PHOENIX_ADMIN_SECRET", adminSecret),
+                ("PHOENIX_DEFAULT_ADMIN_INITIAL_PASSWORD", password)));
 
         Assert.Contains(expected, fault, StringComparison.Ordinal);
-        Assert.All(new[] { secret, adminSecret, password }.Where(text => text.Length > 0), text => Assert.DoesNotContain(text, fault, StringComparison.Ordinal));
+        Assert.All(new[] { secret, adminSecret, password }.Where(text => text.Length > 0),
+            text => Assert.DoesNotContain(text, fault, StringComparison.Ordinal));
     }
 
     [Fact]
     public void Build_EverythingWrong_IsToldAtOnce()
     {
         var faults = Faults(
-            ("PHOENIX_AUTH_ENABLED", "1"), ("PHOENIX_JWT_SECRET_FILE", "/nowhere"), ("PHOENIX_ACCESS_TOKEN_EXPIRY_MINUTES", "0"), ("PHOENIX_COOKIES_PATH", "x"),
+            ("PHOENIX_AUTH_ENABLED", "1"), ("PHOENIX_JWT_SECRET_FILE", "/nowhere"), ("PHOENIX_ACCESS_TOKEN_EXPIRY_MINUTES", "0"),
+            ("PHOENIX_COOKIES_PATH", "x"),
             ("PHOENIX_CSRF_TRUSTED_ORIGINS", "here"), ("PHOENIX_TLS_ENABLED", "true"));
 
         Assert.All(
-            ["PHOENIX_JWT_SECRET_FILE", "PHOENIX_ACCESS_TOKEN_EXPIRY_MINUTES", "PHOENIX_COOKIES_PATH", "PHOENIX_CSRF_TRUSTED_ORIGINS", "PHOENIX_SSL_CERT_PATH", "PHOENIX_SSL_KEY_PATH"],
+            ["PHOENIX_JWT_SECRET_FILE", "PHOENIX_ACCESS_TOKEN_EXPIRY_MINUTES", "PHOENIX_COOKIES_PATH", "PHOENIX_CSRF_TRUSTED_ORIGINS",
+                "PHOENIX_SSL_CERT_PATH", "PHOENIX_SSL_KEY_PATH"],
             name => Assert.Single(faults, fault => fault.Contains(name, StringComparison.Ordinal)));
         Assert.Equal(6, faults.Count);
     }
@@ -43,11 +48,13 @@ public sealed class AuthOptionsTests(PostgresFixture postgres) : IClassFixture<P
         using var folder = new TemporaryFolder();
         await File.WriteAllTextAsync(folder.File("secret"), Good + "\n");
         await using var server = await PhoenixServer.StartAsync(
-            postgres, ("PHOENIX_AUTH_ENABLED", "true"), ("PHOENIX_JWT_SECRET_FILE", folder.File("secret")), ("PHOENIX_DEFAULT_ADMIN_INITIAL_PASSWORD", SecuredServer.AdminPassword));
+            postgres, ("PHOENIX_AUTH_ENABLED", "true"), ("PHOENIX_JWT_SECRET_FILE", folder.File("secret")),
+            ("PHOENIX_DEFAULT_ADMIN_INITIAL_PASSWORD", SecuredServer.AdminPassword));
 
         var token = await SecuredServer.LogInAsync(server, "admin@localhost", SecuredServer.AdminPassword);
 
-        Assert.Equal(global::Phoenix.Service.Security.Refusal.None, new global::Phoenix.Service.Security.TokenFormat(Good).Read(token, out _, out _));
+        Assert.Equal(global::Phoenix.Service.Security.Refusal.None,
+            new global::Phoenix.Service.Security.TokenFormat(Good).Read(token, out _, out _));
     }
 
     [Fact]
@@ -56,7 +63,8 @@ public sealed class AuthOptionsTests(PostgresFixture postgres) : IClassFixture<P
         var connection = await postgres.CreateDatabaseAsync();
 
         var exitCode = await StartUp.RunAsync(() => global::Phoenix.Service.Program.Build([
-            "--PHOENIX_PORT=0", "--PHOENIX_GRPC_PORT=0", "--PHOENIX_OTLP_HTTP_PORT=0", "--PHOENIX_METRICS_PORT=0", $"--ConnectionStrings:phoenixdb={connection}",
+            "--PHOENIX_PORT=0", "--PHOENIX_GRPC_PORT=0", "--PHOENIX_OTLP_HTTP_PORT=0",
+            "--PHOENIX_METRICS_PORT=0", $"--ConnectionStrings:phoenixdb={connection}",
             "--PHOENIX_ENABLE_AUTH=true", $"--PHOENIX_SECRET={Good}", "--Logging:LogLevel:Default=Warning",
         ])).WaitAsync(TimeSpan.FromSeconds(60));
 

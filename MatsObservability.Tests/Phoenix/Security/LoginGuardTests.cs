@@ -11,7 +11,8 @@ public sealed class LoginGuardTests
     private readonly TestTime _time = new(DateTimeOffset.UnixEpoch);
     private readonly LoginGuard _guard;
 
-    public LoginGuardTests() => _guard = new LoginGuard(Options.Create(new AuthOptions { MaxFailedLogins = 3, LockTime = TimeSpan.FromMinutes(5) }), _time);
+    public LoginGuardTests() => _guard = new LoginGuard(
+        Options.Create(new AuthOptions { MaxFailedLogins = 3, LockTime = TimeSpan.FromMinutes(5) }), _time);
 
     [Fact]
     public void Failed_ThreeTimes_LocksForTheLockTime()

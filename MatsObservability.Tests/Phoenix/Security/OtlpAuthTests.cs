@@ -38,7 +38,8 @@ public sealed class OtlpAuthTests(SecuredServer server) : IClassFixture<SecuredS
     public async Task Export_Refused_StoresNothing()
     {
         var before = await server.Phoenix.ScalarAsync<long>("SELECT count(*) FROM projects WHERE name = 'intruder'");
-        using var refused = await server.SendAsync(HttpMethod.Post, "/v1/traces", token: null, Otlp.Content(Otlp.Spans(1, "intruder").ToByteArray()));
+        using var refused = await server.SendAsync(
+            HttpMethod.Post, "/v1/traces", token: null, Otlp.Content(Otlp.Spans(1, "intruder").ToByteArray()));
 
         Assert.Equal((HttpStatusCode.Unauthorized, 0L), (refused.StatusCode, before));
         Assert.Equal(0L, await server.Phoenix.ScalarAsync<long>("SELECT count(*) FROM projects WHERE name = 'intruder'"));
@@ -55,7 +56,9 @@ public sealed class OtlpAuthTests(SecuredServer server) : IClassFixture<SecuredS
         using var source = new ActivitySource(name);
         using (var tracing = Sdk.CreateTracerProviderBuilder().AddSource(name).AddOtlpExporter(options =>
         {
-            (options.Endpoint, options.Protocol) = (new Uri(protocol == OtlpExportProtocol.Grpc ? server.Phoenix.GrpcUrl : $"{server.Phoenix.OtlpHttpUrl}/v1/traces"), protocol);
+            (options.Endpoint, options.Protocol) =
+                (new Uri(protocol == OtlpExportProtocol.Grpc ? server.Phoenix.GrpcUrl : $"{server.Phoenix.OtlpHttpUrl}/v1/traces"),
+                    protocol);
             options.Headers = withKey ? $"authorization=Bearer {server.Keys["MEMBER"]}" : null;
         }).Build())
         {
@@ -76,7 +79,8 @@ public sealed class OtlpAuthTests(SecuredServer server) : IClassFixture<SecuredS
         };
         using var client = new HttpClient
         {
-            BaseAddress = new Uri(door switch { "http" => server.Phoenix.HttpUrl, "otlp" => server.Phoenix.OtlpHttpUrl, _ => server.Phoenix.GrpcUrl }),
+            BaseAddress = new Uri(
+                door switch { "http" => server.Phoenix.HttpUrl, "otlp" => server.Phoenix.OtlpHttpUrl, _ => server.Phoenix.GrpcUrl }),
             DefaultRequestVersion = door == "grpc" ? HttpVersion.Version20 : HttpVersion.Version11,
             DefaultVersionPolicy = HttpVersionPolicy.RequestVersionExact,
         };
@@ -87,10 +91,12 @@ public sealed class OtlpAuthTests(SecuredServer server) : IClassFixture<SecuredS
             return ((int)answer.StatusCode).ToString(System.Globalization.CultureInfo.InvariantCulture);
         }
 
-        var service = signal switch { "traces" => "trace.v1.TraceService", "logs" => "logs.v1.LogsService", _ => "metrics.v1.MetricsService" };
+        var service = signal switch { "traces" => "trace.v1.TraceService", "logs" => "logs.v1.LogsService",
+            _ => "metrics.v1.MetricsService" };
         var bytes = message.ToByteArray();
         byte[] frame = [0, (byte)(bytes.Length >> 24), (byte)(bytes.Length >> 16), (byte)(bytes.Length >> 8), (byte)bytes.Length, .. bytes];
-        using var call = await client.PostAsync($"/opentelemetry.proto.collector.{service}/Export", Otlp.Content(frame, "application/grpc"));
+        using var call = await client.PostAsync($"/opentelemetry.proto.collector.{service}/Export",
+            Otlp.Content(frame, "application/grpc"));
         Assert.Equal((HttpStatusCode.OK, "application/grpc"), (call.StatusCode, call.Content.Headers.ContentType?.MediaType));
         await call.Content.ReadAsByteArrayAsync();
         return call.TrailingHeaders.GetValues("grpc-status").Single();

@@ -19,7 +19,8 @@ public sealed class PermissionTests(SecuredServer server) : IClassFixture<Secure
     // What strangers may reach; everything else must say what it needs and must not be on this list.
     private static readonly string[] s_open =
     [
-        "/healthz", "/alive", "/health/live", "/readyz", "/health/ready", "/health", "/arize_phoenix_version", "/version", "/metrics", "/login",
+        "/healthz", "/alive", "/health/live", "/readyz", "/health/ready", "/health", "/arize_phoenix_version",
+        "/version", "/metrics", "/login",
         "/auth/login", "/auth/logout", "/auth/refresh", "/.well-known/oauth-protected-resource",
         "/_ui/{hash}/ui.css", "/_ui/{hash}/ui.js", "/_ui/{hash}/icon.svg",
     ];
@@ -28,7 +29,8 @@ public sealed class PermissionTests(SecuredServer server) : IClassFixture<Secure
     public void Endpoints_All_SayWhatTheyNeed()
     {
         var silent = Endpoints().Where(endpoint => AccessRules.Of(endpoint) is null).Select(endpoint => endpoint.DisplayName).ToList();
-        var open = Endpoints().Where(endpoint => AccessRules.Of(endpoint) is Access.Open or Access.Metrics).Select(endpoint => endpoint.RoutePattern.RawText!).Distinct();
+        var open = Endpoints().Where(endpoint => AccessRules.Of(endpoint) is Access.Open or Access.Metrics)
+            .Select(endpoint => endpoint.RoutePattern.RawText!).Distinct();
 
         Assert.True(silent.Count == 0, $"These endpoints say nothing of who may use them (AccessRules.Needs): {string.Join(", ", silent)}");
         Assert.Equal(s_open.Order(StringComparer.Ordinal), open.Order(StringComparer.Ordinal));
@@ -44,7 +46,8 @@ public sealed class PermissionTests(SecuredServer server) : IClassFixture<Secure
             var access = AccessRules.Of(endpoint)!.Value;
             foreach (var caller in s_callers.Prepend(null))
             {
-                using var answer = await server.SendAsync(new HttpMethod(method), path, caller is null ? null : server.Keys[caller], Content(method));
+                using var answer = await server.SendAsync(
+                    new HttpMethod(method), path, caller is null ? null : server.Keys[caller], Content(method));
                 if (!IsRight(access, caller, answer))
                 {
                     wrong.Add($"{method} {path} ({access}) by {caller ?? "nobody"}: {(int)answer.StatusCode}");
@@ -67,7 +70,8 @@ public sealed class PermissionTests(SecuredServer server) : IClassFixture<Secure
     [Fact]
     public async Task Request_WithoutRight_IsRefusedBeforeItsBodyIsLookedAt()
     {
-        using var answer = await server.SendAsync(HttpMethod.Post, "/v1/projects", server.Keys["VIEWER"], new StringContent("no json", Encoding.UTF8, "application/json"));
+        using var answer = await server.SendAsync(
+            HttpMethod.Post, "/v1/projects", server.Keys["VIEWER"], new StringContent("no json", Encoding.UTF8, "application/json"));
 
         Assert.Equal(HttpStatusCode.Forbidden, answer.StatusCode);
         Assert.Contains("VIEWER", await answer.Content.ReadAsStringAsync(), StringComparison.Ordinal);
@@ -79,10 +83,13 @@ public sealed class PermissionTests(SecuredServer server) : IClassFixture<Secure
         return (access, caller) switch
         {
             // A login without a body is invalid, a renewal without a session unauthorized: both by the endpoint's own word.
-            (Access.Open or Access.Metrics, _) => answer.StatusCode != HttpStatusCode.Forbidden && !answer.Headers.Contains("WWW-Authenticate"),
-            (Access.Page, null) => answer.StatusCode == HttpStatusCode.Redirect && answer.Headers.Location!.OriginalString.StartsWith("/login", StringComparison.Ordinal),
+            (Access.Open or Access.Metrics, _) => answer.StatusCode != HttpStatusCode.Forbidden
+                && !answer.Headers.Contains("WWW-Authenticate"),
+            (Access.Page, null) => answer.StatusCode == HttpStatusCode.Redirect
+                && answer.Headers.Location!.OriginalString.StartsWith("/login", StringComparison.Ordinal),
             (_, null) => answer.StatusCode == HttpStatusCode.Unauthorized
-                && answer.Headers.WwwAuthenticate.ToString().StartsWith("Bearer realm=\"Arize Phoenix\", resource_metadata=\"http://127.0.0.1:", StringComparison.Ordinal),
+                && answer.Headers.WwwAuthenticate.ToString()
+                    .StartsWith("Bearer realm=\"Arize Phoenix\", resource_metadata=\"http://127.0.0.1:", StringComparison.Ordinal),
             (Access.Write, "VIEWER") => answer.StatusCode == HttpStatusCode.Forbidden,
             (Access.Admin, "MEMBER" or "VIEWER" or "SYSTEM") => answer.StatusCode == HttpStatusCode.Forbidden,
             // Keys and passwords are made in a session, which an API key is not: again the endpoint's own word.
@@ -93,7 +100,8 @@ public sealed class PermissionTests(SecuredServer server) : IClassFixture<Secure
 
     private static HttpContent? Content(string method) => method is "GET" or "DELETE" ? null : new ByteArrayContent([]);
 
-    private List<RouteEndpoint> Endpoints() => [.. server.Phoenix.Services.GetRequiredService<EndpointDataSource>().Endpoints.OfType<RouteEndpoint>()];
+    private List<RouteEndpoint> Endpoints() =>
+        [.. server.Phoenix.Services.GetRequiredService<EndpointDataSource>().Endpoints.OfType<RouteEndpoint>()];
 
     private IEnumerable<(string Method, string Path, RouteEndpoint Endpoint)> Requests() =>
         from endpoint in Endpoints()
@@ -103,5 +111,8 @@ public sealed class PermissionTests(SecuredServer server) : IClassFixture<Secure
         select (method, (metrics ? server.Phoenix.MetricsUrl : "") + PathOf(endpoint.RoutePattern), endpoint);
 
     private static string PathOf(RoutePattern pattern) =>
-        "/" + string.Join('/', pattern.PathSegments.Select(segment => string.Concat(segment.Parts.Select(part => part is RoutePatternLiteralPart literal ? literal.Content : "none"))));
+        "/" + string.Join(
+            '/', pattern.PathSegments.Select(
+                segment =>
+                    string.Concat(segment.Parts.Select(part => part is RoutePatternLiteralPart literal ? literal.Content : "none"))));
 }

@@ -7,7 +7,8 @@ namespace MatsObservability.Tests.Phoenix.Security;
 /// <summary>Logging in and out, renewal, limits; programs and browsers.</summary>
 [Trait("Req", "B028")]
 [Trait("Req", "B060")]
-public sealed class SessionTests(SecuredServer server, PostgresFixture postgres) : IClassFixture<SecuredServer>, IClassFixture<PostgresFixture>
+public sealed class SessionTests(SecuredServer server, PostgresFixture postgres)
+    : IClassFixture<SecuredServer>, IClassFixture<PostgresFixture>
 {
     private const string Access = "phoenix-access-token";
     private const string Refresh = "phoenix-refresh-token";
@@ -54,7 +55,8 @@ public sealed class SessionTests(SecuredServer server, PostgresFixture postgres)
         using var client = SecuredServer.NewClient(server.Phoenix);
         client.DefaultRequestHeaders.Add("Origin", "http://127.0.0.1:1");
 
-        using var answer = await client.PostAsJsonAsync("/auth/login", new { email = "admin@localhost", password = SecuredServer.AdminPassword });
+        using var answer = await client.PostAsJsonAsync(
+            "/auth/login", new { email = "admin@localhost", password = SecuredServer.AdminPassword });
 
         Assert.Equal(HttpStatusCode.Unauthorized, answer.StatusCode);
     }
@@ -91,7 +93,8 @@ public sealed class SessionTests(SecuredServer server, PostgresFixture postgres)
         using var answer = await client.GetAsync("/auth/logout");
 
         Assert.Equal((HttpStatusCode.Redirect, "/login"), (answer.StatusCode, answer.Headers.Location!.OriginalString));
-        Assert.All(answer.Headers.GetValues("Set-Cookie"), cookie => Assert.Contains("=; expires=Thu, 01 Jan 1970", cookie, StringComparison.Ordinal));
+        Assert.All(answer.Headers.GetValues("Set-Cookie"),
+            cookie => Assert.Contains("=; expires=Thu, 01 Jan 1970", cookie, StringComparison.Ordinal));
         Assert.Equal(HttpStatusCode.Unauthorized, await StatusAsync(server.Phoenix, login));
         using var refreshed = await RefreshAsync(server.Phoenix, login);
         Assert.Equal(HttpStatusCode.Unauthorized, refreshed.StatusCode);
@@ -104,7 +107,8 @@ public sealed class SessionTests(SecuredServer server, PostgresFixture postgres)
     [InlineData(null, true)]
     public async Task Cookie_FromAPageOfAnotherOrigin_ChangesNothing(string? origin, bool allowed)
     {
-        await using var trusting = await PhoenixServer.StartAsync(postgres, [.. SecuredServer.Settings, ("PHOENIX_CSRF_TRUSTED_ORIGINS", "https://trusted.example")]);
+        await using var trusting = await PhoenixServer.StartAsync(
+            postgres, [.. SecuredServer.Settings, ("PHOENIX_CSRF_TRUSTED_ORIGINS", "https://trusted.example")]);
         using var login = await LogInAsync(trusting);
         using var client = WithCookies(trusting, login);
         if (origin is not null)
@@ -189,7 +193,8 @@ public sealed class SessionTests(SecuredServer server, PostgresFixture postgres)
     [Fact]
     public async Task Login_MoreThanTheRate_Is429WithRetryAfter()
     {
-        await using var limited = await PhoenixServer.StartAsync(postgres, [.. SecuredServer.Settings, ("Phoenix:Auth:RequestsPerMinute", "3")]);
+        await using var limited = await PhoenixServer.StartAsync(
+            postgres, [.. SecuredServer.Settings, ("Phoenix:Auth:RequestsPerMinute", "3")]);
         var answers = new List<HttpResponseMessage>();
         for (var attempt = 0; attempt < 4; attempt++)
         {
@@ -213,11 +218,14 @@ public sealed class SessionTests(SecuredServer server, PostgresFixture postgres)
         using var client = WithCookies(server.Phoenix, login);
 
         using var wrong = await client.PostAsJsonAsync("/auth/password", new { current_password = "wrong", new_password = "a-better-one" });
-        using var weak = await client.PostAsJsonAsync("/auth/password", new { current_password = SecuredServer.Password, new_password = "short" });
-        using var changed = await client.PostAsJsonAsync("/auth/password", new { current_password = SecuredServer.Password, new_password = "a-better-one" });
+        using var weak = await client.PostAsJsonAsync(
+            "/auth/password", new { current_password = SecuredServer.Password, new_password = "short" });
+        using var changed = await client.PostAsJsonAsync(
+            "/auth/password", new { current_password = SecuredServer.Password, new_password = "a-better-one" });
 
         Assert.Equal(
-            (HttpStatusCode.Unauthorized, HttpStatusCode.UnprocessableEntity, HttpStatusCode.NoContent), (wrong.StatusCode, weak.StatusCode, changed.StatusCode));
+            (HttpStatusCode.Unauthorized, HttpStatusCode.UnprocessableEntity, HttpStatusCode.NoContent),
+            (wrong.StatusCode, weak.StatusCode, changed.StatusCode));
         Assert.Equal(HttpStatusCode.Unauthorized, await StatusAsync(server.Phoenix, login));
         using var old = await LogInAsync(server.Phoenix, email, SecuredServer.Password);
         using var next = await LogInAsync(server.Phoenix, email, "a-better-one");
@@ -228,14 +236,16 @@ public sealed class SessionTests(SecuredServer server, PostgresFixture postgres)
     public async Task Database_HoldsNoPasswordAndNoToken()
     {
         var key = await server.CreateKeyAsync(SecuredServer.AdminSecret, "system", "named");
-        var rows = await server.Phoenix.ScalarAsync<string>("SELECT (SELECT string_agg(u::text, ' ') FROM users u) || (SELECT string_agg(t::text, ' ') FROM auth_tokens t)");
+        var rows = await server.Phoenix.ScalarAsync<string>(
+            "SELECT (SELECT string_agg(u::text, ' ') FROM users u) || (SELECT string_agg(t::text, ' ') FROM auth_tokens t)");
 
         Assert.DoesNotContain(SecuredServer.AdminPassword, rows, StringComparison.Ordinal);
         Assert.DoesNotContain(key.Split('.')[2], rows, StringComparison.Ordinal);
         Assert.Contains("pbkdf2-sha256$600000$", rows, StringComparison.Ordinal);
     }
 
-    private static async Task<HttpResponseMessage> LogInAsync(PhoenixServer phoenix, string email = "admin@localhost", string password = SecuredServer.AdminPassword)
+    private static async Task<HttpResponseMessage> LogInAsync(
+        PhoenixServer phoenix, string email = "admin@localhost", string password = SecuredServer.AdminPassword)
     {
         using var client = SecuredServer.NewClient(phoenix);
         return await client.PostAsJsonAsync("/auth/login", new { email, password });
@@ -256,7 +266,8 @@ public sealed class SessionTests(SecuredServer server, PostgresFixture postgres)
     private static HttpClient WithCookies(PhoenixServer phoenix, HttpResponseMessage session)
     {
         var client = SecuredServer.NewClient(phoenix);
-        client.DefaultRequestHeaders.Add("Cookie", $"{Access}={SecuredServer.Cookie(session, Access)}; {Refresh}={SecuredServer.Cookie(session, Refresh)}");
+        client.DefaultRequestHeaders.Add(
+            "Cookie", $"{Access}={SecuredServer.Cookie(session, Access)}; {Refresh}={SecuredServer.Cookie(session, Refresh)}");
         return client;
     }
 

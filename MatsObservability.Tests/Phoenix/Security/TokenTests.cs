@@ -42,7 +42,8 @@ public sealed class TokenTests(SecuredServer server) : IClassFixture<SecuredServ
             $"{parts[0]}.{Encode("""{"jti":"ApiKey:1"}""")}.{parts[2]}",
             $"{parts[0]}.{parts[1]}.{(parts[2][0] == 'A' ? 'B' : 'A')}{parts[2][1..]}",
             $"{parts[0]}.{parts[1]}.", $"{parts[0]}.{parts[1]}", $"{parts[0]}.{parts[1]}.{parts[2]}.{parts[2]}",
-            Signed("""{"jti":"ApiKey:-1"}"""), Signed("""{"jti":"ApiKey:"}"""), Signed("""{"jti":"Other:1"}"""), Signed("""{"jti":"ApiKey:99999999999999999999"}"""), Signed("{}"), Signed("1"),
+            Signed("""{"jti":"ApiKey:-1"}"""), Signed("""{"jti":"ApiKey:"}"""), Signed("""{"jti":"Other:1"}"""),
+            Signed("""{"jti":"ApiKey:99999999999999999999"}"""), Signed("{}"), Signed("1"),
             new TokenFormat("a-secret-of-others-with-1-digit-and-letters").Write(CredentialKind.ApiKey, 1),
             Format.Write(CredentialKind.ApiKey, 1_000_000), Format.Write(CredentialKind.AdminSecret, 1),
             new string('a', 20_000),
@@ -62,7 +63,8 @@ public sealed class TokenTests(SecuredServer server) : IClassFixture<SecuredServ
     public async Task Bearer_TokenOfAnotherKindThanItsRow_Is401()
     {
         using var client = SecuredServer.NewClient(server.Phoenix);
-        using var login = await client.PostAsync("/auth/login", Json($$"""{"email":"admin@localhost","password":"{{SecuredServer.AdminPassword}}"}"""));
+        using var login = await client.PostAsync(
+            "/auth/login", Json($$"""{"email":"admin@localhost","password":"{{SecuredServer.AdminPassword}}"}"""));
         var (access, refresh) = (SecuredServer.Cookie(login, "phoenix-access-token"), SecuredServer.Cookie(login, "phoenix-refresh-token"));
         Assert.Equal(Refusal.None, Format.Read(refresh, out _, out var refreshId));
 
@@ -101,14 +103,16 @@ public sealed class TokenTests(SecuredServer server) : IClassFixture<SecuredServ
     [Fact]
     public async Task Key_Revoked_Is401AtOnceHereAndSoonElsewhere()
     {
-        await using var other = await PhoenixServer.StartAsync(server.Phoenix.ConnectionString, [.. SecuredServer.Settings, ("Phoenix:Auth:RevocationDelay", "1s")]);
+        await using var other = await PhoenixServer.StartAsync(
+            server.Phoenix.ConnectionString, [.. SecuredServer.Settings, ("Phoenix:Auth:RevocationDelay", "1s")]);
         var data = await server.CreateKeyDataAsync(SecuredServer.AdminSecret, "system");
         var key = data.GetProperty("key").GetString()!;
         using var elsewhere = SecuredServer.NewClient(other);
         elsewhere.DefaultRequestHeaders.Authorization = new("Bearer", key);
         Assert.Equal((HttpStatusCode.OK, HttpStatusCode.OK), (await StatusAsync(key), (await elsewhere.GetAsync(Path)).StatusCode));
 
-        using var deleted = await server.SendAsync(HttpMethod.Delete, $"/v1/system/api_keys/{data.GetProperty("id").GetString()}", SecuredServer.AdminSecret);
+        using var deleted = await server.SendAsync(
+            HttpMethod.Delete, $"/v1/system/api_keys/{data.GetProperty("id").GetString()}", SecuredServer.AdminSecret);
 
         Assert.Equal(HttpStatusCode.NoContent, deleted.StatusCode);
         Assert.Equal(HttpStatusCode.Unauthorized, await StatusAsync(key));
@@ -119,7 +123,8 @@ public sealed class TokenTests(SecuredServer server) : IClassFixture<SecuredServ
     public async Task User_Deleted_TakesTheirKeysAlong()
     {
         var id = await SecuredServer.CreateUserAsync(server.Phoenix, "leaver", "MEMBER");
-        var key = await server.CreateKeyAsync(await SecuredServer.LogInAsync(server.Phoenix, SecuredServer.Email("leaver"), SecuredServer.Password), "user");
+        var key = await server.CreateKeyAsync(
+            await SecuredServer.LogInAsync(server.Phoenix, SecuredServer.Email("leaver"), SecuredServer.Password), "user");
         Assert.Equal(HttpStatusCode.OK, await StatusAsync(key));
 
         using var deleted = await server.SendAsync(HttpMethod.Delete, $"/v1/users/{id}", SecuredServer.AdminSecret);
@@ -130,7 +135,8 @@ public sealed class TokenTests(SecuredServer server) : IClassFixture<SecuredServ
     [Fact]
     public async Task Credentials_DatabaseAway_Are503AndProbesStayOpen()
     {
-        await using var unready = await PhoenixServer.StartUnreadyAsync("Host=127.0.0.1;Port=1;Username=nobody;Timeout=1", SecuredServer.Settings);
+        await using var unready = await PhoenixServer.StartUnreadyAsync(
+            "Host=127.0.0.1;Port=1;Username=nobody;Timeout=1", SecuredServer.Settings);
         using var client = SecuredServer.NewClient(unready);
         client.DefaultRequestHeaders.Authorization = new("Bearer", server.Keys["MEMBER"]);
 
@@ -152,7 +158,8 @@ public sealed class TokenTests(SecuredServer server) : IClassFixture<SecuredServ
         await StatusAsync(Format.Write(CredentialKind.ApiKey, 2_000_000));
         var after = await CountsAsync();
 
-        Assert.All(["missing", "malformed", "signature", "revoked"], reason => Assert.True(after[reason] > before.GetValueOrDefault(reason), reason));
+        Assert.All(["missing", "malformed", "signature", "revoked"],
+            reason => Assert.True(after[reason] > before.GetValueOrDefault(reason), reason));
     }
 
     [Fact]
@@ -191,7 +198,8 @@ public sealed class TokenTests(SecuredServer server) : IClassFixture<SecuredServ
 
     private static string Encode(string text) => Base64Url.EncodeToString(Encoding.UTF8.GetBytes(text));
 
-    private static string Sign(string text) => Base64Url.EncodeToString(HMACSHA256.HashData(Encoding.UTF8.GetBytes(SecuredServer.Secret), Encoding.UTF8.GetBytes(text)));
+    private static string Sign(string text) =>
+        Base64Url.EncodeToString(HMACSHA256.HashData(Encoding.UTF8.GetBytes(SecuredServer.Secret), Encoding.UTF8.GetBytes(text)));
 
     private static string Signed(string payload)
     {

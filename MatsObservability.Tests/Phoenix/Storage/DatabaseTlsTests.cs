@@ -4,7 +4,9 @@ using Phoenix.Service.Configuration;
 
 namespace MatsObservability.Tests.Phoenix.Storage;
 
-/// <summary>TLS on the way to PostgreSQL, as a PHOENIX_SQL_DATABASE_URL asks for it: against a server with a certificate of an authority of its own.</summary>
+/// <summary>
+/// TLS on the way to PostgreSQL, as a PHOENIX_SQL_DATABASE_URL asks for it: against a server with a certificate of an authority of its own.
+/// </summary>
 [Trait("Req", "A12")]
 public sealed class DatabaseTlsTests : IAsyncLifetime, IDisposable
 {
@@ -23,7 +25,8 @@ public sealed class DatabaseTlsTests : IAsyncLifetime, IDisposable
         {
             // The server writes its own files: it refuses a key that others own or can read.
             var lines = (await File.ReadAllTextAsync(path)).ReplaceLineEndings("\n");
-            await ExecuteAsync(connection, $"COPY (SELECT unnest(string_to_array('{lines}', chr(10)))) TO PROGRAM 'umask 077; cat > {name}'");
+            await ExecuteAsync(
+                connection, $"COPY (SELECT unnest(string_to_array('{lines}', chr(10)))) TO PROGRAM 'umask 077; cat > {name}'");
         }
 
         await ExecuteAsync(connection, "ALTER SYSTEM SET ssl = on");

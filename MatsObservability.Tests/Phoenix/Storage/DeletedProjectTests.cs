@@ -44,7 +44,9 @@ public sealed class DeletedProjectTests(PostgresFixture postgres) : IClassFixtur
         Assert.Equal((HttpStatusCode.ServiceUnavailable, HttpStatusCode.OK), (first.StatusCode, again.StatusCode));
         Assert.Equal(TimeSpan.FromSeconds(1), first.Headers.RetryAfter!.Delta);
         Assert.NotEqual(old, await one.ScalarAsync<int>("SELECT id FROM projects WHERE name = 'shared'"));
-        Assert.Equal(3, await one.ScalarAsync<long>("SELECT (SELECT count(*) FROM spans) + (SELECT count(*) FROM logs) + (SELECT count(*) FROM metric_points)"));
+        Assert.Equal(
+            3, await one.ScalarAsync<long>(
+                "SELECT (SELECT count(*) FROM spans) + (SELECT count(*) FROM logs) + (SELECT count(*) FROM metric_points)"));
         Assert.Equal(0, await one.ScalarAsync<long>(Orphans));
     }
 
@@ -73,7 +75,9 @@ public sealed class DeletedProjectTests(PostgresFixture postgres) : IClassFixtur
         })).ToList();
         for (var round = 0; round < 6; round++)
         {
-            await Eventually.TrueAsync(() => one.ScalarAsync<bool>("SELECT EXISTS (SELECT FROM spans s JOIN projects p ON p.id = s.project_id WHERE p.name = 'shared')"));
+            await Eventually.TrueAsync(
+                () => one.ScalarAsync<bool>(
+                    "SELECT EXISTS (SELECT FROM spans s JOIN projects p ON p.id = s.project_id WHERE p.name = 'shared')"));
             using var deleted = await (round % 2 == 0 ? one : two).Client.DeleteAsync("/v1/projects/shared");
             Assert.Equal(HttpStatusCode.NoContent, deleted.StatusCode);
         }
@@ -83,7 +87,8 @@ public sealed class DeletedProjectTests(PostgresFixture postgres) : IClassFixtur
         await QueryServer.RolledUpAsync(one);
 
         Assert.Equal(0, await one.ScalarAsync<long>(Orphans));
-        Assert.Equal(kept, await one.ScalarAsync<long>("SELECT count(*) FROM spans s JOIN projects p ON p.id = s.project_id WHERE p.name = 'stays'"));
+        Assert.Equal(kept,
+            await one.ScalarAsync<long>("SELECT count(*) FROM spans s JOIN projects p ON p.id = s.project_id WHERE p.name = 'stays'"));
     }
 
     [Fact]
@@ -101,7 +106,8 @@ public sealed class DeletedProjectTests(PostgresFixture postgres) : IClassFixtur
             await using var hold = new NpgsqlCommand("BEGIN; SELECT count(*) FROM (SELECT FROM logs FOR UPDATE) AS held", blocker);
             await hold.ExecuteScalarAsync();
             var deleting = server.Client.DeleteAsync("/v1/projects/shared");
-            const string Blocked = "FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE 'DELETE FROM logs%'";
+            const string Blocked =
+                "FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE 'DELETE FROM logs%'";
             await Eventually.TrueAsync(() => server.ScalarAsync<bool>($"SELECT EXISTS (SELECT {Blocked})"));
             await server.ScalarAsync<bool>($"SELECT bool_and(pg_terminate_backend(pid)) {Blocked}");
             using var answer = await deleting;
@@ -111,7 +117,8 @@ public sealed class DeletedProjectTests(PostgresFixture postgres) : IClassFixtur
         Assert.Equal(6, await server.ScalarAsync<long>(Orphans));
         var (time, services) = (new TestTime(TimeProvider.System.GetUtcNow()), server.Services);
         using var upkeep = new StorageUpkeep(
-            services.GetRequiredService<Partitions>(), services.GetRequiredService<ProjectDirectory>(), services.GetRequiredService<TelemetryRemover>(),
+            services.GetRequiredService<Partitions>(), services.GetRequiredService<ProjectDirectory>(),
+            services.GetRequiredService<TelemetryRemover>(),
             services.GetRequiredService<DatabaseState>(), time, NullLogger<StorageUpkeep>.Instance);
         await upkeep.StartAsync(CancellationToken.None);
         await Eventually.TrueAsync(() => time.TimerCount > 0);

@@ -18,22 +18,28 @@ public sealed class HostileRollupTests(PostgresFixture postgres) : IClassFixture
             // Every span lasts from 1970 or this moment to 2262; costs 9 million dollars; and has as many tokens as are believed.
             await QueryServer.SendAsync(server.Client, "hostile", [.. Enumerable.Range(1, 3).SelectMany(id => new[]
             {
-                Long(Call(1, (10 * request) + id, "gpt-4o", 3_600_000_000_000), 0), Long(Call(2, (10 * request) + id, "no-price", 1L << 53), TestSpan.Epoch),
+                Long(Call(1, (10 * request) + id, "gpt-4o", 3_600_000_000_000), 0), Long(
+                    Call(2, (10 * request) + id, "no-price", 1L << 53), TestSpan.Epoch),
             })]);
         }
 
-        await QueryServer.SendAsync(server.Client, "hostile", [.. Enumerable.Range(100, 1200).Select(id => Call(2, id, "no-price", 1L << 53))]);
+        await QueryServer.SendAsync(server.Client, "hostile",
+            [.. Enumerable.Range(100, 1200).Select(id => Call(2, id, "no-price", 1L << 53))]);
         await QueryServer.SendAsync(server.Client, "honest", Call(3, 1, "gpt-4o", 10));
         await QueryServer.RolledUpAsync(server);
 
-        Assert.Equal(long.MaxValue, await server.ScalarAsync<long>($"SELECT cost_pico_usd FROM traces WHERE trace_id = '{TestSpan.TraceId(1)}'"));
-        Assert.Equal(long.MaxValue, await server.ScalarAsync<long>($"SELECT prompt_tokens FROM traces WHERE trace_id = '{TestSpan.TraceId(2)}'"));
+        Assert.Equal(
+            long.MaxValue, await server.ScalarAsync<long>($"SELECT cost_pico_usd FROM traces WHERE trace_id = '{TestSpan.TraceId(1)}'"));
+        Assert.Equal(
+            long.MaxValue, await server.ScalarAsync<long>($"SELECT prompt_tokens FROM traces WHERE trace_id = '{TestSpan.TraceId(2)}'"));
         Assert.Equal(long.MaxValue, await server.ScalarAsync<long>("SELECT cost_pico_usd FROM sessions WHERE session_id = 'shared'"));
         Assert.Equal(long.MaxValue, await server.ScalarAsync<long>("SELECT max(duration_ns) FROM span_minutes"));
-        Assert.Equal(25_000_000, await server.ScalarAsync<long>($"SELECT cost_pico_usd FROM traces WHERE trace_id = '{TestSpan.TraceId(3)}'"));
+        Assert.Equal(
+            25_000_000, await server.ScalarAsync<long>($"SELECT cost_pico_usd FROM traces WHERE trace_id = '{TestSpan.TraceId(3)}'"));
 
         // What reads and changes these sums can, too.
-        foreach (var page in (string[])["/", "/projects/hostile", "/projects/hostile/metrics", "/v1/projects/hostile/traces?limit=10", "/v1/projects/hostile/sessions"])
+        foreach (var page in (string[])["/", "/projects/hostile", "/projects/hostile/metrics", "/v1/projects/hostile/traces?limit=10",
+            "/v1/projects/hostile/sessions"])
         {
             (await server.Client.GetAsync(page)).EnsureSuccessStatusCode();
         }
@@ -47,7 +53,8 @@ public sealed class HostileRollupTests(PostgresFixture postgres) : IClassFixture
         await using var server = await PhoenixServer.StartAsync(postgres);
         var name = Convert.ToHexStringLower(System.Security.Cryptography.RandomNumberGenerator.GetBytes(6000));
         await QueryServer.SendAsync(
-            server.Client, name, TestSpan.Of(1, 1, kind: "LLM", session: name, attributes: [("user.id", name), ("llm.model_name", name), ("llm.provider", name)]));
+            server.Client, name, TestSpan.Of(
+                1, 1, kind: "LLM", session: name, attributes: [("user.id", name), ("llm.model_name", name), ("llm.provider", name)]));
         (await server.Client.PostAsync(Otlp.Gauge(name, 1, Otlp.NowNanos))).EnsureSuccessStatusCode();
         using var named = Otlp.Content(Otlp.Spans(1).ToByteArray());
         named.Headers.Add("x-project-name", name);
@@ -62,7 +69,8 @@ public sealed class HostileRollupTests(PostgresFixture postgres) : IClassFixture
         Assert.Equal(kept, await server.ScalarAsync<string>("SELECT name FROM projects WHERE name <> 'default'"));
         Assert.Equal(
             System.Net.HttpStatusCode.UnprocessableEntity,
-            (await server.Client.PostAsync("/v1/projects", new StringContent($$"""{"name":"{{name}}"}""", System.Text.Encoding.UTF8, "application/json"))).StatusCode);
+            (await server.Client.PostAsync("/v1/projects",
+                new StringContent($$"""{"name":"{{name}}"}""", System.Text.Encoding.UTF8, "application/json"))).StatusCode);
     }
 
     private static Span Call(int trace, int id, string model, long tokens) => TestSpan.Of(

@@ -64,11 +64,17 @@ public sealed class NestedCallTests(PostgresFixture postgres) : IClassFixture<Po
         await QueryServer.SendAsync(server.Client, "nested", [.. Trace(1), .. Trace(2)]);
         await QueryServer.RolledUpAsync(server);
 
-        Assert.Equal("7|700|70", await server.ScalarAsync<string>("SELECT concat_ws('|', count(*), sum(prompt_tokens), sum(completion_tokens)) FROM traces WHERE prompt_tokens = 100"));
-        Assert.Equal("1|700|70", await server.ScalarAsync<string>("SELECT concat_ws('|', count(*), sum(prompt_tokens), sum(completion_tokens)) FROM sessions"));
-        Assert.Equal("700|70|21", await server.ScalarAsync<string>("SELECT concat_ws('|', sum(prompt_tokens), sum(completion_tokens), sum(span_count)) FROM span_minutes"));
         Assert.Equal(
-            await server.ScalarAsync<long>("SELECT sum(cost_pico_usd)::bigint / 2 FROM spans"), await server.ScalarAsync<long>("SELECT sum(cost_pico_usd)::bigint FROM span_minutes"));
+            "7|700|70", await server.ScalarAsync<string>(
+                "SELECT concat_ws('|', count(*), sum(prompt_tokens), sum(completion_tokens)) FROM traces WHERE prompt_tokens = 100"));
+        Assert.Equal("1|700|70",
+            await server.ScalarAsync<string>("SELECT concat_ws('|', count(*), sum(prompt_tokens), sum(completion_tokens)) FROM sessions"));
+        Assert.Equal(
+            "700|70|21", await server.ScalarAsync<string>(
+                "SELECT concat_ws('|', sum(prompt_tokens), sum(completion_tokens), sum(span_count)) FROM span_minutes"));
+        Assert.Equal(
+            await server.ScalarAsync<long>("SELECT sum(cost_pico_usd)::bigint / 2 FROM spans"),
+            await server.ScalarAsync<long>("SELECT sum(cost_pico_usd)::bigint FROM span_minutes"));
         Assert.Equal(0, await server.ScalarAsync<long>("SELECT count(*) FROM nested_suspects"));
     }
 
@@ -84,8 +90,11 @@ public sealed class NestedCallTests(PostgresFixture postgres) : IClassFixture<Po
         using var trace = await server.Client.DeleteAsync($"/v1/traces/{TestSpan.Hex(2)}");
 
         Assert.Equal((HttpStatusCode.NoContent, HttpStatusCode.NoContent), (inner.StatusCode, trace.StatusCode));
-        Assert.Equal("100|10", await server.ScalarAsync<string>("SELECT concat_ws('|', sum(prompt_tokens), sum(completion_tokens)) FROM traces"));
-        Assert.Equal("100|10|2", await server.ScalarAsync<string>("SELECT concat_ws('|', sum(prompt_tokens), sum(completion_tokens), sum(span_count)) FROM span_minutes"));
+        Assert.Equal(
+            "100|10", await server.ScalarAsync<string>("SELECT concat_ws('|', sum(prompt_tokens), sum(completion_tokens)) FROM traces"));
+        Assert.Equal(
+            "100|10|2", await server.ScalarAsync<string>(
+                "SELECT concat_ws('|', sum(prompt_tokens), sum(completion_tokens), sum(span_count)) FROM span_minutes"));
         Assert.Equal(0, await server.ScalarAsync<long>("SELECT count(*) FROM uncounted_calls"));
     }
 
@@ -103,8 +112,12 @@ public sealed class NestedCallTests(PostgresFixture postgres) : IClassFixture<Po
             foreach (var call in new[] { spans[0], spans[2] })
             {
                 // Parts of the prompt and the completion, not more of them.
-                call.Attributes.Add(new OpenTelemetry.Proto.Common.V1.KeyValue { Key = "llm.token_count.prompt_details.cache_read", Value = TestSpan.Any(80L) });
-                call.Attributes.Add(new OpenTelemetry.Proto.Common.V1.KeyValue { Key = "llm.token_count.completion_details.reasoning", Value = TestSpan.Any(5L) });
+                call.Attributes.Add(
+                    new OpenTelemetry.Proto.Common.V1.KeyValue { Key = "llm.token_count.prompt_details.cache_read",
+                        Value = TestSpan.Any(80L) });
+                call.Attributes.Add(
+                    new OpenTelemetry.Proto.Common.V1.KeyValue { Key = "llm.token_count.completion_details.reasoning",
+                        Value = TestSpan.Any(5L) });
             }
 
             foreach (var index in orders[round])
@@ -120,7 +133,9 @@ public sealed class NestedCallTests(PostgresFixture postgres) : IClassFixture<Po
         await QueryServer.SendAsync(two.Client, "nested", Trace(1));
         await QueryServer.RolledUpAsync(one);
         var usd = await one.ScalarAsync<long>("SELECT sum(cost_pico_usd)::bigint FROM span_minutes") / 1e12;
-        await Eventually.TrueAsync(async () => await CountedAsync(one, two) is var (prompt, completion, cost) && prompt == 600 && completion == 60 && Math.Abs(cost - usd) < 1e-12);
+        await Eventually.TrueAsync(
+            async () => await CountedAsync(one, two) is var (prompt, completion, cost) && prompt == 600 && completion == 60
+                && Math.Abs(cost - usd) < 1e-12);
 
         using var inner = await one.Client.DeleteAsync($"/v1/spans/{103:x16}");
         await QueryServer.SendAsync(one.Client, "nested", Trace(7));
@@ -147,7 +162,9 @@ public sealed class NestedCallTests(PostgresFixture postgres) : IClassFixture<Po
         return (prompt, completion, usd);
     }
 
-    /// <summary>An LLM span, a CHAIN below it, an LLM span below that; both calls report 100 and 10 tokens. Ids are 100 times the trace's and up.</summary>
+    /// <summary>
+    /// An LLM span, a CHAIN below it, an LLM span below that; both calls report 100 and 10 tokens. Ids are 100 times the trace's and up.
+    /// </summary>
     private static Span[] Trace(int trace)
     {
         Span[] spans =
@@ -160,7 +177,8 @@ public sealed class NestedCallTests(PostgresFixture postgres) : IClassFixture<Po
         {
             call.Attributes.Add(Otlp.Text("llm.model_name", "gpt-4o"));
             call.Attributes.Add(new OpenTelemetry.Proto.Common.V1.KeyValue { Key = "llm.token_count.prompt", Value = TestSpan.Any(100L) });
-            call.Attributes.Add(new OpenTelemetry.Proto.Common.V1.KeyValue { Key = "llm.token_count.completion", Value = TestSpan.Any(10L) });
+            call.Attributes.Add(
+                new OpenTelemetry.Proto.Common.V1.KeyValue { Key = "llm.token_count.completion", Value = TestSpan.Any(10L) });
         }
 
         spans[2].Attributes.Add(Otlp.Text("gen_ai.response.id", "r"));

@@ -15,7 +15,8 @@ public sealed class ReplicaTests(PostgresFixture postgres) : IClassFixture<Postg
         var database = await postgres.CreateDatabaseAsync();
         await using var one = await PhoenixServer.StartAsync(database);
         await using var two = await PhoenixServer.StartAsync(database);
-        Span[] spans = [TestSpan.Of(1, 1, name: "root"), .. Enumerable.Range(2, 39).Select(id => TestSpan.Of(1, id, parent: id / 2, startMs: id))];
+        Span[] spans = [TestSpan.Of(1, 1, name: "root"),
+            .. Enumerable.Range(2, 39).Select(id => TestSpan.Of(1, id, parent: id / 2, startMs: id))];
 
         // Every third span goes to both, the others by turns.
         await Task.WhenAll(
@@ -28,7 +29,9 @@ public sealed class ReplicaTests(PostgresFixture postgres) : IClassFixture<Postg
         {
             var trace = Assert.Single(await DataAsync(replica, "/v1/projects/split/traces?include_spans=true"));
             Assert.Equal(40, trace.GetProperty("spans").GetArrayLength());
-            Assert.Equal(40, (await DataAsync(replica, $"/v1/projects/split/spans?trace_id={TestSpan.Hex(1)}")).Select(span => span.GetProperty("id").GetString()).Distinct().Count());
+            Assert.Equal(
+                40, (await DataAsync(replica, $"/v1/projects/split/spans?trace_id={TestSpan.Hex(1)}"))
+                    .Select(span => span.GetProperty("id").GetString()).Distinct().Count());
         }
 
         Assert.Equal("40|1", await two.ScalarAsync<string>("SELECT concat_ws('|', sum(span_count), count(*)) FROM traces"));

@@ -34,7 +34,8 @@ public sealed class RollupLoadTests(PostgresFixture postgres) : IClassFixture<Po
                 // Half of each request was sent before, to the other replica: what a retry after a lost answer looks like.
                 var again = index > 0 && random.Next(3) == 0 ? chunks[random.Next(index)].Take(12) : [];
                 var client = index % 2 == 0 ? first.Client : second.Client;
-                await QueryServer.SendAsync(client, $"p{index % 2 * random.Next(2)}", [.. chunks[index], .. again.Where(span => !chunks[index].Contains(span))]);
+                await QueryServer.SendAsync(client, $"p{index % 2 * random.Next(2)}",
+                    [.. chunks[index], .. again.Where(span => !chunks[index].Contains(span))]);
                 if (index == chunks.Count / 2)
                 {
                     await second.DisposeAsync();
@@ -53,9 +54,11 @@ public sealed class RollupLoadTests(PostgresFixture postgres) : IClassFixture<Po
             Assert.True(await first.ScalarAsync<long>("SELECT count(*) FROM uncounted_calls") > 0);
             Assert.Equal(
                 await first.ScalarAsync<long>("SELECT sum(prompt_tokens)::bigint FROM spans WHERE span_kind = 1"),
-                await first.ScalarAsync<long>("SELECT (sum(t.prompt_tokens) + (SELECT sum(prompt_tokens) FROM uncounted_calls))::bigint FROM traces t"));
+                await first.ScalarAsync<long>(
+                    "SELECT (sum(t.prompt_tokens) + (SELECT sum(prompt_tokens) FROM uncounted_calls))::bigint FROM traces t"));
             Assert.Equal(
-                await first.ScalarAsync<long>("SELECT count(*) FROM spans"), await first.ScalarAsync<long>("SELECT sum(span_count)::bigint FROM traces"));
+                await first.ScalarAsync<long>("SELECT count(*) FROM spans"),
+                await first.ScalarAsync<long>("SELECT sum(span_count)::bigint FROM traces"));
         }
         finally
         {
@@ -70,7 +73,9 @@ public sealed class RollupLoadTests(PostgresFixture postgres) : IClassFixture<Po
         var parent = (40 * random.Next(0, 15)) + trace - 1;
         var kind = new[] { null, "LLM", "LLM", "TOOL", "EMBEDDING", "AGENT" }[random.Next(6)];
         var span = TestSpan.Of(
-            trace, id, parent: random.Next(4) == 0 || parent == id ? 0 : parent, startMs: random.Next(200_000), durationMs: random.Next(20_000),
+            trace, id, parent: random.Next(4) == 0 || parent == id
+                ? 0
+                : parent, startMs: random.Next(200_000), durationMs: random.Next(20_000),
             name: $"n{random.Next(3)}", kind: kind, status: random.Next(3), session: random.Next(5) == 0 ? $"s{random.Next(8)}" : null);
         if (random.Next(3) == 0)
         {
@@ -85,8 +90,12 @@ public sealed class RollupLoadTests(PostgresFixture postgres) : IClassFixture<Po
         if (kind is "LLM" or "EMBEDDING")
         {
             span.Attributes.Add(Otlp.Text("llm.model_name", new[] { "gpt-4o", "other", "ö" }[random.Next(3)]));
-            span.Attributes.Add(new OpenTelemetry.Proto.Common.V1.KeyValue { Key = "llm.token_count.prompt", Value = TestSpan.Any((long)random.Next(1000)) });
-            span.Attributes.Add(new OpenTelemetry.Proto.Common.V1.KeyValue { Key = "llm.token_count.completion", Value = TestSpan.Any((long)random.Next(100)) });
+            span.Attributes.Add(
+                new OpenTelemetry.Proto.Common.V1.KeyValue { Key = "llm.token_count.prompt",
+                    Value = TestSpan.Any((long)random.Next(1000)) });
+            span.Attributes.Add(
+                new OpenTelemetry.Proto.Common.V1.KeyValue { Key = "llm.token_count.completion",
+                    Value = TestSpan.Any((long)random.Next(100)) });
         }
 
         return span;

@@ -14,10 +14,12 @@ public sealed class RollupSqlTests(PostgresFixture postgres) : IClassFixture<Pos
     public async Task AppendStoredAsync_TraceInPieces_AddsUpToOneRowByTheWorker()
     {
         await using var server = await PhoenixServer.StartAsync(postgres);
-        await InsertAsync(server, (1, 5, 1_000_000_000, 3_000_000_000, "late root", null, 1, 2), (2, 5, 2_000_000_000, 9_000_000_000, "child", "s2", 1, 0));
+        await InsertAsync(server, (1, 5, 1_000_000_000, 3_000_000_000, "late root", null, 1, 2),
+            (2, 5, 2_000_000_000, 9_000_000_000, "child", "s2", 1, 0));
         await InsertAsync(server, (3, null, 500_000_000, 600_000_000, "root", "s1", 7, 0));
 
-        await Eventually.TrueAsync(async () => await server.ScalarAsync<long>("SELECT coalesce(sum(span_count), 0)::bigint FROM traces") == 3);
+        await Eventually.TrueAsync(
+            async () => await server.ScalarAsync<long>("SELECT coalesce(sum(span_count), 0)::bigint FROM traces") == 3);
 
         Assert.Equal(
             "root|svc|7|s1|500000000|9000000000|3|1|20|6|30",
@@ -34,10 +36,13 @@ public sealed class RollupSqlTests(PostgresFixture postgres) : IClassFixture<Pos
     public async Task RebuildAsync_AfterIncrements_ChangesNothing()
     {
         await using var server = await PhoenixServer.StartAsync(postgres);
-        await InsertAsync(server, (1, 5, 1_000_000_000, 3_000_000_000, "late root", null, 1, 2), (2, 5, 2_000_000_000, 9_000_000_000, "child", "s2", 1, 0));
+        await InsertAsync(server, (1, 5, 1_000_000_000, 3_000_000_000, "late root", null, 1, 2),
+            (2, 5, 2_000_000_000, 9_000_000_000, "child", "s2", 1, 0));
         await InsertAsync(server, (3, null, 500_000_000, 600_000_000, "root", "s1", 7, 0));
-        await Eventually.TrueAsync(async () => await server.ScalarAsync<long>("SELECT coalesce(sum(span_count), 0)::bigint FROM traces") == 3);
-        const string Rows = "SELECT (SELECT json_agg(t)::text FROM traces t) || (SELECT json_agg(s)::text FROM sessions s) || (SELECT json_agg(m ORDER BY span_kind, status)::text FROM span_minutes m)";
+        await Eventually.TrueAsync(
+            async () => await server.ScalarAsync<long>("SELECT coalesce(sum(span_count), 0)::bigint FROM traces") == 3);
+        const string Rows =
+            "SELECT (SELECT json_agg(t)::text FROM traces t) || (SELECT json_agg(s)::text FROM sessions s) || (SELECT json_agg(m ORDER BY span_kind, status)::text FROM span_minutes m)";
         var before = await server.ScalarAsync<string>(Rows);
 
         await using var connection = await server.OpenAsync();
@@ -47,7 +52,8 @@ public sealed class RollupSqlTests(PostgresFixture postgres) : IClassFixture<Pos
     }
 
     private static async Task InsertAsync(
-        PhoenixServer server, params (long Id, long? Parent, long Start, long End, string Name, string? Session, int Kind, int Status)[] spans)
+        PhoenixServer server,
+        params (long Id, long? Parent, long Start, long End, string Name, string? Session, int Kind, int Status)[] spans)
     {
         await using var connection = await server.OpenAsync();
         await using var transaction = await connection.BeginTransactionAsync();

@@ -12,7 +12,8 @@ namespace MatsObservability.Tests.Phoenix.Storage;
 public sealed class SecretTests(PostgresFixture postgres) : IClassFixture<PostgresFixture>
 {
     private static readonly string[] s_secrets =
-        ["sk-proj-seededkeyseededkeyseededkey0001", "seeded-user-token-0002", "seeded-session-token-0003", "seededbearer0004seededbearer", "4111111111111111", "ada.seeded@example.com", "seeded-user-0007"];
+        ["sk-proj-seededkeyseededkeyseededkey0001", "seeded-user-token-0002", "seeded-session-token-0003", "seededbearer0004seededbearer",
+            "4111111111111111", "ada.seeded@example.com", "seeded-user-0007"];
 
     [Fact]
     public async Task Export_SecretsInAllSignals_AreInNoTableAndNoAnswer()
@@ -23,7 +24,8 @@ public sealed class SecretTests(PostgresFixture postgres) : IClassFixture<Postgr
         KeyValue[] seeded =
         [
             Otlp.Text("llm.api_key", s_secrets[0]), Otlp.Text("user.token", s_secrets[1]), Otlp.Text("session.token", s_secrets[2]),
-            Otlp.Text("note", $"Authorization: Bearer {s_secrets[3]}, card {s_secrets[4]}"), Otlp.Text("user.email", s_secrets[5]), Otlp.Text("user.id", s_secrets[6]),
+            Otlp.Text("note", $"Authorization: Bearer {s_secrets[3]}, card {s_secrets[4]}"), Otlp.Text("user.email", s_secrets[5]),
+            Otlp.Text("user.id", s_secrets[6]),
             Otlp.Text("session.id", $"session of {s_secrets[4]}"), Otlp.Text("kept", "harmless"),
         ];
         var spans = Otlp.Spans(2, "secrets");
@@ -51,7 +53,8 @@ public sealed class SecretTests(PostgresFixture postgres) : IClassFixture<Postgr
 
         Assert.Equal([], await HoldingAsync(server, s_secrets));
         Assert.Contains("spans", string.Join(' ', await HoldingAsync(server, ["harmless"])), StringComparison.Ordinal);
-        foreach (var path in (string[])["/v1/projects/secrets/export", "/v1/projects/secrets/spans", "/v1/projects/secrets/spans/otlpv1", "/v1/projects/secrets/logs", "/projects/secrets/spans"])
+        foreach (var path in (string[])["/v1/projects/secrets/export", "/v1/projects/secrets/spans", "/v1/projects/secrets/spans/otlpv1",
+            "/v1/projects/secrets/logs", "/projects/secrets/spans"])
         {
             var answer = await server.Client.GetStringAsync(path);
             Assert.All(s_secrets, secret => Assert.DoesNotContain(secret, answer, StringComparison.Ordinal));
@@ -63,7 +66,8 @@ public sealed class SecretTests(PostgresFixture postgres) : IClassFixture<Postgr
     {
         await using var connection = await server.OpenAsync();
         var tables = new List<string>();
-        await using (var list = new NpgsqlCommand("SELECT relname::text FROM pg_class WHERE relkind IN ('r', 'p') AND relnamespace = current_schema()::regnamespace", connection))
+        await using (var list = new NpgsqlCommand(
+            "SELECT relname::text FROM pg_class WHERE relkind IN ('r', 'p') AND relnamespace = current_schema()::regnamespace", connection))
         await using (var reader = await list.ExecuteReaderAsync())
         {
             while (await reader.ReadAsync())
@@ -75,7 +79,9 @@ public sealed class SecretTests(PostgresFixture postgres) : IClassFixture<Postgr
         var holding = new List<string>();
         foreach (var table in tables)
         {
-            await using var command = new NpgsqlCommand($"SELECT EXISTS (SELECT FROM {table} t, unnest($1::text[]) AS secret WHERE strpos(t::text, secret) > 0)", connection);
+            await using var command =
+                new NpgsqlCommand($"SELECT EXISTS (SELECT FROM {table} t, unnest($1::text[]) AS secret WHERE strpos(t::text, secret) > 0)",
+                    connection);
             command.Parameters.Add(new NpgsqlParameter<string[]> { TypedValue = texts });
             if ((bool)(await command.ExecuteScalarAsync())!)
             {

@@ -36,7 +36,8 @@ public sealed class SessionRankTests(QueryServer server) : IClassFixture<QuerySe
     public async Task Export_BothInOneRequestAndRepeatedWithAnother_IsTheGivenOne()
     {
         await server.SendAsync("together", Early(31), Late(31));
-        await server.SendAsync("together", Early(31), Late(31), TestSpan.Of(31, 3, startMs: 1, attributes: [("user.email", "bob@example.com")]));
+        await server.SendAsync("together", Early(31), Late(31),
+            TestSpan.Of(31, 3, startMs: 1, attributes: [("user.email", "bob@example.com")]));
         await server.RolledUpAsync();
 
         Assert.Equal([Given], await SessionsAsync("together"));
@@ -70,8 +71,10 @@ public sealed class SessionRankTests(QueryServer server) : IClassFixture<QuerySe
 
     private static Span Late(int trace) => TestSpan.Of(trace, 2, startMs: 500, session: Given);
 
-    private Task<string> SessionOfAsync(int trace) => server.Server.ScalarAsync<string>($"SELECT session_id FROM traces WHERE trace_id = '{TestSpan.TraceId(trace)}'");
+    private Task<string> SessionOfAsync(int trace) =>
+        server.Server.ScalarAsync<string>($"SELECT session_id FROM traces WHERE trace_id = '{TestSpan.TraceId(trace)}'");
 
     private async Task<string[]> SessionsAsync(string project) =>
-        [.. (await server.GetAsync($"/v1/projects/{project}/sessions")).GetProperty("data").EnumerateArray().Select(item => item.GetProperty("session_id").GetString()!)];
+        [.. (await server.GetAsync($"/v1/projects/{project}/sessions")).GetProperty("data").EnumerateArray()
+            .Select(item => item.GetProperty("session_id").GetString()!)];
 }

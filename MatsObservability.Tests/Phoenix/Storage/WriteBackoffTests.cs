@@ -4,7 +4,8 @@ namespace MatsObservability.Tests.Phoenix.Storage;
 
 public sealed class WriteBackoffTests
 {
-    private readonly WriteBackoff _backoff = new(TimeSpan.FromMilliseconds(100), TimeSpan.FromSeconds(5), TimeProvider.System, new Random(1));
+    private readonly WriteBackoff _backoff = new(
+        TimeSpan.FromMilliseconds(100), TimeSpan.FromSeconds(5), TimeProvider.System, new Random(1));
 
     [Fact]
     public void Failed_InARow_DoublesUpToTheLongest()

@@ -34,7 +34,8 @@ public sealed class WriterTests(PostgresFixture postgres) : IClassFixture<Postgr
         Assert.Equal(TimeSpan.FromSeconds(30), new global::Phoenix.Service.Ingest.IngestOptions().RequestTimeout);
         Assert.Empty(StorageOptions.Check(options));
         Assert.Empty(StorageOptions.Advise(options));
-        Assert.Empty(StorageOptions.Advise(new StorageOptions { BatchRecords = 512, Linger = TimeSpan.FromSeconds(5), MaxBatchRecords = 2048 }));
+        Assert.Empty(
+            StorageOptions.Advise(new StorageOptions { BatchRecords = 512, Linger = TimeSpan.FromSeconds(5), MaxBatchRecords = 2048 }));
     }
 
     [Theory]
@@ -65,12 +66,15 @@ public sealed class WriterTests(PostgresFixture postgres) : IClassFixture<Postgr
     {
         await using var process = new PhoenixProcess(new Dictionary<string, string?>
         {
-            ["ConnectionStrings__phoenixdb"] = await postgres.CreateDatabaseAsync(), ["Phoenix__Storage__BatchRecords"] = "2000", ["Phoenix__Storage__Linger"] = "6s",
+            ["ConnectionStrings__phoenixdb"] = await postgres.CreateDatabaseAsync(), ["Phoenix__Storage__BatchRecords"] = "2000",
+            ["Phoenix__Storage__Linger"] = "6s",
         });
         await process.StartAsync(CancellationToken.None);
 
-        Assert.Contains("Configuration: Phoenix:Storage:BatchRecords is best from 512 to 1024, got 2000.", process.Output, StringComparison.Ordinal);
-        Assert.Contains("Configuration: Phoenix:Storage:Linger is best at most 5 s, got 00:00:06", process.Output, StringComparison.Ordinal);
+        Assert.Contains("Configuration: Phoenix:Storage:BatchRecords is best from 512 to 1024, got 2000.",
+            process.Output, StringComparison.Ordinal);
+        Assert.Contains("Configuration: Phoenix:Storage:Linger is best at most 5 s, got 00:00:06",
+            process.Output, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -79,16 +83,21 @@ public sealed class WriterTests(PostgresFixture postgres) : IClassFixture<Postgr
     [Trait("Req", "B076")]
     public void Check_OutOfBounds_NamesEveryKey()
     {
-        var faults = StorageOptions.Check(new StorageOptions { BatchRecords = 0, Linger = TimeSpan.FromSeconds(11), Writers = 33, WriteTimeout = TimeSpan.Zero, MaxBatchRecords = 0 }).ToList();
+        var faults =
+            StorageOptions.Check(
+                new StorageOptions { BatchRecords = 0, Linger = TimeSpan.FromSeconds(11), Writers = 33, WriteTimeout = TimeSpan.Zero,
+                    MaxBatchRecords = 0 }).ToList();
 
-        Assert.Equal(["BatchRecords", "Linger", "MaxBatchRecords", "WriteTimeout", "Writers"], faults.Select(fault => fault.Split(' ')[0].Split(':')[^1]).Order(StringComparer.Ordinal));
+        Assert.Equal(["BatchRecords", "Linger", "MaxBatchRecords", "WriteTimeout", "Writers"],
+            faults.Select(fault => fault.Split(' ')[0].Split(':')[^1]).Order(StringComparer.Ordinal));
     }
 
     [Fact]
     [Trait("Req", "B041")]
     public async Task Write_FewerThanABatch_WaitsForTheLingerAndThenWritesAll()
     {
-        await using var writer = await Writer.StartAsync(postgres, new StorageOptions { Writers = 1, Linger = TimeSpan.FromSeconds(5), MaxBatchRecords = 2048 });
+        await using var writer = await Writer.StartAsync(
+            postgres, new StorageOptions { Writers = 1, Linger = TimeSpan.FromSeconds(5), MaxBatchRecords = 2048 });
         var sent = new[] { writer.Send(300), writer.Send(300), writer.Send(300) };
         await Eventually.TrueAsync(() => writer.Time.TimerCount > 0 && writer.Waiting == 0);
 
@@ -106,7 +115,8 @@ public sealed class WriterTests(PostgresFixture postgres) : IClassFixture<Postgr
     [Trait("Req", "B046")]
     public async Task Write_AFullBatch_WaitsForNoTimer()
     {
-        await using var writer = await Writer.StartAsync(postgres, new StorageOptions { Writers = 1, Linger = TimeSpan.FromSeconds(5), MaxBatchRecords = 2048 });
+        await using var writer = await Writer.StartAsync(
+            postgres, new StorageOptions { Writers = 1, Linger = TimeSpan.FromSeconds(5), MaxBatchRecords = 2048 });
 
         var sent = new[] { writer.Send(300), writer.Send(300), writer.Send(300), writer.Send(124) };
 
@@ -166,7 +176,8 @@ public sealed class WriterTests(PostgresFixture postgres) : IClassFixture<Postgr
     [Trait("Req", "B047")]
     public async Task Write_SlowDatabase_LeavesNoStatementBehindOnTheServer()
     {
-        await using var server = await PhoenixServer.StartAsync(postgres, ("PHOENIX_WORKER_TIMEOUT", "1s"), ("PHOENIX_REQUEST_TIMEOUT", "60s"), ("PHOENIX_MAX_WORKERS", "1"));
+        await using var server = await PhoenixServer.StartAsync(
+            postgres, ("PHOENIX_WORKER_TIMEOUT", "1s"), ("PHOENIX_REQUEST_TIMEOUT", "60s"), ("PHOENIX_MAX_WORKERS", "1"));
         await using var blocker = await server.OpenAsync();
         Task<HttpResponseMessage> sent;
         await using (var transaction = await blocker.BeginTransactionAsync())
@@ -237,7 +248,8 @@ public sealed class WriterTests(PostgresFixture postgres) : IClassFixture<Postgr
             }
 
             waiting.AddRange(Enumerable.Range(expected, 12 - expected).Select(_ => server.Client.PostAsync(Otlp.Spans(10))));
-            await Eventually.TrueAsync(() => server.Services.GetRequiredService<global::Phoenix.Service.Ingest.Enqueue.IngestQueue>().Records == 120);
+            await Eventually.TrueAsync(
+                () => server.Services.GetRequiredService<global::Phoenix.Service.Ingest.Enqueue.IngestQueue>().Records == 120);
             Assert.Equal(expected, await Writer.BlockedAsync(server));
         }
 
@@ -276,7 +288,9 @@ public sealed class WriterTests(PostgresFixture postgres) : IClassFixture<Postgr
         }
 
         var after = await ScrapeAsync();
-        Assert.Equal((0d, 3d, 3d), (after["phoenix_span_queue_size"], after["phoenix_span_queue_wait_seconds_count"], after["phoenix_ingest_ack_seconds_count", "transport=\"http\""]));
+        Assert.Equal(
+            (0d, 3d, 3d), (after["phoenix_span_queue_size"], after["phoenix_span_queue_wait_seconds_count"],
+                after["phoenix_ingest_ack_seconds_count", "transport=\"http\""]));
         Assert.True(after["phoenix_span_queue_capacity"] > 0);
     }
 
@@ -293,8 +307,10 @@ public sealed class WriterTests(PostgresFixture postgres) : IClassFixture<Postgr
             var services = server.Services;
             (_server, _metrics) = (server, new IngestMetrics(Time));
             _writer = new SpanBatchWriter(
-                _queue.Reader, () => _queue.Writer.TryComplete(), services.GetRequiredService<BatchStore>(), services.GetRequiredService<ProjectDirectory>(),
-                services.GetRequiredService<DatabaseState>(), Options.Create(options), _metrics, services.GetRequiredService<TraceMetrics>(),
+                _queue.Reader, () => _queue.Writer.TryComplete(), services.GetRequiredService<BatchStore>(),
+                services.GetRequiredService<ProjectDirectory>(),
+                services.GetRequiredService<DatabaseState>(), Options.Create(options), _metrics,
+                services.GetRequiredService<TraceMetrics>(),
                 services.GetRequiredService<IHostApplicationLifetime>(), Time, NullLogger<SpanBatchWriter>.Instance);
         }
 
@@ -327,7 +343,8 @@ public sealed class WriterTests(PostgresFixture postgres) : IClassFixture<Postgr
 
         /// <summary>Spans of each transaction, in order of size.</summary>
         public Task<string> GroupsAsync() =>
-            _server.ScalarAsync<string>("SELECT string_agg(spans::text, ' ' ORDER BY spans) FROM (SELECT count(*) AS spans FROM spans GROUP BY xmin::text) AS t");
+            _server.ScalarAsync<string>(
+                "SELECT string_agg(spans::text, ' ' ORDER BY spans) FROM (SELECT count(*) AS spans FROM spans GROUP BY xmin::text) AS t");
 
         /// <summary>Lets no writer through until it is disposed.</summary>
         public async Task<IAsyncDisposable> BlockAsync()

@@ -29,7 +29,8 @@ public sealed class ModelTests
     [Fact]
     public void AttributeSet_SpecialValues_BecomeText()
     {
-        var attributes = new AttributeSet("""{"nan":{"$double":"NaN"},"bytes":{"$bytes":"AQI="},"list":[1,"a"],"flag":true,"whole":5.0,"nothing":null}""", derived: null);
+        var attributes = new AttributeSet(
+            """{"nan":{"$double":"NaN"},"bytes":{"$bytes":"AQI="},"list":[1,"a"],"flag":true,"whole":5.0,"nothing":null}""", derived: null);
 
         Assert.Equal("NaN", attributes["nan"]);
         Assert.Equal("AQI=", attributes["bytes"]);
@@ -45,7 +46,11 @@ public sealed class ModelTests
     [InlineData("{broken", "{broken")]
     [InlineData("""{"n":1}""", """{"n":1}""")]
     public void Preview_Input_IsTheQuestionItself(string input, string expected) =>
-        Assert.Equal(expected, Preview.Whole(new AttributeSet(System.Text.Json.JsonSerializer.Serialize(new Dictionary<string, string> { ["input.value"] = input }), derived: null), "input"));
+        Assert.Equal(
+            expected,
+            Preview.Whole(
+                new AttributeSet(System.Text.Json.JsonSerializer.Serialize(new Dictionary<string, string> { ["input.value"] = input }),
+                    derived: null), "input"));
 
     [Theory]
     [InlineData("""{"a":[1,2]}""", true)]

@@ -33,9 +33,11 @@ public sealed class PageTests(PostgresFixture postgres, PageTests.Shop shop) : I
     {
         await using var server = await PhoenixServer.StartAsync(postgres);
         var trace = new AgentTrace("shop", "assistant", Otlp.NowNanos);
-        var root = trace.Add("handle_question", "CHAIN", null, 0, 2000, null, ("input.value", "Where is my order?"), ("output.value", "It arrives on Monday."), ("session.id", "s/1"));
+        var root = trace.Add("handle_question", "CHAIN", null, 0, 2000, null, ("input.value", "Where is my order?"),
+            ("output.value", "It arrives on Monday."), ("session.id", "s/1"));
         var llm = trace.Add(
-            "chat", "LLM", root, 10, 900, null, ("llm.model_name", "gpt-4o"), ("llm.token_count.prompt", 1200), ("llm.token_count.completion", 34),
+            "chat", "LLM", root, 10, 900, null, ("llm.model_name", "gpt-4o"), ("llm.token_count.prompt", 1200),
+            ("llm.token_count.completion", 34),
             ("llm.input_messages.0.message.role", "user"), ("llm.input_messages.0.message.content", "Where is order 7?"),
             ("llm.output_messages.0.message.tool_calls.0.tool_call.function.name", "find_order"),
             ("llm.output_messages.0.message.tool_calls.0.tool_call.function.arguments", "{\"id\":7}"));
@@ -43,7 +45,8 @@ public sealed class PageTests(PostgresFixture postgres, PageTests.Shop shop) : I
         trace.Log(tool, "connection refused");
         await trace.PostAsync(server.Client);
 
-        var projects = await Eventually.GetAsync(() => server.Client.GetStringAsync("/projects"), html => html.Contains("1.23k", StringComparison.Ordinal));
+        var projects = await Eventually.GetAsync(
+            () => server.Client.GetStringAsync("/projects"), html => html.Contains("1.23k", StringComparison.Ordinal));
         Assert.Contains("projects/shop/traces", projects, StringComparison.Ordinal);
         var traces = await server.Client.GetStringAsync("/projects/shop/traces");
         Assert.Contains($"projects/shop/traces/{trace.TraceId}", traces, StringComparison.Ordinal);
@@ -57,7 +60,8 @@ public sealed class PageTests(PostgresFixture postgres, PageTests.Shop shop) : I
         Assert.Contains("Db.cs:line 12", failed, StringComparison.Ordinal);
         Assert.Contains("connection refused", failed, StringComparison.Ordinal);
         var session = await Eventually.GetAsync(
-            () => server.Client.GetStringAsync("/projects/shop/session?id=s%2F1"), html => html.Contains("HUMAN", StringComparison.Ordinal));
+            () => server.Client.GetStringAsync("/projects/shop/session?id=s%2F1"),
+            html => html.Contains("HUMAN", StringComparison.Ordinal));
         Assert.Contains("It arrives on Monday.", session, StringComparison.Ordinal);
         Assert.Contains("s/1", await server.Client.GetStringAsync("/projects/shop/sessions"), StringComparison.Ordinal);
         Assert.Contains("connection refused", await server.Client.GetStringAsync("/projects/shop/logs"), StringComparison.Ordinal);
@@ -92,8 +96,10 @@ public sealed class PageTests(PostgresFixture postgres, PageTests.Shop shop) : I
         await using var server = await PhoenixServer.StartAsync(postgres);
         var trace = new AgentTrace(Hostile, Hostile, Otlp.NowNanos);
         var root = trace.Add(
-            Hostile, "LLM", null, 0, 10, Hostile, (Hostile, Hostile), ("input.value", Hostile), ("output.value", $"{{\"{Hostile}\":\"{Hostile}\"}}"), ("session.id", Hostile),
-            ("llm.model_name", Hostile), ("llm.input_messages.0.message.role", Hostile), ("llm.input_messages.0.message.content", Hostile), ("incident.id", Hostile));
+            Hostile, "LLM", null, 0, 10, Hostile, (Hostile, Hostile), ("input.value", Hostile),
+            ("output.value", $"{{\"{Hostile}\":\"{Hostile}\"}}"), ("session.id", Hostile),
+            ("llm.model_name", Hostile), ("llm.input_messages.0.message.role", Hostile),
+            ("llm.input_messages.0.message.content", Hostile), ("incident.id", Hostile));
         trace.Log(root, Hostile);
         await trace.PostAsync(server.Client);
         var id = await server.ScalarAsync<int>("SELECT id FROM projects WHERE name <> 'default'");
@@ -102,7 +108,8 @@ public sealed class PageTests(PostgresFixture postgres, PageTests.Shop shop) : I
 
         foreach (var path in new[]
         {
-            "/", "/projects?q=" + Uri.EscapeDataString(Hostile), $"/projects/{project}", $"/projects/{project}/spans", $"/projects/{project}/sessions",
+            "/", "/projects?q="
+                + Uri.EscapeDataString(Hostile), $"/projects/{project}", $"/projects/{project}/spans", $"/projects/{project}/sessions",
             $"/projects/{project}/logs", $"/projects/{project}/metrics", $"/projects/{project}/traces/{trace.TraceId}",
             $"/projects/{project}/session?id={Uri.EscapeDataString(Hostile)}", $"/projects/{project}/spans?attr={Uri.EscapeDataString(Hostile)}",
             "/projects/" + Uri.EscapeDataString("<script>alert('x')<"),
@@ -157,7 +164,8 @@ public sealed class PageTests(PostgresFixture postgres, PageTests.Shop shop) : I
     {
         await using var server = await PhoenixServer.StartAsync(postgres);
         var trace = new AgentTrace("finoptiagents-MATS", "orchestrator", Otlp.NowNanos);
-        trace.Add("investigation_run", "CHAIN", null, 0, 100, null, ("rca.status", "Success"), ("incident.id", "INC-42"), ("target.service_id", "order-service"));
+        trace.Add("investigation_run", "CHAIN", null, 0, 100, null, ("rca.status", "Success"), ("incident.id", "INC-42"),
+            ("target.service_id", "order-service"));
         await trace.PostAsync(server.Client);
 
         var html = Text(await server.Client.GetStringAsync($"/projects/finoptiagents-MATS/traces/{trace.TraceId}"));

@@ -4,7 +4,10 @@ using MatsObservability.Tests.Support;
 
 namespace MatsObservability.Tests.Phoenix.Ui;
 
-/// <summary>The facts of a session that its pages must show (mats.md §15.5), each with the value that follows from the spans sent; and which session a trace belongs to.</summary>
+/// <summary>
+/// The facts of a session that its pages must show (mats.md §15.5), each with the value that follows from the spans sent; and which session
+/// a trace belongs to.
+/// </summary>
 public sealed partial class SessionFactsTests(PostgresFixture postgres) : IClassFixture<PostgresFixture>
 {
     [Fact, Trait("Req", "M14")]
@@ -15,9 +18,12 @@ public sealed partial class SessionFactsTests(PostgresFixture postgres) : IClass
         var second = await TurnAsync(server, 60_000, 3000, "And order 8?", """{"answer":"lost"}""", "the database is away");
 
         var sessions = await Eventually.GetAsync(
-            async () => Text(await server.Client.GetStringAsync("/projects/shop/sessions")), html => Row(html).Contains("And", StringComparison.Ordinal) || Row(html).Contains("2468", StringComparison.Ordinal) || Row(html).Contains("2,468", StringComparison.Ordinal));
+            async () => Text(await server.Client.GetStringAsync("/projects/shop/sessions")),
+            html => Row(html).Contains("And", StringComparison.Ordinal) || Row(html).Contains("2468", StringComparison.Ordinal)
+                || Row(html).Contains("2,468", StringComparison.Ordinal));
         var row = Row(sessions);
-        Assert.All(["Session", "First input", "Last output", "User", "Start", "Last", "Traces", "Errors", "P50", "Tokens", "Cost"], column => Assert.Contains($">{column}</th>", sessions));
+        Assert.All(["Session", "First input", "Last output", "User", "Start", "Last", "Traces", "Errors", "P50", "Tokens", "Cost"],
+            column => Assert.Contains($">{column}</th>", sessions));
         Assert.All(["s-7", "Where is order 7?", "lost", "ann", "2,468"], value => Assert.Contains(value, row));
 
         var page = Text(await server.Client.GetStringAsync("/projects/shop/session?id=s-7"));
@@ -55,22 +61,28 @@ public sealed partial class SessionFactsTests(PostgresFixture postgres) : IClass
         await trace.PostAsync(server.Client);
 
         Assert.Equal(session, await server.ScalarAsync<string>("SELECT session_id FROM spans WHERE parent_id IS NULL"));
-        await Eventually.TrueAsync(async () => await server.ScalarAsync<long>($"SELECT count(*) FROM traces WHERE session_id = '{session}' AND span_count = 2") == 1);
+        await Eventually.TrueAsync(
+            async () =>
+                await server.ScalarAsync<long>($"SELECT count(*) FROM traces WHERE session_id = '{session}' AND span_count = 2") == 1);
         using var found = await server.Client.GetAsync("/v1/projects/shop/sessions");
         Assert.Contains(session, (await found.Content.ReadAsStringAsync()).Replace("\\u0040", "@", StringComparison.Ordinal));
     }
 
-    private static async Task<string> TurnAsync(PhoenixServer server, ulong offset, ulong milliseconds, string input, string output, string? error)
+    private static async Task<string> TurnAsync(
+        PhoenixServer server, ulong offset, ulong milliseconds, string input, string output, string? error)
     {
         var trace = new AgentTrace("shop", "assistant", Otlp.NowNanos - 600_000_000_000);
         var root = trace.Add(
-            "handle_question", "CHAIN", null, offset, milliseconds, error, ("input.value", input), ("output.value", output), ("session.id", "s-7"), ("user.id", "ann"));
-        trace.Add("chat", "LLM", root, offset + 10, 200, null, ("llm.model_name", "gpt-4o"), ("llm.token_count.prompt", 1200), ("llm.token_count.completion", 34));
+            "handle_question", "CHAIN", null, offset, milliseconds, error, ("input.value", input), ("output.value", output),
+            ("session.id", "s-7"), ("user.id", "ann"));
+        trace.Add("chat", "LLM", root, offset + 10, 200, null, ("llm.model_name", "gpt-4o"), ("llm.token_count.prompt", 1200),
+            ("llm.token_count.completion", 34));
         await trace.PostAsync(server.Client);
         return trace.TraceId;
     }
 
-    private static string Row(string html) => html.Contains("<tbody>", StringComparison.Ordinal) ? html[html.IndexOf("<tbody>", StringComparison.Ordinal)..] : "";
+    private static string Row(string html) =>
+        html.Contains("<tbody>", StringComparison.Ordinal) ? html[html.IndexOf("<tbody>", StringComparison.Ordinal)..] : "";
 
     private static string Text(string html) => WebUtility.HtmlDecode(html);
 

@@ -61,5 +61,6 @@ public sealed class SpanTreeTests
     private static SpanTree Build(params SpanRow[] rows) => SpanTree.Build(rows, _ => "service");
 
     private static SpanRow Row(long id, long? parent, long start, long? end = null, short status = 0) => new(
-        1, Guid.Empty, id, parent, start, end ?? start + 1, $"span {id}", 1, 0, status, null, 1, 1, null, null, null, null, null, null, null, "{}", null, null, null, null, null);
+        1, Guid.Empty, id, parent, start, end ?? start + 1, $"span {id}", 1, 0, status, null, 1, 1, null, null, null, null, null, null,
+        null, "{}", null, null, null, null, null);
 }

@@ -117,7 +117,9 @@ internal readonly ref struct AnyValue
         return true;
     }
 
-    /// <summary>Splits a KeyValue message into its key and its AnyValue message (both may be empty); false when it breaks the encoding.</summary>
+    /// <summary>
+    /// Splits a KeyValue message into its key and its AnyValue message (both may be empty); false when it breaks the encoding.
+    /// </summary>
     public static bool TryReadKeyValue(ReadOnlySpan<byte> message, out ReadOnlySpan<byte> key, out ReadOnlySpan<byte> value)
     {
         // The usual pair is a key below 128 bytes, a value, and nothing else.

@@ -6,14 +6,16 @@ using Phoenix.Service.Storage;
 namespace Phoenix.Service.Ingest.Decode;
 
 /// <summary>
-/// AnyValue messages as JSON text, written straight into a COPY field. string, bool, int64 → their JSON forms; double → always with '.' or an
-/// exponent; NaN and the infinities → <c>{"$double":"NaN"}</c>; bytes → <c>{"$bytes":"base64"}</c>; array → array; kvlist → object; empty →
-/// null. Values nested deeper than <see cref="MaxDepth"/> become <c>{"$truncated":"depth"}</c>, and a kvlist of too many members ends in
-/// <c>"$truncated":"members"</c>.
+/// AnyValue messages as JSON text, written straight into a COPY field. string, bool, int64 → their JSON forms; double → always with '.' or
+/// an exponent; NaN and the infinities → <c>{"$double":"NaN"}</c>; bytes → <c>{"$bytes":"base64"}</c>; array → array; kvlist → object;
+/// empty → null. Values nested deeper than <see cref="MaxDepth"/> become <c>{"$truncated":"depth"}</c>, and a kvlist of too many members
+/// ends in <c>"$truncated":"members"</c>.
 /// </summary>
 internal static class AttributeJson
 {
-    /// <summary>Deepest nesting of lists inside one attribute; System.Text.Json readers stop at 64 levels by default, and documents wrap attributes.</summary>
+    /// <summary>
+    /// Deepest nesting of lists inside one attribute; System.Text.Json readers stop at 64 levels by default, and documents wrap attributes.
+    /// </summary>
     public const int MaxDepth = 32;
 
     /// <summary>One AnyValue message, the value of <paramref name="key"/>. False when it breaks the encoding.</summary>
@@ -21,18 +23,20 @@ internal static class AttributeJson
         AnyValue.TryRead(message, out var value) && TryWriteValue(rows, key, value, 0, use);
 
     /// <summary>One AnyValue already read. False when a list inside it breaks the encoding.</summary>
-    public static bool TryWriteValue(CopyRows rows, ReadOnlySpan<byte> key, in AnyValue value, AttributeUse use) => TryWriteValue(rows, key, value, 0, use);
+    public static bool TryWriteValue(CopyRows rows, ReadOnlySpan<byte> key, in AnyValue value, AttributeUse use) =>
+        TryWriteValue(rows, key, value, 0, use);
 
     /// <summary>
     /// The repeated KeyValue <paramref name="field"/> of <paramref name="message"/> as one flat JSON object (<c>{}</c> when there is none);
-    /// of a repeated key the last value stays, and of too many entries (<paramref name="excess"/>) the first. False when the message breaks the encoding.
+    /// of a repeated key the last value stays, and of too many entries (<paramref name="excess"/>) the first. False when the message breaks
+    /// the encoding.
     /// </summary>
     public static bool TryWriteObject(CopyRows rows, ReadOnlySpan<byte> message, int field, AttributeUse use, out int excess) =>
         TryWriteObject(rows, message, field, 0, use, out excess);
 
     /// <summary>
-    /// One member, <c>,"key":value</c>, as redaction lets it through; <paramref name="skip"/> is 1 for the first one, which has no comma, and 0 behind
-    /// it. False when the value breaks the encoding.
+    /// One member, <c>,"key":value</c>, as redaction lets it through; <paramref name="skip"/> is 1 for the first one, which has no comma,
+    /// and 0 behind it. False when the value breaks the encoding.
     /// </summary>
     public static bool TryWriteMember(CopyRows rows, AttributeKey key, ReadOnlySpan<byte> message, AttributeUse use, ref int skip) =>
         TryWriteMember(rows, key, message, 0, use, ref skip);
@@ -148,7 +152,8 @@ internal static class AttributeJson
 
             WriteRaw(rows, separator);
             separator = ","u8;
-            if (!reader.TryReadBytes(out var element) || !AnyValue.TryRead(element, out var value) || !TryWriteValue(rows, key, value, depth, use))
+            if (!reader.TryReadBytes(out var element) || !AnyValue.TryRead(element, out var value)
+                || !TryWriteValue(rows, key, value, depth, use))
             {
                 return false;
             }
@@ -190,7 +195,8 @@ internal static class AttributeJson
         return true;
     }
 
-    private static bool TryWriteMember(CopyRows rows, AttributeKey key, ReadOnlySpan<byte> message, int depth, AttributeUse use, ref int skip)
+    private static bool TryWriteMember(CopyRows rows, AttributeKey key, ReadOnlySpan<byte> message, int depth,
+        AttributeUse use, ref int skip)
     {
         if (key.Redaction is { } redaction)
         {

@@ -49,7 +49,9 @@ internal sealed class AttributeKey
         JsonEncodedText.Encode(name, JavaScriptEncoder.UnsafeRelaxedJsonEscaping).ToString();
 }
 
-/// <summary>Attribute keys by their bytes; the table never grows, a key that shares a slot replaces it. Safe for any number of threads.</summary>
+/// <summary>
+/// Attribute keys by their bytes; the table never grows, a key that shares a slot replaces it. Safe for any number of threads.
+/// </summary>
 internal sealed class AttributeKeys(Redactor redactor)
 {
     private const int Slots = 4096;

@@ -5,12 +5,14 @@ using Phoenix.Service.Storage;
 
 namespace Phoenix.Service.Ingest.Decode;
 
-/// <summary>What the decoders do to attributes beside encoding them: redaction and the size limit. Shared by all signals and thread-safe.</summary>
+/// <summary>
+/// What the decoders do to attributes beside encoding them: redaction and the size limit. Shared by all signals and thread-safe.
+/// </summary>
 internal sealed class AttributePolicy(AttributeKeys keys, Redactor redactor, NormalizeMetrics metrics, IOptions<NormalizeOptions> options)
 {
     /// <summary>
-    /// Longest name of a session, user, model, provider, service, project or metric: such names are in index keys, of which PostgreSQL takes at most a third of
-    /// a page, and two of them are in one.
+    /// Longest name of a session, user, model, provider, service, project or metric: such names are in index keys, of which PostgreSQL
+    /// takes at most a third of a page, and two of them are in one.
     /// </summary>
     public const int MaxLabelBytes = 1024;
 
@@ -30,8 +32,8 @@ internal sealed class AttributePolicy(AttributeKeys keys, Redactor redactor, Nor
     public NormalizeMetrics Metrics { get; } = metrics;
 
     /// <summary>
-    /// What may be read of a value as facts about its record: the value itself, what a rule for its key stores instead, or nothing. <paramref name="message"/> is
-    /// the value's AnyValue.
+    /// What may be read of a value as facts about its record: the value itself, what a rule for its key stores instead, or nothing.
+    /// <paramref name="message"/> is the value's AnyValue.
     /// </summary>
     public AnyValue Readable(AttributeKey key, AnyValue value, ReadOnlySpan<byte> message) => key.Redaction switch
     {
@@ -70,7 +72,9 @@ internal sealed class AttributeUse(AttributePolicy policy)
     /// <summary>The policy.</summary>
     public AttributePolicy Policy { get; } = policy;
 
-    /// <summary>Whether texts are searched for secrets; switched off by callers that have looked at a whole message and found none.</summary>
+    /// <summary>
+    /// Whether texts are searched for secrets; switched off by callers that have looked at a whole message and found none.
+    /// </summary>
     public bool Search { get; set; } = true;
 
     /// <summary>Texts repaired so far.</summary>
@@ -113,8 +117,12 @@ internal sealed class AttributeUse(AttributePolicy policy)
     /// <summary>A text column of what <see cref="Keep"/> or <see cref="Label"/> returned: repaired.</summary>
     public void WriteKept(CopyRows rows, ReadOnlySpan<byte> kept) => Repaired += JsonText.WriteColumn(rows, kept);
 
-    /// <summary>What is kept of a name (<see cref="AttributePolicy.MaxLabelBytes"/>), in its column as in the roll-ups; the value of <paramref name="key"/>.</summary>
-    public ReadOnlySpan<byte> Label(scoped ReadOnlySpan<byte> key, ReadOnlySpan<byte> text) => Keep(key, text, AttributePolicy.MaxLabelBytes);
+    /// <summary>
+    /// What is kept of a name (<see cref="AttributePolicy.MaxLabelBytes"/>), in its column as in the roll-ups; the value of
+    /// <paramref name="key"/>.
+    /// </summary>
+    public ReadOnlySpan<byte> Label(scoped ReadOnlySpan<byte> key, ReadOnlySpan<byte> text) =>
+        Keep(key, text, AttributePolicy.MaxLabelBytes);
 
     /// <summary>What is kept of a text outside the attributes: searched as the value of <paramref name="key"/>, cut and marked.</summary>
     public ReadOnlySpan<byte> Keep(scoped ReadOnlySpan<byte> key, ReadOnlySpan<byte> text, int limit)

@@ -4,9 +4,9 @@ using Phoenix.Service.Storage;
 namespace Phoenix.Service.Ingest.Decode;
 
 /// <summary>
-/// What a request says about LLM spans that lie above other spans (Schema/0030_nested_calls.sql): which of its LLM spans have usage, and which parents are
-/// such spans or are not in the request. In doubt a parent counts as one: the roll-ups then look at the trace and find nothing. Reused from request to
-/// request; not thread-safe.
+/// What a request says about LLM spans that lie above other spans (Schema/0030_nested_calls.sql): which of its LLM spans have usage, and
+/// which parents are such spans or are not in the request. In doubt a parent counts as one: the roll-ups then look at the trace and find
+/// nothing. Reused from request to request; not thread-safe.
 /// </summary>
 internal sealed class CallLinks
 {
@@ -55,7 +55,8 @@ internal sealed class CallLinks
             if (link.ParentId != 0)
             {
                 var index = _slots[Slot(link.Trace, link.ParentId)];
-                if ((uint)index >= (uint)links.Length || links[index].SpanId != link.ParentId || links[index].Trace != link.Trace || links[index].IsCall)
+                if ((uint)index >= (uint)links.Length || links[index].SpanId != link.ParentId || links[index].Trace != link.Trace
+                    || links[index].IsCall)
                 {
                     traces[link.Trace].OpenMask |= Bit(link.ParentId);
                 }

@@ -9,7 +9,10 @@ namespace Phoenix.Service.Ingest.Decode;
 /// <summary>Registration of everything between the body of a request and its rows.</summary>
 internal static class DecodeServices
 {
-    /// <summary>The decoders of the three signals with redaction, sampling, prices and their options; the caller registers a <see cref="ProjectLookup"/>.</summary>
+    /// <summary>
+    /// The decoders of the three signals with redaction, sampling, prices and their options; the caller registers a
+    /// <see cref="ProjectLookup"/>.
+    /// </summary>
     public static IServiceCollection AddDecode(this IServiceCollection services)
     {
         services.AddValidatedOptions<DecodeOptions>(DecodeOptions.Section, DecodeOptions.Check);

@@ -31,7 +31,9 @@ internal ref struct SpanFigures
     public long CostPicoUsd;
 }
 
-/// <summary>Sums the spans of one request into <see cref="TraceDelta"/>s and <see cref="MinuteDelta"/>s. Reused from request to request.</summary>
+/// <summary>
+/// Sums the spans of one request into <see cref="TraceDelta"/>s and <see cref="MinuteDelta"/>s. Reused from request to request.
+/// </summary>
 internal sealed class DeltaCollector(UserLabels users)
 {
     private const long NanosPerMinute = 60_000_000_000;
@@ -103,7 +105,8 @@ internal sealed class DeltaCollector(UserLabels users)
         trace.CostPicoUsd = HeldSum.Of(trace.CostPicoUsd, span.CostPicoUsd);
         trace.OtlpBytes += span.OtlpBytes;
         trace.HasEmbeddings |= span.SpanKind == SpanKinds.Embedding;
-        _calls.Add(_lastTrace, span.SpanId, span.ParentId, span.SpanKind == SpanKinds.Llm && (span.PromptTokens | span.CompletionTokens) != 0);
+        _calls.Add(_lastTrace, span.SpanId, span.ParentId,
+            span.SpanKind == SpanKinds.Llm && (span.PromptTokens | span.CompletionTokens) != 0);
         if (span.Status == 2)
         {
             trace.Errors++;
@@ -119,7 +122,8 @@ internal sealed class DeltaCollector(UserLabels users)
         if (span.ParentId == 0 && (trace.Root is not { } root || span.StartNanos < root.StartNanos
             || (span.StartNanos == root.StartNanos && span.SpanId < root.SpanId)))
         {
-            trace.Root = new RootSpan(span.SpanId, span.Texts.Get(span.Name).Text, span.Service, span.SpanKind, span.Status) { StartNanos = span.StartNanos };
+            trace.Root = new RootSpan(span.SpanId, span.Texts.Get(span.Name).Text, span.Service, span.SpanKind,
+                span.Status) { StartNanos = span.StartNanos };
         }
 
         var rank = TraceDelta.RankOf(span.StartNanos, span.SessionIsUsers);
@@ -149,7 +153,8 @@ internal sealed class DeltaCollector(UserLabels users)
         if (_lastMinute is not { } delta || _lastMinuteSlot != slot)
         {
             ref var known = ref CollectionsMarshal.GetValueRefOrAddDefault(_minutes, slot, out _);
-            delta = known ??= new MinuteDelta { Key = new MinuteKey(span.ProjectId, minute, model.Text, provider.Text, span.SpanKind, span.Status) };
+            delta = known ??= new MinuteDelta { Key = new MinuteKey(
+                span.ProjectId, minute, model.Text, provider.Text, span.SpanKind, span.Status) };
             (_lastMinute, _lastMinuteSlot) = (delta, slot);
         }
 

@@ -28,7 +28,9 @@ internal static class CommonFields
     public const int ResourceDroppedAttributesCount = 2;
 }
 
-/// <summary>The shape shared by the three export requests: a list of resources, each with a list of scopes, each with a list of records.</summary>
+/// <summary>
+/// The shape shared by the three export requests: a list of resources, each with a list of scopes, each with a list of records.
+/// </summary>
 internal static class ExportFields
 {
     public const int RequestResources = 1;

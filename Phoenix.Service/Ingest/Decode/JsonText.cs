@@ -187,7 +187,8 @@ internal static class JsonText
                 var block = LoadPadded(ref Unsafe.Add(ref source, read), (int)length);
                 var quotes = block ^ 0x2222222222222222;
                 var slashes = block ^ 0x5C5C5C5C5C5C5C5C;
-                var stops = (((block - 0x2020202020202020) & ~block) | ((quotes - 0x0101010101010101) & ~quotes) | ((slashes - 0x0101010101010101) & ~slashes)
+                var stops = (((block - 0x2020202020202020) & ~block) | ((quotes - 0x0101010101010101) & ~quotes)
+                    | ((slashes - 0x0101010101010101) & ~slashes)
                     | (known == Encoded.Valid ? 0 : block)) & 0x8080808080808080;
                 Unsafe.WriteUnaligned(ref Unsafe.Add(ref target, written), block);
                 if (stops == 0)
@@ -243,11 +244,13 @@ internal static class JsonText
         if (length >= sizeof(uint))
         {
             var rest = length - sizeof(uint);
-            return padding | Unsafe.ReadUnaligned<uint>(ref source) | ((ulong)Unsafe.ReadUnaligned<uint>(ref Unsafe.Add(ref source, rest)) << (8 * rest));
+            return padding | Unsafe.ReadUnaligned<uint>(ref source)
+                | ((ulong)Unsafe.ReadUnaligned<uint>(ref Unsafe.Add(ref source, rest)) << (8 * rest));
         }
 
         var (middle, last) = (length / 2, length - 1);
-        return padding | source | ((ulong)Unsafe.Add(ref source, middle) << (8 * middle)) | ((ulong)Unsafe.Add(ref source, last) << (8 * last));
+        return padding | source | ((ulong)Unsafe.Add(ref source, middle) << (8 * middle))
+            | ((ulong)Unsafe.Add(ref source, last) << (8 * last));
     }
 
     private static int WriteEscape(Span<byte> target, byte value)

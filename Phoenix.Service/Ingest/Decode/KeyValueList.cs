@@ -5,8 +5,9 @@ using System.Text;
 namespace Phoenix.Service.Ingest.Decode;
 
 /// <summary>
-/// Where the keys and values of one repeated KeyValue field lie in its message, and which entries a later one with the same key overwrites; of more
-/// than <paramref name="most"/> entries the first ones. Owns pooled arrays until <see cref="Dispose"/>; may be read again for another message.
+/// Where the keys and values of one repeated KeyValue field lie in its message, and which entries a later one with the same key overwrites;
+/// of more than <paramref name="most"/> entries the first ones. Owns pooled arrays until <see cref="Dispose"/>; may be read again for
+/// another message.
 /// </summary>
 internal sealed class KeyValueList(int most) : IDisposable
 {

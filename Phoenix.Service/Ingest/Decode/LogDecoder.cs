@@ -13,14 +13,16 @@ internal sealed class LogDecoder(
     {
         var received = (time.GetUtcNow() - DateTimeOffset.UnixEpoch).Ticks * 100;
         var use = new AttributeUse(policy);
-        var result = new LogRequest(new TelemetryBatch(Signal.Logs), projects, interner, options.Value, projectOverride, received, use).Decode(protobufBody);
+        var result = new LogRequest(new TelemetryBatch(Signal.Logs), projects, interner, options.Value, projectOverride,
+            received, use).Decode(protobufBody);
         use.Report(sampledOut: 0);
         return result;
     }
 
     /// <summary>One request's log records.</summary>
     private sealed class LogRequest(
-        TelemetryBatch batch, ProjectLookup projects, ResourceInterner interner, DecodeOptions options, string? projectOverride, long receivedNanos,
+        TelemetryBatch batch, ProjectLookup projects, ResourceInterner interner, DecodeOptions options,
+        string? projectOverride, long receivedNanos,
         AttributeUse use)
         : RecordRequest(batch, projects, interner, options, projectOverride, "logs")
     {

@@ -4,8 +4,8 @@ using Phoenix.Service.Storage;
 namespace Phoenix.Service.Ingest.Decode;
 
 /// <summary>
-/// Protobuf bytes of one ExportMetricsServiceRequest to a <see cref="TelemetryBatch"/>: every data point of every metric type is one row, of the series
-/// that its resource, scope, metric and attributes name. Safe for any number of threads.
+/// Protobuf bytes of one ExportMetricsServiceRequest to a <see cref="TelemetryBatch"/>: every data point of every metric type is one row,
+/// of the series that its resource, scope, metric and attributes name. Safe for any number of threads.
 /// </summary>
 internal sealed class MetricDecoder(
     ProjectLookup projects, ResourceInterner interner, SeriesInterner series, AttributePolicy policy, IOptions<DecodeOptions> options)
@@ -14,7 +14,8 @@ internal sealed class MetricDecoder(
     public DecodeResult Decode(ReadOnlySpan<byte> protobufBody, string? projectOverride)
     {
         var use = new AttributeUse(policy);
-        var result = new MetricRequest(new TelemetryBatch(Signal.MetricPoints), projects, interner, series, options.Value, projectOverride, use)
+        var result = new MetricRequest(new TelemetryBatch(Signal.MetricPoints), projects, interner, series,
+            options.Value, projectOverride, use)
             .Decode(protobufBody);
         use.Report(sampledOut: 0);
         return result;
@@ -22,7 +23,8 @@ internal sealed class MetricDecoder(
 
     /// <summary>One request's metrics.</summary>
     private sealed class MetricRequest(
-        TelemetryBatch batch, ProjectLookup projects, ResourceInterner interner, SeriesInterner series, DecodeOptions options, string? projectOverride,
+        TelemetryBatch batch, ProjectLookup projects, ResourceInterner interner, SeriesInterner series,
+        DecodeOptions options, string? projectOverride,
         AttributeUse use)
         : RecordRequest(batch, projects, interner, options, projectOverride, "metrics")
     {
@@ -82,7 +84,8 @@ internal sealed class MetricDecoder(
                 return true;
             }
 
-            if (series.Find(ProjectId, Resource.Row.Id, Scope.Id, metric, message, PointFields.AttributesField(metric.Type)) is not { } found)
+            if (series.Find(ProjectId, Resource.Row.Id, Scope.Id, metric, message,
+                PointFields.AttributesField(metric.Type)) is not { } found)
             {
                 return false;
             }
@@ -157,7 +160,9 @@ internal ref struct MetricHeader
     public short Temporality;
     public bool Monotonic;
 
-    /// <summary>Reads the Metric <paramref name="message"/>; false when it or its data breaks the encoding. Of several data the last one counts.</summary>
+    /// <summary>
+    /// Reads the Metric <paramref name="message"/>; false when it or its data breaks the encoding. Of several data the last one counts.
+    /// </summary>
     public bool TryRead(ReadOnlySpan<byte> message)
     {
         var reader = new ProtobufReader(message);

@@ -4,10 +4,10 @@ using Phoenix.Service.Storage;
 namespace Phoenix.Service.Ingest.Decode;
 
 /// <summary>
-/// The column <c>metric_points.payload</c>: a JSON object of what a point has beside its number. Histogram: bucket_counts, bounds, min, max. Exponential
-/// histogram: scale, zero_count, zero_threshold, positive and negative {offset, counts}, min, max. Summary: quantiles [[quantile, value]]. Any of
-/// the first four types: exemplars [{time_ns, value, trace_id?, span_id?, attributes?}], the first <see cref="MaxItems"/> of them. NULL when there is
-/// nothing to say.
+/// The column <c>metric_points.payload</c>: a JSON object of what a point has beside its number. Histogram: bucket_counts, bounds, min,
+/// max. Exponential histogram: scale, zero_count, zero_threshold, positive and negative {offset, counts}, min, max. Summary: quantiles
+/// [[quantile, value]]. Any of the first four types: exemplars [{time_ns, value, trace_id?, span_id?, attributes?}], the first
+/// <see cref="MaxItems"/> of them. NULL when there is nothing to say.
 /// </summary>
 internal static class MetricPayload
 {
@@ -59,7 +59,8 @@ internal static class MetricPayload
         return true;
     }
 
-    private static bool TryWriteExponential(CopyRows rows, in PointFields point, ReadOnlySpan<byte> message, ref ReadOnlySpan<byte> separator)
+    private static bool TryWriteExponential(CopyRows rows, in PointFields point, ReadOnlySpan<byte> message,
+        ref ReadOnlySpan<byte> separator)
     {
         Name(rows, ref separator, "scale\":"u8);
         AttributeJson.WriteInt(rows, point.Scale);

@@ -9,10 +9,10 @@ using Phoenix.Service.Storage;
 namespace Phoenix.Service.Ingest.Decode;
 
 /// <summary>
-/// OTLP/JSON to the protobuf bytes of the same request, so that one decoder serves both encodings. Names are lowerCamelCase or snake_case, ids hex
-/// or base64, 64-bit integers strings or numbers, enums numbers or names, doubles also "NaN", "Infinity", "-Infinity"; null and unknown
-/// fields are skipped. An id that cannot be read is passed on as it is: the decoder then rejects that one record. So are values nested deeper than
-/// <see cref="MaxDepth"/>, as empty ones: the decoder cuts them earlier.
+/// OTLP/JSON to the protobuf bytes of the same request, so that one decoder serves both encodings. Names are lowerCamelCase or snake_case,
+/// ids hex or base64, 64-bit integers strings or numbers, enums numbers or names, doubles also "NaN", "Infinity", "-Infinity"; null and
+/// unknown fields are skipped. An id that cannot be read is passed on as it is: the decoder then rejects that one record. So are values
+/// nested deeper than <see cref="MaxDepth"/>, as empty ones: the decoder cuts them earlier.
 /// </summary>
 internal static class OtlpJson
 {
@@ -31,7 +31,8 @@ internal static class OtlpJson
         }
 
         var reader = new Utf8JsonReader(
-            json, new JsonReaderOptions { MaxDepth = int.MaxValue, CommentHandling = JsonCommentHandling.Disallow, AllowTrailingCommas = false });
+            json,
+            new JsonReaderOptions { MaxDepth = int.MaxValue, CommentHandling = JsonCommentHandling.Disallow, AllowTrailingCommas = false });
         try
         {
             if (!reader.Read() || reader.TokenType != JsonTokenType.StartObject)

@@ -32,7 +32,8 @@ internal enum JsonFieldType
 }
 
 /// <summary>One field of a message. A repeated number is written packed.</summary>
-internal sealed record JsonField(int Number, JsonFieldType Type, bool Repeated = false, JsonMessage? Message = null, string[]? EnumNames = null);
+internal sealed record JsonField(int Number, JsonFieldType Type, bool Repeated = false,
+    JsonMessage? Message = null, string[]? EnumNames = null);
 
 /// <summary>The fields of one OTLP message by their JSON names: lowerCamelCase, and the snake_case of the .proto file.</summary>
 internal sealed class JsonMessage
@@ -139,7 +140,8 @@ internal static class OtlpJsonSchema
             .Add("int_value", Of(CommonFields.AnyInt, JsonFieldType.Varint))
             .Add("double_value", Of(CommonFields.AnyDouble, JsonFieldType.Double))
             .Add("array_value", One(CommonFields.AnyArray, new JsonMessage().Add("values", Many(CommonFields.ArrayValues, s_any))))
-            .Add("kvlist_value", One(CommonFields.AnyKeyValueList, new JsonMessage().Add("values", Many(CommonFields.KeyValueListValues, keyValue))))
+            .Add("kvlist_value",
+                One(CommonFields.AnyKeyValueList, new JsonMessage().Add("values", Many(CommonFields.KeyValueListValues, keyValue))))
             .Add("bytes_value", Of(CommonFields.AnyBytes, JsonFieldType.Bytes));
         return keyValue;
     }
@@ -260,7 +262,8 @@ internal static class OtlpJsonSchema
             .Add("exponential_histogram", One(MetricFields.MetricExponentialHistogram, new JsonMessage()
                 .Add("data_points", Many(MetricFields.DataPoints, ExponentialPoint(exemplar)))
                 .Add("aggregation_temporality", temporality)))
-            .Add("summary", One(MetricFields.MetricSummary, new JsonMessage().Add("data_points", Many(MetricFields.DataPoints, SummaryPoint()))));
+            .Add("summary",
+                One(MetricFields.MetricSummary, new JsonMessage().Add("data_points", Many(MetricFields.DataPoints, SummaryPoint()))));
     }
 
     private static JsonMessage ExponentialPoint(JsonMessage exemplar)

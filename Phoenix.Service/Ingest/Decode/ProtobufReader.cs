@@ -15,9 +15,9 @@ internal static class WireType
 }
 
 /// <summary>
-/// Forward-only reader of one protobuf message. Nothing is copied and nothing throws: every read returns false, with the position unchanged,
-/// when the input ends first or breaks the encoding. Callers switch on whole tags, so a known field of a wrong wire type is skipped as unknown.
-/// What is too large to inline works on a copy: a reader whose address is never taken stays in registers.
+/// Forward-only reader of one protobuf message. Nothing is copied and nothing throws: every read returns false, with the position
+/// unchanged, when the input ends first or breaks the encoding. Callers switch on whole tags, so a known field of a wrong wire type is
+/// skipped as unknown. What is too large to inline works on a copy: a reader whose address is never taken stays in registers.
 /// </summary>
 internal ref struct ProtobufReader(ReadOnlySpan<byte> message)
 {

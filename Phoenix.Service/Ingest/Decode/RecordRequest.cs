@@ -4,10 +4,12 @@ namespace Phoenix.Service.Ingest.Decode;
 
 /// <summary>
 /// One export request of any signal on its way into a batch: a list of resources, each with a list of scopes, each with a list of records.
-/// 1. every resource: interned, project found; 2. every scope: interned; 3. every record: <see cref="TryDecodeRecord"/>. Structurally broken bytes anywhere make the whole body malformed; a well-formed record that cannot be stored is left out and counted.
+/// 1. every resource: interned, project found; 2. every scope: interned; 3. every record: <see cref="TryDecodeRecord"/>. Structurally
+/// broken bytes anywhere make the whole body malformed; a well-formed record that cannot be stored is left out and counted.
 /// </summary>
 internal abstract class RecordRequest(
-    TelemetryBatch batch, ProjectLookup projects, ResourceInterner interner, DecodeOptions options, string? projectOverride, string recordName)
+    TelemetryBatch batch, ProjectLookup projects, ResourceInterner interner, DecodeOptions options,
+    string? projectOverride, string recordName)
 {
     private const long NanosPerDay = 86_400_000_000_000;
 
@@ -235,8 +237,8 @@ internal abstract class RecordRequest(
     }
 
     /// <summary>
-    /// The first and third field of a resource's or scope's message: both may follow the list between them, so the whole message is walked once
-    /// before its list is decoded; false when it breaks the encoding.
+    /// The first and third field of a resource's or scope's message: both may follow the list between them, so the whole message is walked
+    /// once before its list is decoded; false when it breaks the encoding.
     /// </summary>
     private static bool TryReadEnvelope(ReadOnlySpan<byte> message, out ReadOnlySpan<byte> owner, out ReadOnlySpan<byte> schemaUrl)
     {

@@ -10,8 +10,8 @@ namespace Phoenix.Service.Ingest.Decode;
 internal sealed record ResourceEntry(InternedResource Row, string? ProjectName, byte[]? SessionId, byte[]? UserId);
 
 /// <summary>
-/// Resources and scopes by the hash of their content (first 8 bytes of SHA-256 over the attributes in key order, schema URL, and counts), so that
-/// replicas agree on the ids without a round trip. Decoded ones are remembered by their raw bytes, in tables that never grow.
+/// Resources and scopes by the hash of their content (first 8 bytes of SHA-256 over the attributes in key order, schema URL, and counts),
+/// so that replicas agree on the ids without a round trip. Decoded ones are remembered by their raw bytes, in tables that never grow.
 /// </summary>
 internal sealed class ResourceInterner(AttributePolicy policy)
 {
@@ -166,7 +166,8 @@ internal sealed class ResourceInterner(AttributePolicy policy)
     /// <summary>What is kept of the text of an attribute that names something; null when there is none, or a rule leaves it out.</summary>
     private byte[]? NameOf(ReadOnlySpan<byte> message, KeyValueList attributes, ReadOnlySpan<byte> key, AttributeUse use)
     {
-        if (!attributes.TryFind(message, key, out var found) || !AnyValue.TryRead(found, out var value) || value.Kind != AnyValueKind.String)
+        if (!attributes.TryFind(message, key, out var found) || !AnyValue.TryRead(found, out var value)
+            || value.Kind != AnyValueKind.String)
         {
             return null;
         }
@@ -175,7 +176,9 @@ internal sealed class ResourceInterner(AttributePolicy policy)
         return name.IsEmpty ? null : name.ToArray();
     }
 
-    /// <summary>The attributes as a JSON object in the order of their keys: one content, one text. False when a value breaks the encoding.</summary>
+    /// <summary>
+    /// The attributes as a JSON object in the order of their keys: one content, one text. False when a value breaks the encoding.
+    /// </summary>
     public static bool TryWriteSorted(ReadOnlySpan<byte> message, KeyValueList attributes, AttributePolicy policy, out string json)
     {
         var order = new List<(AttributeKey Key, int Index)>(attributes.Count);

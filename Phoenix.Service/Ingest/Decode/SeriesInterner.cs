@@ -7,9 +7,9 @@ using Phoenix.Service.Storage;
 namespace Phoenix.Service.Ingest.Decode;
 
 /// <summary>
-/// Metric series by the hash of what names them: project, resource, scope, metric name, unit, type, temporality, monotonicity, and the point attributes in
-/// key order. Known ones are remembered by the hash of their bytes as sent, so that a point of a known series costs one hash and no JSON.
-/// Safe for any number of threads.
+/// Metric series by the hash of what names them: project, resource, scope, metric name, unit, type, temporality, monotonicity, and the
+/// point attributes in key order. Known ones are remembered by the hash of their bytes as sent, so that a point of a known series costs one
+/// hash and no JSON. Safe for any number of threads.
 /// </summary>
 internal sealed class SeriesInterner(AttributePolicy policy)
 {
@@ -46,7 +46,9 @@ internal sealed class SeriesInterner(AttributePolicy policy)
             "series", Text(projectId), Text(resourceId), Text(scopeId), name, unit, Text((short)metric.Type), Text(metric.Temporality),
             metric.Monotonic ? "1" : "0", json);
         var series = new InternedSeries(
-            id, projectId, name, metric.Description.IsEmpty ? null : JsonText.ToText(use.Keep(default, metric.Description, policy.MaxBytes)), unit, (short)metric.Type, metric.Temporality,
+            id, projectId, name,
+            metric.Description.IsEmpty ? null : JsonText.ToText(use.Keep(default, metric.Description, policy.MaxBytes)), unit,
+            (short)metric.Type, metric.Temporality,
             metric.Monotonic, resourceId, scopeId, json);
         if (json.Length <= LongestRemembered)
         {

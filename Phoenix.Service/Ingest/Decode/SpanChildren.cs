@@ -5,7 +5,9 @@ namespace Phoenix.Service.Ingest.Decode;
 /// <summary>The JSON columns of a span beside its attributes: events, links and the rare fields.</summary>
 internal static class SpanChildren
 {
-    /// <summary>Column <c>events</c>: an array of {name, time_ns, attributes, dropped_attributes_count?}, or NULL. False: malformed.</summary>
+    /// <summary>
+    /// Column <c>events</c>: an array of {name, time_ns, attributes, dropped_attributes_count?}, or NULL. False: malformed.
+    /// </summary>
     public static bool TryWriteEvents(CopyRows rows, ReadOnlySpan<byte> span, List<Slice> events, AttributeUse use)
     {
         if (events.Count == 0)
@@ -30,8 +32,8 @@ internal static class SpanChildren
     }
 
     /// <summary>
-    /// Column <c>links</c>: an array of {trace_id, span_id, trace_state?, flags?, attributes, dropped_attributes_count?}, or NULL; ids as the hex
-    /// of the bytes sent. False: malformed.
+    /// Column <c>links</c>: an array of {trace_id, span_id, trace_state?, flags?, attributes, dropped_attributes_count?}, or NULL; ids as
+    /// the hex of the bytes sent. False: malformed.
     /// </summary>
     public static bool TryWriteLinks(CopyRows rows, ReadOnlySpan<byte> span, List<Slice> links, AttributeUse use)
     {
@@ -57,8 +59,8 @@ internal static class SpanChildren
     }
 
     /// <summary>
-    /// Column <c>extra</c>: an object of the fields few spans have, or NULL. Of values that do not fit their column the original is here: an
-    /// unknown kind or status code, and an end before the start.
+    /// Column <c>extra</c>: an object of the fields few spans have, or NULL. Of values that do not fit their column the original is here:
+    /// an unknown kind or status code, and an end before the start.
     /// </summary>
     public static void WriteExtra(CopyRows rows, in SpanFields fields, SpanScratch scratch)
     {

@@ -7,11 +7,13 @@ using Phoenix.Service.Storage;
 namespace Phoenix.Service.Ingest.Decode;
 
 /// <summary>
-/// Protobuf bytes of one ExportTraceServiceRequest to a <see cref="TelemetryBatch"/>: one pass, straight into COPY rows. Structurally broken
-/// bytes anywhere make the whole body malformed; a well-formed span that cannot be stored is left out and counted. Safe for any number of threads.
+/// Protobuf bytes of one ExportTraceServiceRequest to a <see cref="TelemetryBatch"/>: one pass, straight into COPY rows. Structurally
+/// broken bytes anywhere make the whole body malformed; a well-formed span that cannot be stored is left out and counted. Safe for any
+/// number of threads.
 /// </summary>
 internal sealed class SpanDecoder(
-    ProjectLookup projects, ResourceInterner interner, AttributePolicy policy, SpanNormalizer normalizer, HeadSampler sampler, UserLabels users,
+    ProjectLookup projects, ResourceInterner interner, AttributePolicy policy, SpanNormalizer normalizer,
+    HeadSampler sampler, UserLabels users,
     IOptions<DecodeOptions> options)
 {
     private const int MaxPooled = 64;
@@ -27,7 +29,8 @@ internal sealed class SpanDecoder(
         }
 
         var batch = new TelemetryBatch(Signal.Spans, protobufBody.Length / 4 * 5);
-        var result = new SpanRequest(batch, projects, interner, options.Value, projectOverride, scratch, normalizer, sampler).Decode(protobufBody);
+        var result = new SpanRequest(batch, projects, interner, options.Value, projectOverride, scratch, normalizer, sampler).Decode(
+            protobufBody);
         scratch.Use.Report(batch.SampledOutCount);
         if (result.Batch is null)
         {

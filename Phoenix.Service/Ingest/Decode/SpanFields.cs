@@ -42,7 +42,9 @@ internal ref struct SpanFields
             return "parent_span_id must be 8 bytes or empty";
         }
 
-        return StartNanos > long.MaxValue || EndNanos > long.MaxValue ? "start_time_unix_nano and end_time_unix_nano must lie before the year 2262" : null;
+        return StartNanos > long.MaxValue || EndNanos > long.MaxValue
+            ? "start_time_unix_nano and end_time_unix_nano must lie before the year 2262"
+            : null;
     }
 
     /// <summary>Reads the Span <paramref name="message"/>; false when it breaks the encoding.</summary>
@@ -154,8 +156,8 @@ internal ref struct SpanFields
 }
 
 /// <summary>
-/// Working memory of one decoding request: the attributes, events and links of the span at hand, and the sums of the request. Kept in a pool
-/// by <see cref="SpanDecoder"/>; one thread uses it at a time.
+/// Working memory of one decoding request: the attributes, events and links of the span at hand, and the sums of the request. Kept in a
+/// pool by <see cref="SpanDecoder"/>; one thread uses it at a time.
 /// </summary>
 internal sealed class SpanScratch(AttributePolicy policy, UserLabels users)
 {
@@ -220,7 +222,9 @@ internal sealed class SpanScratch(AttributePolicy policy, UserLabels users)
     /// <summary>Notes a link; of more than a span may have attributes, the first ones.</summary>
     public void AddLink(Slice slice) => ExcessLinks += Add(Links, slice);
 
-    /// <summary>Notes the KeyValue <paramref name="pair"/>, a slice of <paramref name="message"/>; false when it breaks the encoding.</summary>
+    /// <summary>
+    /// Notes the KeyValue <paramref name="pair"/>, a slice of <paramref name="message"/>; false when it breaks the encoding.
+    /// </summary>
     public bool TryAddAttribute(ReadOnlySpan<byte> message, ReadOnlySpan<byte> pair)
     {
         if (!AnyValue.TryReadKeyValue(pair, out var utf8, out var value))
@@ -279,7 +283,8 @@ internal sealed class SpanScratch(AttributePolicy policy, UserLabels users)
         for (var index = latest; index != Attribute.None; index = _attributes[index].Before)
         {
             ref var earlier = ref _attributes[index];
-            if (earlier.Key is { } other && (ReferenceEquals(other, key) || (other.Hash == key.Hash && other.Utf8.AsSpan().SequenceEqual(key.Utf8))))
+            if (earlier.Key is { } other
+                && (ReferenceEquals(other, key) || (other.Hash == key.Hash && other.Utf8.AsSpan().SequenceEqual(key.Utf8))))
             {
                 earlier.Key = null;
                 return;

@@ -5,10 +5,12 @@ using Phoenix.Service.Storage;
 namespace Phoenix.Service.Ingest.Decode;
 
 /// <summary>
-/// The spans of one ExportTraceServiceRequest. Of each: 1. fields and attribute slices, 2. facts of the known attributes, 3. the row, 4. the sums.
+/// The spans of one ExportTraceServiceRequest. Of each: 1. fields and attribute slices, 2. facts of the known attributes, 3. the row, 4.
+/// the sums.
 /// </summary>
 internal sealed class SpanRequest(
-    TelemetryBatch batch, ProjectLookup projects, ResourceInterner interner, DecodeOptions options, string? projectOverride, SpanScratch scratch,
+    TelemetryBatch batch, ProjectLookup projects, ResourceInterner interner, DecodeOptions options,
+    string? projectOverride, SpanScratch scratch,
     SpanNormalizer normalizer, HeadSampler sampler)
     : RecordRequest(batch, projects, interner, options, projectOverride, "spans")
 {
@@ -145,7 +147,8 @@ internal sealed class SpanRequest(
         return true;
     }
 
-    private void WriteText(CopyRows rows, ReadOnlySpan<byte> text) => WriteLabel(rows, scratch.Use.Keep(default, text, scratch.Use.Policy.MaxBytes));
+    private void WriteText(CopyRows rows, ReadOnlySpan<byte> text) =>
+        WriteLabel(rows, scratch.Use.Keep(default, text, scratch.Use.Policy.MaxBytes));
 
     private void WriteLabel(CopyRows rows, ReadOnlySpan<byte> kept)
     {

@@ -2,7 +2,9 @@ using System.Text;
 
 namespace Phoenix.Service.Ingest.Decode;
 
-/// <summary>A string made once for text that repeats (names of models, services, sessions), with a number that stands for it in keys.</summary>
+/// <summary>
+/// A string made once for text that repeats (names of models, services, sessions), with a number that stands for it in keys.
+/// </summary>
 internal sealed record CachedText(string Text, int Id, byte[] Utf8);
 
 /// <summary>
@@ -35,7 +37,8 @@ internal sealed class TextCache
         }
 
         var made = new CachedText(
-            JsonText.IsStorable(utf8) ? Encoding.UTF8.GetString(utf8) : JsonText.ToText(utf8), Interlocked.Increment(ref _lastId), utf8.ToArray());
+            JsonText.IsStorable(utf8) ? Encoding.UTF8.GetString(utf8) : JsonText.ToText(utf8),
+            Interlocked.Increment(ref _lastId), utf8.ToArray());
         if (utf8.Length <= LongestCached)
         {
             slot = made;

@@ -16,12 +16,13 @@ internal sealed record QueueRefusal(string Stage, string Reason)
 }
 
 /// <summary>
-/// Admission and the queue between requests and writers. What a request holds in memory is reserved from its first byte until its commit, so
-/// the total is bounded whatever the database does. A refusal is immediate: nobody waits for room. Thread-safe.
+/// Admission and the queue between requests and writers. What a request holds in memory is reserved from its first byte until its commit,
+/// so the total is bounded whatever the database does. A refusal is immediate: nobody waits for room. Thread-safe.
 /// </summary>
 internal sealed class IngestQueue
 {
-    private readonly Channel<PendingBatch> _channel = Channel.CreateUnbounded<PendingBatch>(new UnboundedChannelOptions { AllowSynchronousContinuations = false });
+    private readonly Channel<PendingBatch> _channel = Channel.CreateUnbounded<PendingBatch>(
+        new UnboundedChannelOptions { AllowSynchronousContinuations = false });
     private readonly IngestOptions _options;
     private readonly MemoryLimiter _memory;
     private readonly IngestMetrics _metrics;
@@ -76,8 +77,8 @@ internal sealed class IngestQueue
         public QueueRefusal Refusal { get; private set; } = QueueRefusal.QueueFull;
 
         /// <summary>
-        /// Reserves <paramref name="bytes"/> more; false, counted, when others hold too much or memory is short. Alone, a request always gets what it asks
-        /// for, up to the memory limit.
+        /// Reserves <paramref name="bytes"/> more; false, counted, when others hold too much or memory is short. Alone, a request always
+        /// gets what it asks for, up to the memory limit.
         /// </summary>
         public bool TryGrow(long bytes)
         {

@@ -5,11 +5,12 @@ using Phoenix.Service.Storage;
 namespace Phoenix.Service.Ingest.Enqueue;
 
 /// <summary>
-/// Watches the memory of this process. Soft limit, 80 %: requests are refused and unused memory is collected, so that refusing ends by itself.
-/// Hard limit, 90 %: what requests would take on top of the last reading is refused before it is taken, because a reading comes only so often.
-/// The garbage collector itself is held to the limit, so that a refusal comes before the system ends the process.
+/// Watches the memory of this process. Soft limit, 80 %: requests are refused and unused memory is collected, so that refusing ends by
+/// itself. Hard limit, 90 %: what requests would take on top of the last reading is refused before it is taken, because a reading comes
+/// only so often. The garbage collector itself is held to the limit, so that a refusal comes before the system ends the process.
 /// </summary>
-internal sealed partial class MemoryLimiter(IOptions<IngestOptions> options, TimeProvider time, ILogger<MemoryLimiter> logger) : BackgroundService
+internal sealed partial class MemoryLimiter(IOptions<IngestOptions> options, TimeProvider time,
+    ILogger<MemoryLimiter> logger) : BackgroundService
 {
     private static readonly TimeSpan s_interval = TimeSpan.FromMilliseconds(250);
     private static readonly TimeSpan s_softPause = TimeSpan.FromSeconds(2);
@@ -23,7 +24,9 @@ internal sealed partial class MemoryLimiter(IOptions<IngestOptions> options, Tim
     public bool Refuses(long reserved) => _isOverLimit || Interlocked.Read(ref _unreserved) + reserved > HardLimitBytes;
 
     /// <summary>The limit in force, in bytes.</summary>
-    public long LimitBytes { get; } = options.Value.MemoryLimitBytes > 0 ? options.Value.MemoryLimitBytes : MachineSize.Here.MemoryLimitBytes;
+    public long LimitBytes { get; } = options.Value.MemoryLimitBytes > 0
+        ? options.Value.MemoryLimitBytes
+        : MachineSize.Here.MemoryLimitBytes;
 
     private long SoftLimitBytes => LimitBytes / 10 * 8;
 
@@ -48,7 +51,8 @@ internal sealed partial class MemoryLimiter(IOptions<IngestOptions> options, Tim
             while (await timer.WaitForNextTickAsync(stoppingToken))
             {
                 var used = Environment.WorkingSet;
-                if (used > SoftLimitBytes && (lastCollection == 0 || time.GetElapsedTime(lastCollection) > (used > HardLimitBytes ? s_hardPause : s_softPause)))
+                if (used > SoftLimitBytes
+                    && (lastCollection == 0 || time.GetElapsedTime(lastCollection) > (used > HardLimitBytes ? s_hardPause : s_softPause)))
                 {
                     BufferPool.Release();
                     GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
@@ -84,7 +88,8 @@ internal sealed partial class MemoryLimiter(IOptions<IngestOptions> options, Tim
 
     private static partial class Log
     {
-        [LoggerMessage(310, LogLevel.Warning, "Memory is at {UsedMebibytes} MiB of {LimitMebibytes} MiB: export requests are refused with a retry hint. Raise PHOENIX_MEMORY_LIMIT or lower Phoenix:Ingest:MaxQueueBytes.")]
+        [LoggerMessage(310, LogLevel.Warning,
+            "Memory is at {UsedMebibytes} MiB of {LimitMebibytes} MiB: export requests are refused with a retry hint. Raise PHOENIX_MEMORY_LIMIT or lower Phoenix:Ingest:MaxQueueBytes.")]
         public static partial void Refusing(ILogger logger, long usedMebibytes, long limitMebibytes);
 
         [LoggerMessage(311, LogLevel.Information, "Memory is down to {UsedMebibytes} MiB: export requests are accepted again.")]

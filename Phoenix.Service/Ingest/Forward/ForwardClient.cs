@@ -66,9 +66,11 @@ internal sealed class ForwardClient : IDisposable
     }
 
     /// <summary>Sends <paramref name="body"/>, at most for the request time-out; throws only when cancelled.</summary>
-    public async Task<ForwardAnswer> SendAsync(ForwardRequest request, ReadOnlyMemory<byte> body, string via, CancellationToken cancellationToken)
+    public async Task<ForwardAnswer> SendAsync(
+        ForwardRequest request, ReadOnlyMemory<byte> body, string via, CancellationToken cancellationToken)
     {
-        using var message = new HttpRequestMessage(HttpMethod.Post, $"{_base}/v1/{ForwardOptions.NameOf(request.Signal)}") { Content = new ReadOnlyMemoryContent(body) };
+        using var message = new HttpRequestMessage(
+            HttpMethod.Post, $"{_base}/v1/{ForwardOptions.NameOf(request.Signal)}") { Content = new ReadOnlyMemoryContent(body) };
         message.Content.Headers.ContentType = new MediaTypeHeaderValue(Protobuf);
         message.Headers.TryAddWithoutValidation("Via", request.Via is { Length: > 0 } before ? $"{before}, {via}" : via);
         if (request.ProjectName is { } project && !project.Any(char.IsControl))
@@ -113,7 +115,8 @@ internal sealed class ForwardClient : IDisposable
 
         var (message, hint) = ReadStatus(answer);
         var reason = Clean($"it answers {(int)response.StatusCode} {response.ReasonPhrase}{(message.Length > 0 ? ": " : "")}{message}");
-        return response.StatusCode is HttpStatusCode.TooManyRequests or HttpStatusCode.BadGateway or HttpStatusCode.ServiceUnavailable or HttpStatusCode.GatewayTimeout
+        return response.StatusCode is HttpStatusCode.TooManyRequests or HttpStatusCode.BadGateway or HttpStatusCode.ServiceUnavailable
+            or HttpStatusCode.GatewayTimeout
             ? new(ForwardStatus.Retry, reason, RetryAfter: RetryAfter(response) ?? hint)
             : new(ForwardStatus.Refused, reason);
     }
@@ -128,7 +131,8 @@ internal sealed class ForwardClient : IDisposable
     /// <summary>Text for the log: short, of one line, and without the values of our headers, should the other side repeat them.</summary>
     private string Clean(string text)
     {
-        text = _headers.Aggregate(text, static (cleaned, header) => cleaned.Replace(header.Value, "***", StringComparison.Ordinal)).ReplaceLineEndings(" ");
+        text = _headers.Aggregate(text, static (cleaned, header) => cleaned.Replace(header.Value, "***", StringComparison.Ordinal))
+            .ReplaceLineEndings(" ");
         return text.Length <= MaxReasonChars ? text : text[..MaxReasonChars] + "…";
     }
 
@@ -185,7 +189,9 @@ internal sealed class ForwardClient : IDisposable
         var reader = new ProtobufReader(Nested(Nested(detail, field: 2), field: 1));
         while (!reader.AtEnd && reader.TryReadTag(out var tag) && reader.TryReadVarint(out var number))
         {
-            delay += (tag >> 3) == 1 ? TimeSpan.FromSeconds(Math.Min(number, 86_400)) : TimeSpan.FromTicks((long)Math.Min(number, 1_000_000_000) / 100);
+            delay += (tag >> 3) == 1
+                ? TimeSpan.FromSeconds(Math.Min(number, 86_400))
+                : TimeSpan.FromTicks((long)Math.Min(number, 1_000_000_000) / 100);
         }
 
         return (message, delay);

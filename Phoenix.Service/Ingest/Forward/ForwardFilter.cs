@@ -6,9 +6,9 @@ using Phoenix.Service.Storage;
 namespace Phoenix.Service.Ingest.Forward;
 
 /// <summary>
-/// Holds a body to what was stored of it, so that nothing leaves by forwarding that storing took out: the same redaction rules for every key and text of
-/// every message, no record that sampling, a filter or a fault left out, and no field that this service does not know, because no rule can have looked
-/// into it. A body that holds none of these goes on as it came. Thread-safe.
+/// Holds a body to what was stored of it, so that nothing leaves by forwarding that storing took out: the same redaction rules for every
+/// key and text of every message, no record that sampling, a filter or a fault left out, and no field that this service does not know,
+/// because no rule can have looked into it. A body that holds none of these goes on as it came. Thread-safe.
 /// </summary>
 internal sealed class ForwardFilter
 {
@@ -29,7 +29,8 @@ internal sealed class ForwardFilter
     }
 
     /// <summary>
-    /// True when something had to be left out or replaced: <paramref name="output"/> holds what may leave. False: the body may leave as it is.
+    /// True when something had to be left out or replaced: <paramref name="output"/> holds what may leave. False: the body may leave as it
+    /// is.
     /// </summary>
     /// <param name="signal">What the body holds.</param>
     /// <param name="body">An export request that was decoded without a fault.</param>
@@ -50,7 +51,9 @@ internal sealed class ForwardFilter
         /// <summary>Whether anything written so far differs from the body.</summary>
         public bool Changed { get; private set; }
 
-        /// <summary>Copies <paramref name="message"/> field by field; <paramref name="key"/> is the attribute it belongs to, if any.</summary>
+        /// <summary>
+        /// Copies <paramref name="message"/> field by field; <paramref name="key"/> is the attribute it belongs to, if any.
+        /// </summary>
         public void WriteMessage(JsonMessage type, ReadOnlySpan<byte> message, ReadOnlySpan<byte> key, int depth)
         {
             if (type == OtlpJsonSchema.KeyValue && AnyValue.TryReadKeyValue(message, out var name, out _))
@@ -63,7 +66,8 @@ internal sealed class ForwardFilter
             {
                 var start = reader.Position;
                 ReadOnlySpan<byte> content = default;
-                if (!reader.TryReadTag(out var tag) || !((tag & 7) == WireType.Bytes ? reader.TryReadBytes(out content) : reader.TrySkip(tag)))
+                if (!reader.TryReadTag(out var tag)
+                    || !((tag & 7) == WireType.Bytes ? reader.TryReadBytes(out content) : reader.TrySkip(tag)))
                 {
                     // Behind a field the decoder does not look into.
                     Changed = true;
@@ -117,7 +121,8 @@ internal sealed class ForwardFilter
                 var start = output.Begin(field.Number);
                 output.WriteBytes(CommonFields.KeyValueKey, key);
                 var any = output.Begin(CommonFields.KeyValueValue);
-                output.WriteBytes(CommonFields.AnyString, redactor.Replace(redaction, read.Kind == AnyValueKind.String ? read.Data : value));
+                output.WriteBytes(CommonFields.AnyString,
+                    redactor.Replace(redaction, read.Kind == AnyValueKind.String ? read.Data : value));
                 output.End(any);
                 output.End(start);
             }

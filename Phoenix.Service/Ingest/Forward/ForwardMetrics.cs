@@ -33,7 +33,8 @@ internal sealed class ForwardMetrics : IMetricSource
     private readonly SeriesSet<Signal, Counter> _sent = new(static signal => Labels(signal), static () => new Counter());
     private readonly SeriesSet<Signal, Counter> _retries = new(static signal => Labels(signal), static () => new Counter());
     private readonly SeriesSet<(Signal Signal, DropReason Reason), Counter> _dropped = new(
-        static key => PrometheusWriter.Labels(("signal", ForwardOptions.NameOf(key.Signal)), ("reason", NameOf(key.Reason))), static () => new Counter());
+        static key => PrometheusWriter.Labels(("signal", ForwardOptions.NameOf(key.Signal)), ("reason", NameOf(key.Reason))),
+        static () => new Counter());
 
     private Func<(long Requests, long Bytes, long Capacity)> _queue = static () => default;
 
@@ -81,9 +82,12 @@ internal sealed class ForwardMetrics : IMetricSource
         writer.Gauge("phoenix_forward_queue_requests", "Stored requests waiting to be forwarded.", requests);
         writer.Gauge("phoenix_forward_queue_bytes", "Memory of the requests waiting and under way.", bytes);
         writer.Gauge("phoenix_forward_queue_capacity_bytes", "Most bytes that may wait.", capacity);
-        _sent.WriteCounters(writer, "phoenix_forward_sent_records_total", "Records the other endpoint has taken.", static counter => counter.Value);
-        _retries.WriteCounters(writer, "phoenix_forward_retries_total", "Attempts that failed and are repeated.", static counter => counter.Value);
-        _dropped.WriteCounters(writer, "phoenix_forward_dropped_records_total", "Stored records that did not reach the other endpoint, by reason.", static counter => counter.Value);
+        _sent.WriteCounters(writer, "phoenix_forward_sent_records_total", "Records the other endpoint has taken.",
+            static counter => counter.Value);
+        _retries.WriteCounters(writer, "phoenix_forward_retries_total", "Attempts that failed and are repeated.",
+            static counter => counter.Value);
+        _dropped.WriteCounters(writer, "phoenix_forward_dropped_records_total",
+            "Stored records that did not reach the other endpoint, by reason.", static counter => counter.Value);
         return ValueTask.CompletedTask;
     }
 

@@ -11,16 +11,23 @@ internal sealed class ForwardOptions
 {
     public const string Section = "Phoenix:Forward";
 
-    /// <summary>Base URL of the other OTLP/HTTP endpoint, such as https://collector:4318; /v1/traces and so on are added. Empty = nothing is forwarded.</summary>
+    /// <summary>
+    /// Base URL of the other OTLP/HTTP endpoint, such as https://collector:4318; /v1/traces and so on are added. Empty = nothing is
+    /// forwarded.
+    /// </summary>
     public string Endpoint { get; set; } = "";
 
-    /// <summary>Headers of every request as name=value, the value percent-encoded where it holds a comma (as OTEL_EXPORTER_OTLP_HEADERS); secret.</summary>
+    /// <summary>
+    /// Headers of every request as name=value, the value percent-encoded where it holds a comma (as OTEL_EXPORTER_OTLP_HEADERS); secret.
+    /// </summary>
     public string[] Headers { get; set; } = [];
 
     /// <summary>What is forwarded: traces, logs, metrics.</summary>
     public string[] Signals { get; set; } = ["traces", "logs", "metrics"];
 
-    /// <summary>Most bytes that may wait to be forwarded; what comes on top is stored, but not forwarded. A single request is always let in.</summary>
+    /// <summary>
+    /// Most bytes that may wait to be forwarded; what comes on top is stored, but not forwarded. A single request is always let in.
+    /// </summary>
     public long MaxQueueBytes { get; set; } = MachineSize.Here.ForwardQueueBytes;
 
     /// <summary>Requests under way at once.</summary>
@@ -96,11 +103,14 @@ internal sealed class ForwardOptions
         }
     }
 
-    /// <summary>Why the endpoint must not be used beside <paramref name="listen"/>, because it is this service itself; null when it may be.</summary>
+    /// <summary>
+    /// Why the endpoint must not be used beside <paramref name="listen"/>, because it is this service itself; null when it may be.
+    /// </summary>
     public static string? FaultOfLoop(ForwardOptions options, ListenOptions listen)
     {
         if (!Uri.TryCreate(options.Endpoint, UriKind.Absolute, out var endpoint)
-            || (endpoint.Port != listen.Port && endpoint.Port != listen.OtlpHttpPort && endpoint.Port != listen.GrpcPort && endpoint.Port != listen.MetricsPort)
+            || (endpoint.Port != listen.Port && endpoint.Port != listen.OtlpHttpPort && endpoint.Port != listen.GrpcPort
+                && endpoint.Port != listen.MetricsPort)
             || !IsThisMachine(endpoint, listen.Address))
         {
             return null;
@@ -146,8 +156,10 @@ internal sealed class ForwardOptions
                 || (isAny && endpoint.Host.Equals(Dns.GetHostName(), StringComparison.OrdinalIgnoreCase));
         }
 
-        return address.Equals(listening) || (isAny && (IPAddress.IsLoopback(address) || address.Equals(IPAddress.Any) || address.Equals(IPAddress.IPv6Any)
-            || NetworkInterface.GetAllNetworkInterfaces().Any(card => card.GetIPProperties().UnicastAddresses.Any(own => own.Address.Equals(address)))));
+        return address.Equals(listening)
+            || (isAny && (IPAddress.IsLoopback(address) || address.Equals(IPAddress.Any) || address.Equals(IPAddress.IPv6Any)
+            || NetworkInterface.GetAllNetworkInterfaces()
+                .Any(card => card.GetIPProperties().UnicastAddresses.Any(own => own.Address.Equals(address)))));
     }
 
     private static string Key(string property) => ValidatedOptions.Key(Section, property);

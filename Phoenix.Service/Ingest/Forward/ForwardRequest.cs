@@ -3,8 +3,8 @@ using Phoenix.Service.Storage;
 namespace Phoenix.Service.Ingest.Forward;
 
 /// <summary>
-/// The body of one stored request, uncompressed protobuf, on its way to the other endpoint. Owns a pooled buffer: by the pipeline until the commit,
-/// by <see cref="Forwarder"/> after it; the owner disposes it once.
+/// The body of one stored request, uncompressed protobuf, on its way to the other endpoint. Owns a pooled buffer: by the pipeline until the
+/// commit, by <see cref="Forwarder"/> after it; the owner disposes it once.
 /// </summary>
 internal sealed class ForwardRequest : IDisposable
 {

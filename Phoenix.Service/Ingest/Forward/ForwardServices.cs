@@ -8,7 +8,9 @@ namespace Phoenix.Service.Ingest.Forward;
 /// <summary>Registration of forwarding. Without an endpoint there is no <see cref="Forwarder"/>, and the pipeline keeps no body.</summary>
 internal static class ForwardServices
 {
-    /// <summary>Options, and, where they name an endpoint, what sends to it. Call before the writers are added: they must end first.</summary>
+    /// <summary>
+    /// Options, and, where they name an endpoint, what sends to it. Call before the writers are added: they must end first.
+    /// </summary>
     public static void AddForward(this WebApplicationBuilder builder)
     {
         var services = builder.Services;
@@ -21,7 +23,8 @@ internal static class ForwardServices
             return;
         }
 
-        if (ForwardOptions.FaultOfLoop(options, ValidatedOptions.Peek<ListenOptions>(builder.Configuration, ListenOptions.Section)) is { } loop)
+        if (ForwardOptions.FaultOfLoop(options,
+            ValidatedOptions.Peek<ListenOptions>(builder.Configuration, ListenOptions.Section)) is { } loop)
         {
             services.AddFault(loop);
         }

@@ -6,14 +6,16 @@ using Phoenix.Service.Storage;
 namespace Phoenix.Service.Ingest.Forward;
 
 /// <summary>
-/// Sends on what was stored, after it was acknowledged, so that nothing of it can slow or fail an acknowledgement. What waits is in memory, bounded by
-/// <see cref="ForwardOptions.MaxQueueBytes"/>; what finds no room, or cannot be handed over, is counted and logged, and stays stored here.
+/// Sends on what was stored, after it was acknowledged, so that nothing of it can slow or fail an acknowledgement. What waits is in memory,
+/// bounded by <see cref="ForwardOptions.MaxQueueBytes"/>; what finds no room, or cannot be handed over, is counted and logged, and stays
+/// stored here.
 /// </summary>
 /// <remarks>
-/// An attempt may end so: taken (records the other side rejects are counted and logged); refused for good: dropped; anything else: again after a pause that
-/// doubles, not before the other side wants it, until <see cref="ForwardOptions.RetryLimit"/>. A request keeps its sender meanwhile. When the service stops,
-/// pauses end, each request that waits has one more attempt, and after <see cref="ForwardOptions.DrainTimeout"/> the rest is dropped. Nothing thrown by an
-/// attempt leaves <see cref="ForwardAsync"/>, and every request taken from the queue is disposed.
+/// An attempt may end so: taken (records the other side rejects are counted and logged); refused for good: dropped; anything else: again
+/// after a pause that doubles, not before the other side wants it, until <see cref="ForwardOptions.RetryLimit"/>. A request keeps its
+/// sender meanwhile. When the service stops, pauses end, each request that waits has one more attempt, and after
+/// <see cref="ForwardOptions.DrainTimeout"/> the rest is dropped. Nothing thrown by an attempt leaves <see cref="ForwardAsync"/>, and every
+/// request taken from the queue is disposed.
 /// </remarks>
 internal sealed partial class Forwarder : IHostedService, IDisposable
 {
@@ -36,7 +38,8 @@ internal sealed partial class Forwarder : IHostedService, IDisposable
     private int _isFailing;
 
     /// <summary>A forwarder with an empty queue, whose state <paramref name="metrics"/> reports.</summary>
-    public Forwarder(ForwardClient client, ForwardFilter filter, IOptions<ForwardOptions> options, ForwardMetrics metrics, TimeProvider time, ILogger<Forwarder> logger)
+    public Forwarder(ForwardClient client, ForwardFilter filter, IOptions<ForwardOptions> options, ForwardMetrics metrics,
+        TimeProvider time, ILogger<Forwarder> logger)
     {
         (_client, _filter, _options, _metrics, _time, _logger) = (client, filter, options.Value, metrics, time, logger);
         (_dropped, _rejected) = (new PacedCount(time), new PacedCount(time));
@@ -79,7 +82,8 @@ internal sealed partial class Forwarder : IHostedService, IDisposable
         }
         else
         {
-            Drop(request.Signal, request.Records, DropReason.QueueFull, $"{_options.MaxQueueBytes >> 20} MiB wait already (Phoenix:Forward:MaxQueueBytes)");
+            Drop(request.Signal, request.Records,
+                DropReason.QueueFull, $"{_options.MaxQueueBytes >> 20} MiB wait already (Phoenix:Forward:MaxQueueBytes)");
         }
 
         request.Dispose();
@@ -139,7 +143,9 @@ internal sealed partial class Forwarder : IHostedService, IDisposable
         try
         {
             using var rewritten = new ProtobufWriter();
-            var body = _filter.TryRewrite(request.Signal, request.Body.Span, request.LeftOut, rewritten) ? rewritten.WrittenMemory : request.Body;
+            var body = _filter.TryRewrite(request.Signal, request.Body.Span, request.LeftOut, rewritten)
+                ? rewritten.WrittenMemory
+                : request.Body;
             var backoff = new WriteBackoff(_options.FirstRetryDelay, _options.LongestRetryDelay, _time, Random.Shared);
             var started = _time.GetTimestamp();
             while (true)

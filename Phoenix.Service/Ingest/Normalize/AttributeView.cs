@@ -9,8 +9,9 @@ using Phoenix.Service.Storage;
 namespace Phoenix.Service.Ingest.Normalize;
 
 /// <summary>
-/// The attributes of one span or event by name, for the dialects: values read as text, count or JSON whatever their OTLP type. Made only for spans that
-/// carry a key of a dialect. Values that redaction leaves out or replaces cannot be seen through it, nor what it takes out of texts.
+/// The attributes of one span or event by name, for the dialects: values read as text, count or JSON whatever their OTLP type. Made only
+/// for spans that carry a key of a dialect. Values that redaction leaves out or replaces cannot be seen through it, nor what it takes out
+/// of texts.
 /// </summary>
 internal sealed class AttributeView
 {
@@ -67,7 +68,9 @@ internal sealed class AttributeView
         return view;
     }
 
-    /// <summary>The members of JSON objects, as attributes are stored; of two with one name the first. What is no object has none.</summary>
+    /// <summary>
+    /// The members of JSON objects, as attributes are stored; of two with one name the first. What is no object has none.
+    /// </summary>
     public static AttributeView OfStored(AttributePolicy policy, params ReadOnlySpan<JsonElement> objects)
     {
         using var message = new ProtobufWriter();
@@ -179,7 +182,8 @@ internal sealed class AttributeView
 
     private static JsonElement? Parse(ReadOnlySpan<byte> json)
     {
-        var reader = new Utf8JsonReader(Readable(json), new JsonReaderOptions { AllowTrailingCommas = true, CommentHandling = JsonCommentHandling.Skip });
+        var reader = new Utf8JsonReader(Readable(json),
+            new JsonReaderOptions { AllowTrailingCommas = true, CommentHandling = JsonCommentHandling.Skip });
         try
         {
             return JsonElement.TryParseValue(ref reader, out var element) ? element : null;
@@ -229,7 +233,8 @@ internal sealed class AttributeView
 
     /// <summary>The unit of an escape <c>\uD8xx</c> to <c>\uDFxx</c>; null for anything else.</summary>
     private static char? Surrogate(ReadOnlySpan<byte> escape) =>
-        escape.Length >= 6 && escape[0] == '\\' && escape[1] == 'u' && Utf8Parser.TryParse(escape.Slice(2, 4), out ushort unit, out var read, 'x') && read == 4
+        escape.Length >= 6 && escape[0] == '\\' && escape[1] == 'u'
+            && Utf8Parser.TryParse(escape.Slice(2, 4), out ushort unit, out var read, 'x') && read == 4
         && char.IsSurrogate((char)unit) ? (char)unit : null;
 
     private string? JsonText(in AnyValue value)

@@ -7,12 +7,13 @@ using Phoenix.Service.Ingest.Decode;
 namespace Phoenix.Service.Ingest.Normalize;
 
 /// <summary>
-/// OpenInference attributes added beside the originals: never one the emitter set, and of two sources the first. Texts are searched for secrets and
-/// cut like the originals; of the items of lists no more are added than a span may have attributes.
+/// OpenInference attributes added beside the originals: never one the emitter set, and of two sources the first. Texts are searched for
+/// secrets and cut like the originals; of the items of lists no more are added than a span may have attributes.
 /// </summary>
 internal sealed class DerivedAttributes(AttributeView originals, AttributePolicy policy) : IDisposable
 {
-    private static readonly JsonWriterOptions s_options = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, SkipValidation = true };
+    private static readonly JsonWriterOptions s_options = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+        SkipValidation = true };
 
     private readonly HashSet<string> _added = new(StringComparer.Ordinal);
     private readonly ArrayBufferWriter<byte> _output = new(256);
@@ -105,6 +106,7 @@ internal sealed class DerivedAttributes(AttributeView originals, AttributePolicy
 
         return bytes.Length <= policy.MaxBytes
             ? Encoding.UTF8.GetString(bytes)
-            : Encoding.UTF8.GetString(AttributePolicy.Cut(bytes, policy.MaxBytes)) + Encoding.UTF8.GetString(AttributePolicy.CutMark(bytes.Length));
+            : Encoding.UTF8.GetString(AttributePolicy.Cut(bytes, policy.MaxBytes))
+                + Encoding.UTF8.GetString(AttributePolicy.CutMark(bytes.Length));
     }
 }

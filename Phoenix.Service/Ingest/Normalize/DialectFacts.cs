@@ -2,7 +2,9 @@ using Phoenix.Service.Cost;
 
 namespace Phoenix.Service.Ingest.Normalize;
 
-/// <summary>What the dialects say about one span; the first source of each fact wins, and what OpenInference keys say wins over all.</summary>
+/// <summary>
+/// What the dialects say about one span; the first source of each fact wins, and what OpenInference keys say wins over all.
+/// </summary>
 internal sealed class DialectFacts
 {
     public short Kind { get; set; }
@@ -41,4 +43,5 @@ internal sealed class DialectFacts
 }
 
 /// <summary>One span on its way through the dialects.</summary>
-internal sealed record DialectSpan(string Name, string Scope, short OtlpKind, AttributeView View, DerivedAttributes Derived, DialectFacts Facts);
+internal sealed record DialectSpan(string Name, string Scope, short OtlpKind, AttributeView View,
+    DerivedAttributes Derived, DialectFacts Facts);

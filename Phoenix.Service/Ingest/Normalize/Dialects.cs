@@ -4,14 +4,15 @@ using Phoenix.Service.Ingest.Decode;
 namespace Phoenix.Service.Ingest.Normalize;
 
 /// <summary>
-/// Vocabularies other than OpenInference: OpenTelemetry GenAI in its three generations, Vercel AI SDK, OpenLLMetry, Langfuse, LiteLLM, MCP and the
-/// Microsoft Agent Framework (docs/conventions.md lists what is mapped).
+/// Vocabularies other than OpenInference: OpenTelemetry GenAI in its three generations, Vercel AI SDK, OpenLLMetry, Langfuse, LiteLLM, MCP
+/// and the Microsoft Agent Framework (docs/conventions.md lists what is mapped).
 /// </summary>
 internal static class Dialects
 {
     private static readonly string[] s_prefixes =
     [
-        "gen_ai.", "ai.", "langfuse.", "traceloop.", "mcp.", "litellm.", "workflow.", "executor.", "edge_group.", "llm.request.type", "llm.usage.",
+        "gen_ai.", "ai.", "langfuse.", "traceloop.", "mcp.", "litellm.", "workflow.", "executor.", "edge_group.",
+        "llm.request.type", "llm.usage.",
         "llm.response.", "llm.token_usage.", "llm.user", "llm.model", "enduser.id", "jsonrpc.",
         "session_id", "openinference.session.id", "user.email",
     ];

@@ -2,7 +2,9 @@ using System.Text.Json;
 
 namespace Phoenix.Service.Ingest.Normalize;
 
-/// <summary>OpenLLMetry, Langfuse, LiteLLM, MCP and the Microsoft Agent Framework's workflows (semantic-conventions sections 2.6 and 3).</summary>
+/// <summary>
+/// OpenLLMetry, Langfuse, LiteLLM, MCP and the Microsoft Agent Framework's workflows (semantic-conventions sections 2.6 and 3).
+/// </summary>
 internal static class FrameworkMapping
 {
     /// <summary>The kind by the marks of each framework.</summary>

@@ -8,14 +8,19 @@ internal static class GenAiMapping
     private static readonly Dictionary<string, short> s_operations = new(StringComparer.OrdinalIgnoreCase)
     {
         ["chat"] = SpanKinds.Llm, ["text_completion"] = SpanKinds.Llm, ["generate_content"] = SpanKinds.Llm, ["realtime"] = SpanKinds.Llm,
-        ["chat.completions"] = SpanKinds.Llm, ["text.completions"] = SpanKinds.Llm, ["completion"] = SpanKinds.Llm, ["acompletion"] = SpanKinds.Llm,
-        ["responses"] = SpanKinds.Llm, ["aresponses"] = SpanKinds.Llm, ["atext_completion"] = SpanKinds.Llm, ["anthropic_messages"] = SpanKinds.Llm,
+        ["chat.completions"] = SpanKinds.Llm, ["text.completions"] = SpanKinds.Llm, ["completion"] = SpanKinds.Llm,
+        ["acompletion"] = SpanKinds.Llm,
+        ["responses"] = SpanKinds.Llm, ["aresponses"] = SpanKinds.Llm, ["atext_completion"] = SpanKinds.Llm,
+        ["anthropic_messages"] = SpanKinds.Llm,
         ["embeddings"] = SpanKinds.Embedding, ["embedding"] = SpanKinds.Embedding, ["aembedding"] = SpanKinds.Embedding,
-        ["execute_tool"] = SpanKinds.Tool, ["create_memory"] = SpanKinds.Tool, ["update_memory"] = SpanKinds.Tool, ["upsert_memory"] = SpanKinds.Tool,
+        ["execute_tool"] = SpanKinds.Tool, ["create_memory"] = SpanKinds.Tool, ["update_memory"] = SpanKinds.Tool,
+        ["upsert_memory"] = SpanKinds.Tool,
         ["delete_memory"] = SpanKinds.Tool, ["create_memory_store"] = SpanKinds.Tool, ["delete_memory_store"] = SpanKinds.Tool,
-        ["retrieval"] = SpanKinds.Retriever, ["search_memory"] = SpanKinds.Retriever, ["rerank"] = SpanKinds.Reranker, ["arerank"] = SpanKinds.Reranker,
+        ["retrieval"] = SpanKinds.Retriever, ["search_memory"] = SpanKinds.Retriever, ["rerank"] = SpanKinds.Reranker,
+        ["arerank"] = SpanKinds.Reranker,
         ["create_agent"] = SpanKinds.Agent, ["invoke_agent"] = SpanKinds.Agent,
-        ["invoke_workflow"] = SpanKinds.Chain, ["plan"] = SpanKinds.Chain, ["orchestrate_tools"] = SpanKinds.Chain, ["agent_step"] = SpanKinds.Chain,
+        ["invoke_workflow"] = SpanKinds.Chain, ["plan"] = SpanKinds.Chain, ["orchestrate_tools"] = SpanKinds.Chain,
+        ["agent_step"] = SpanKinds.Chain,
     };
 
     private static readonly Dictionary<string, (string? Provider, string? System)> s_providers = new(StringComparer.OrdinalIgnoreCase)
@@ -65,7 +70,9 @@ internal static class GenAiMapping
         }
     }
 
-    /// <summary>Provider and system of a raw name: known names translated, a Vercel API suffix cut, others in lower case as the system.</summary>
+    /// <summary>
+    /// Provider and system of a raw name: known names translated, a Vercel API suffix cut, others in lower case as the system.
+    /// </summary>
     public static (string? Provider, string? System) ProviderOf(string raw)
     {
         if (s_providers.TryGetValue(raw, out var known))
@@ -96,7 +103,8 @@ internal static class GenAiMapping
     }
 
     /// <summary>What stands for an answer of which only the id is known.</summary>
-    public static string PlaceholderOf(string responseId) => JsonSerializer.Serialize(new Dictionary<string, string>(StringComparer.Ordinal) { ["id"] = responseId });
+    public static string PlaceholderOf(string responseId) =>
+        JsonSerializer.Serialize(new Dictionary<string, string>(StringComparer.Ordinal) { ["id"] = responseId });
 
     private static void MapModel(DialectSpan span)
     {
@@ -114,7 +122,8 @@ internal static class GenAiMapping
         if (view.FirstText("gen_ai.response.finish_reasons", "gen_ai.response.finish_reason") is { } reasons)
         {
             var first = view.Json("gen_ai.response.finish_reasons") ?? view.Json("gen_ai.response.finish_reason");
-            span.Derived.Add("llm.finish_reason", first is { ValueKind: JsonValueKind.Array } list && list.GetArrayLength() > 0 ? list[0].ToString() : reasons);
+            span.Derived.Add("llm.finish_reason",
+                first is { ValueKind: JsonValueKind.Array } list && list.GetArrayLength() > 0 ? list[0].ToString() : reasons);
         }
     }
 
@@ -134,7 +143,9 @@ internal static class GenAiMapping
         AddParameter(span, parameters, "gen_ai.request.reasoning.level", "reasoning_effort");
         if (span.View.Json("gen_ai.request.encoding_formats") is { ValueKind: JsonValueKind.Array } formats && formats.GetArrayLength() > 0)
         {
-            parameters[formats.GetArrayLength() == 1 ? "encoding_format" : "encoding_formats"] = formats.GetArrayLength() == 1 ? formats[0] : formats;
+            parameters[formats.GetArrayLength() == 1 ? "encoding_format" : "encoding_formats"] = formats.GetArrayLength() == 1
+                ? formats[0]
+                : formats;
         }
 
         if (span.View.FirstText("gen_ai.output.type", "gen_ai.openai.request.response_format") is { } output)
@@ -169,7 +180,8 @@ internal static class GenAiMapping
             "gen_ai.usage.input_tokens", "gen_ai.usage.prompt_tokens", "gen_ai.response.prompt_tokens", "llm.usage.prompt_tokens",
             "llm.response.usage.prompt_tokens", "llm.token_usage.prompt");
         tokens.Completion = view.FirstCount(
-            "gen_ai.usage.output_tokens", "gen_ai.usage.completion_tokens", "gen_ai.response.completion_tokens", "llm.usage.completion_tokens",
+            "gen_ai.usage.output_tokens", "gen_ai.usage.completion_tokens", "gen_ai.response.completion_tokens",
+            "llm.usage.completion_tokens",
             "llm.response.usage.completion_tokens", "llm.token_usage.completion");
         tokens.Total = view.FirstCount(
             "gen_ai.usage.total_tokens", "llm.usage.total_tokens", "llm.response.usage.total_tokens", "llm.token_usage.total");
@@ -267,7 +279,8 @@ internal static class GenAiMapping
 
             derived.Add(prefix + "id", MessageMapping.TextOf(document, "id"));
             derived.Add(prefix + "content", MessageMapping.TextOf(document, "content") ?? MessageMapping.TextOf(document, "text"));
-            if (document.TryGetProperty("score", out var score) && score.ValueKind == JsonValueKind.Number && score.TryGetDecimal(out var number))
+            if (document.TryGetProperty("score", out var score) && score.ValueKind == JsonValueKind.Number
+                && score.TryGetDecimal(out var number))
             {
                 derived.Add(prefix + "score", number);
             }

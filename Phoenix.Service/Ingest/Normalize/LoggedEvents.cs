@@ -11,8 +11,8 @@ namespace Phoenix.Service.Ingest.Normalize;
 internal sealed record LoggedEvent(string Name, string Attributes, string? Body);
 
 /// <summary>
-/// Gives a stored span the messages that its log records carry (semantic-conventions 2.5). Done when a span is read, so it does not matter which of the two
-/// came first and ingest pays nothing. What the span says itself always counts first.
+/// Gives a stored span the messages that its log records carry (semantic-conventions 2.5). Done when a span is read, so it does not matter
+/// which of the two came first and ingest pays nothing. What the span says itself always counts first.
 /// </summary>
 internal sealed class LoggedEvents(AttributePolicy policy)
 {
@@ -35,7 +35,8 @@ internal sealed class LoggedEvents(AttributePolicy policy)
         {
             // The details of an operation are the attributes that its span could have had.
             var view = AttributeView.OfStored(
-                policy, [sent.RootElement, known.RootElement, .. parsed.Where(static item => item.Name == Details).Select(static item => item.Attributes.RootElement)]);
+                policy, [sent.RootElement, known.RootElement,
+                    .. parsed.Where(static item => item.Name == Details).Select(static item => item.Attributes.RootElement)]);
             using var derived = new DerivedAttributes(view, policy);
             Dialects.Map(
                 new DialectSpan(span.Name, string.Empty, span.Kind, view, derived, new DialectFacts { Kind = span.SpanKind }),
@@ -59,13 +60,17 @@ internal sealed class LoggedEvents(AttributePolicy policy)
 
         return AttributeView.ParseJson(Encoding.UTF8.GetBytes(body)) is { ValueKind: JsonValueKind.Object } payload
             ? payload
-            : JsonSerializer.SerializeToElement(new Dictionary<string, string>(StringComparer.Ordinal) { ["content"] = body }, LoggedEventJsonContext.Default.DictionaryStringString);
+            : JsonSerializer.SerializeToElement(new Dictionary<string, string>(StringComparer.Ordinal) { ["content"] = body },
+                LoggedEventJsonContext.Default.DictionaryStringString);
     }
 
-    /// <summary>An answer that was not known when the span came is named by its id; once it is known, that must not stand in its way.</summary>
+    /// <summary>
+    /// An answer that was not known when the span came is named by its id; once it is known, that must not stand in its way.
+    /// </summary>
     private static string WithoutPlaceholder(string derived, JsonElement sent)
     {
-        if (!derived.Contains("\"output.value\"", StringComparison.Ordinal) || MessageMapping.TextOf(sent, "gen_ai.response.id") is not { } id
+        if (!derived.Contains("\"output.value\"", StringComparison.Ordinal)
+            || MessageMapping.TextOf(sent, "gen_ai.response.id") is not { } id
             || JsonNode.Parse(derived) is not JsonObject members || (string?)members["output.value"] != GenAiMapping.PlaceholderOf(id))
         {
             return derived;

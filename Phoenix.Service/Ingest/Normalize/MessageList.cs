@@ -1,8 +1,8 @@
 namespace Phoenix.Service.Ingest.Normalize;
 
 /// <summary>
-/// Writes messages one after the other as flat OpenInference attributes. A message of one text part gets <c>message.content</c>, one of several parts or
-/// other kinds <c>message.contents.M</c>.
+/// Writes messages one after the other as flat OpenInference attributes. A message of one text part gets <c>message.content</c>, one of
+/// several parts or other kinds <c>message.contents.M</c>.
 /// </summary>
 internal sealed class MessageList(DialectSpan span)
 {

@@ -5,8 +5,8 @@ using System.Text.Json;
 namespace Phoenix.Service.Ingest.Normalize;
 
 /// <summary>
-/// Chat messages of every dialect as <c>llm.input_messages.N.message.*</c> and <c>llm.output_messages.N.message.*</c>, and the input and output values that
-/// follow from them. One bad message or part is kept as raw JSON; it never drops the list.
+/// Chat messages of every dialect as <c>llm.input_messages.N.message.*</c> and <c>llm.output_messages.N.message.*</c>, and the input and
+/// output values that follow from them. One bad message or part is kept as raw JSON; it never drops the list.
 /// </summary>
 internal static class MessageMapping
 {
@@ -74,10 +74,12 @@ internal static class MessageMapping
                 }
 
                 break;
-            case { ValueKind: JsonValueKind.Object } message when message.TryGetProperty("messages", out var inner) && inner.ValueKind == JsonValueKind.Array:
+            case { ValueKind: JsonValueKind.Object } message when message.TryGetProperty("messages", out var inner)
+                && inner.ValueKind == JsonValueKind.Array:
                 AddAny(list, inner, null, role);
                 break;
-            case { ValueKind: JsonValueKind.Object } message when message.TryGetProperty("role", out _) || message.TryGetProperty("content", out _):
+            case { ValueKind: JsonValueKind.Object } message when message.TryGetProperty("role", out _)
+                || message.TryGetProperty("content", out _):
                 AddMessage(list, message, role);
                 break;
             default:
@@ -234,12 +236,15 @@ internal static class MessageMapping
             case "tool_call_response" or "server_tool_call_response" or "tool-result" or "tool_result":
                 list.ToolResult(
                     TextOf(part, "id") ?? TextOf(part, "toolCallId") ?? TextOf(part, "tool_use_id"),
-                    TextOf(part, "response") ?? TextOf(part, "result") ?? TextOf(part, "output") ?? TextOf(part, "server_tool_call_response")
+                    TextOf(part, "response") ?? TextOf(part, "result") ?? TextOf(part, "output")
+                        ?? TextOf(part, "server_tool_call_response")
                         ?? TextOf(part, "content"));
                 break;
             case "blob":
                 var mime = TextOf(part, "mime_type") ?? "application/octet-stream";
-                AddMedia(list, part, TextOf(part, "modality") ?? mime.Split('/')[0], $"data:{mime};base64,{TextOf(part, "content") ?? TextOf(part, "data")}");
+                AddMedia(
+                    list, part, TextOf(part, "modality")
+                        ?? mime.Split('/')[0], $"data:{mime};base64,{TextOf(part, "content") ?? TextOf(part, "data")}");
                 break;
             case "uri":
                 AddMedia(list, part, TextOf(part, "modality") ?? TextOf(part, "mime_type")?.Split('/')[0] ?? "image", TextOf(part, "uri"));
@@ -337,7 +342,8 @@ internal static class EventMessages
                     MessageMapping.AddAny(list, item.View.Json("gen_ai.completion"), item.View.Text("gen_ai.completion"), "assistant");
                     break;
                 case "gen_ai.client.inference.operation.details":
-                    MessageMapping.AddAny(list, item.View.Json("gen_ai.output.messages"), item.View.Text("gen_ai.output.messages"), "assistant");
+                    MessageMapping.AddAny(list, item.View.Json("gen_ai.output.messages"),
+                        item.View.Text("gen_ai.output.messages"), "assistant");
                     break;
             }
         }
@@ -350,7 +356,9 @@ internal static class EventMessages
         {
             list.FinishReason(MessageMapping.TextOf(payload, "finish_reason"));
             MessageMapping.AddMessage(
-                list, payload.TryGetProperty("message", out var message) && message.ValueKind == JsonValueKind.Object ? message : payload, role);
+                list, payload.TryGetProperty("message", out var message) && message.ValueKind == JsonValueKind.Object
+                    ? message
+                    : payload, role);
             return;
         }
 

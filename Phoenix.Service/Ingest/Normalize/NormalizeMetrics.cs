@@ -5,7 +5,8 @@ namespace Phoenix.Service.Ingest.Normalize;
 /// <summary>What normalisation changed or left out, since the process started. Thread-safe.</summary>
 internal sealed class NormalizeMetrics : IMetricSource
 {
-    private readonly SeriesSet<string, Counter> _redacted = new(static rule => PrometheusWriter.Labels(("rule", rule)), static () => new Counter());
+    private readonly SeriesSet<string, Counter> _redacted = new(
+        static rule => PrometheusWriter.Labels(("rule", rule)), static () => new Counter());
     private readonly Counter _truncated = new();
     private readonly Counter _repaired = new();
     private readonly Counter _sampledOut = new();

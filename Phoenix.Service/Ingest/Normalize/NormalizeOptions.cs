@@ -18,19 +18,25 @@ internal sealed class NormalizeOptions
     /// <summary>Share of traces by <c>service.name</c>, as <c>name=0.25</c>; wins over both.</summary>
     public string[] ServiceSampleRates { get; set; } = [];
 
-    /// <summary>Paths whose spans (http.target or url.path, without a query) are left out, such as /health and /metrics; empty = all spans stay.</summary>
+    /// <summary>
+    /// Paths whose spans (http.target or url.path, without a query) are left out, such as /health and /metrics; empty = all spans stay.
+    /// </summary>
     public string[] FilterPaths { get; set; } = [];
 
-    /// <summary>Longest text or bytes of one attribute value that is kept, in bytes; the rest is cut and marked (PHOENIX_MAX_TRACE_SIZE).</summary>
+    /// <summary>
+    /// Longest text or bytes of one attribute value that is kept, in bytes; the rest is cut and marked (PHOENIX_MAX_TRACE_SIZE).
+    /// </summary>
     public long MaxTraceBytes { get; set; } = 1024 * 1024;
 
     /// <summary>
-    /// Most attributes of one span, event, link, log record, resource or scope that are kept, and most events and links of a span; further ones are added to
-    /// the sender's dropped counts.
+    /// Most attributes of one span, event, link, log record, resource or scope that are kept, and most events and links of a span; further
+    /// ones are added to the sender's dropped counts.
     /// </summary>
     public int MaxAttributes { get; set; } = 4096;
 
-    /// <summary>Scopes whose prompt tokens never include cached ones, whatever the numbers look like (semantic-conventions: token accounting).</summary>
+    /// <summary>
+    /// Scopes whose prompt tokens never include cached ones, whatever the numbers look like (semantic-conventions: token accounting).
+    /// </summary>
     public string[] ExclusiveCacheScopes { get; set; } = [];
 
     /// <summary>One sentence a broken rule.</summary>
@@ -52,7 +58,8 @@ internal sealed class NormalizeOptions
             }
         }
 
-        foreach (var path in options.FilterPaths.Where(static path => !path.StartsWith('/') || path.Contains('?', StringComparison.Ordinal)))
+        foreach (var path in options.FilterPaths.Where(
+            static path => !path.StartsWith('/') || path.Contains('?', StringComparison.Ordinal)))
         {
             yield return $"{ValidatedOptions.Key(Section, nameof(FilterPaths))} must list paths such as /health, got '{path}'";
         }

@@ -17,8 +17,8 @@ internal enum RedactionAction
 }
 
 /// <summary>
-/// One rule, written <c>ACTION KEYS [/PATTERN/]</c>: the action <c>drop</c>, <c>hash</c> or <c>mask</c>; keys separated by <c>;</c>, in any case,
-/// <c>*</c> standing for any text; without a pattern the whole value, with one every match of the regular expression in a text value.
+/// One rule, written <c>ACTION KEYS [/PATTERN/]</c>: the action <c>drop</c>, <c>hash</c> or <c>mask</c>; keys separated by <c>;</c>, in any
+/// case, <c>*</c> standing for any text; without a pattern the whole value, with one every match of the regular expression in a text value.
 /// </summary>
 internal sealed record RedactionRule(RedactionAction Action, string[] Keys, string? Pattern)
 {
@@ -27,7 +27,8 @@ internal sealed record RedactionRule(RedactionAction Action, string[] Keys, stri
     {
         var parts = text.Split(' ', 3, StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
         fault = null;
-        if (parts.Length < 2 || !Enum.TryParse<RedactionAction>(parts[0], ignoreCase: true, out var action) || char.IsAsciiDigit(parts[0][0]))
+        if (parts.Length < 2 || !Enum.TryParse<RedactionAction>(parts[0], ignoreCase: true, out var action)
+            || char.IsAsciiDigit(parts[0][0]))
         {
             fault = "must be ACTION KEYS [/PATTERN/] with the action drop, hash or mask";
             return null;
@@ -68,7 +69,9 @@ internal sealed class RedactionOptions
     /// <summary>Configuration section.</summary>
     public const string Section = "Phoenix:Redaction";
 
-    /// <summary>Drops llm.api_key, user.token, session.token, authorization and cookie headers, and masks bearer tokens and API keys inside texts.</summary>
+    /// <summary>
+    /// Drops llm.api_key, user.token, session.token, authorization and cookie headers, and masks bearer tokens and API keys inside texts.
+    /// </summary>
     public bool BuiltInRules { get; set; } = true;
 
     /// <summary>Further rules (<see cref="RedactionRule"/>); they come before the built-in ones.</summary>

@@ -173,8 +173,8 @@ internal sealed class Redactor
     }
 
     /// <summary>
-    /// Bearer tokens and <c>sk-…</c> keys, found without regular expressions in one pass: each of the three marks is looked for only behind where it
-    /// was found before.
+    /// Bearer tokens and <c>sk-…</c> keys, found without regular expressions in one pass: each of the three marks is looked for only behind
+    /// where it was found before.
     /// </summary>
     private byte[]? ScrubTokens(ReadOnlySpan<byte> text)
     {

@@ -13,8 +13,10 @@ internal static class SpanErrors
     // Part of the text in lower case, without separators, and what it means; the first that is found counts.
     private static readonly (string Part, SpanError Error)[] s_parts =
     [
-        ("ratelimit", SpanError.RateLimit), ("toomanyrequests", SpanError.RateLimit), ("throttl", SpanError.RateLimit), ("resourceexhausted", SpanError.RateLimit),
-        ("contentfilter", SpanError.ContentFilter), ("contentpolicy", SpanError.ContentFilter), ("contentmoderation", SpanError.ContentFilter),
+        ("ratelimit", SpanError.RateLimit), ("toomanyrequests", SpanError.RateLimit), ("throttl", SpanError.RateLimit),
+        ("resourceexhausted", SpanError.RateLimit),
+        ("contentfilter", SpanError.ContentFilter), ("contentpolicy", SpanError.ContentFilter),
+        ("contentmoderation", SpanError.ContentFilter),
         ("timeout", SpanError.Timeout), ("timedout", SpanError.Timeout), ("deadlineexceeded", SpanError.Timeout),
     ];
 
@@ -75,7 +77,8 @@ internal static class SpanErrors
                 {
                     break;
                 }
-                else if (AnyValue.TryReadKeyValue(pair, out var key, out var bytes) && key.SequenceEqual("exception.type"u8) && AnyValue.TryRead(bytes, out var value))
+                else if (AnyValue.TryReadKeyValue(pair, out var key, out var bytes) && key.SequenceEqual("exception.type"u8)
+                    && AnyValue.TryRead(bytes, out var value))
                 {
                     found = Of(SpanFacts.TextOf(value));
                 }

@@ -178,10 +178,14 @@ internal ref struct SpanFacts
         }
     }
 
-    /// <summary>The <c>error.type</c> that <c>error.code</c> stands for when there is none; <see cref="SpanError.None"/> for codes that say nothing.</summary>
+    /// <summary>
+    /// The <c>error.type</c> that <c>error.code</c> stands for when there is none; <see cref="SpanError.None"/> for codes that say nothing.
+    /// </summary>
     public readonly SpanError DerivedErrorType => HasErrorType || _errorCode == SpanError.Other ? SpanError.None : _errorCode;
 
-    /// <summary>The failure of a span with this <paramref name="status"/>: by error.type, error.code, and for an error the type of its exception.</summary>
+    /// <summary>
+    /// The failure of a span with this <paramref name="status"/>: by error.type, error.code, and for an error the type of its exception.
+    /// </summary>
     public readonly SpanError ErrorOf(short status, ReadOnlySpan<byte> message, SpanScratch scratch) =>
         _errorType != SpanError.None ? _errorType
         : _errorCode != SpanError.None ? _errorCode
@@ -213,8 +217,8 @@ internal ref struct SpanFacts
     }
 
     /// <summary>
-    /// Decides between the sources once all attributes are seen; the resource speaks where the span is silent. Names become what <paramref name="use"/> keeps of
-    /// them.
+    /// Decides between the sources once all attributes are seen; the resource speaks where the span is silent. Names become what
+    /// <paramref name="use"/> keeps of them.
     /// </summary>
     public void Settle(ResourceEntry resource, TextCache texts, AttributeUse use, bool cacheIsExclusive)
     {
@@ -274,7 +278,8 @@ internal ref struct SpanFacts
     };
 
     /// <summary>A token count in JSON, by the same rule.</summary>
-    public static long? CountOf(JsonElement value) => value.ValueKind == JsonValueKind.Number && value.TryGetDouble(out var number) ? WholeNumber(number) : null;
+    public static long? CountOf(JsonElement value) =>
+        value.ValueKind == JsonValueKind.Number && value.TryGetDouble(out var number) ? WholeNumber(number) : null;
 
     /// <summary>A cost in USD as an emitter reports it; one that is negative or that nobody can owe is unknown (null).</summary>
     public static decimal? UsdOf(decimal usd) => usd is >= 0 and <= MostUsd ? usd : null;
@@ -287,7 +292,8 @@ internal ref struct SpanFacts
         _ => null,
     };
 
-    private static long? WholeNumber(double value) => value is >= 0 and <= TokenCounts.Most && Math.Floor(value) == value ? (long)value : null;
+    private static long? WholeNumber(double value) =>
+        value is >= 0 and <= TokenCounts.Most && Math.Floor(value) == value ? (long)value : null;
 
     private static void Fill(ref ReadOnlySpan<byte> field, string? text)
     {

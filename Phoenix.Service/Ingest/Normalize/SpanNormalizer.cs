@@ -8,8 +8,8 @@ using Phoenix.Service.Storage;
 namespace Phoenix.Service.Ingest.Normalize;
 
 /// <summary>
-/// What conventions make of one span: its typed columns, the column <c>derived</c>, and its cost. 1. OpenInference keys; 2. only when a key of a dialect was
-/// seen, the dialects; 3. sources settled; 4. cost. Thread-safe.
+/// What conventions make of one span: its typed columns, the column <c>derived</c>, and its cost. 1. OpenInference keys; 2. only when a key
+/// of a dialect was seen, the dialects; 3. sources settled; 4. cost. Thread-safe.
 /// </summary>
 internal sealed class SpanNormalizer(PriceBook prices, AttributePolicy policy, IOptions<NormalizeOptions> options)
 {
@@ -24,9 +24,12 @@ internal sealed class SpanNormalizer(PriceBook prices, AttributePolicy policy, I
     /// <summary>Strings for text that repeats from span to span.</summary>
     public TextCache Texts { get; } = new();
 
-    /// <summary>Reads <paramref name="facts"/> from the attributes in <paramref name="scratch"/>; false when a value breaks the encoding.</summary>
+    /// <summary>
+    /// Reads <paramref name="facts"/> from the attributes in <paramref name="scratch"/>; false when a value breaks the encoding.
+    /// </summary>
     public bool TryReadFacts(
-        ReadOnlySpan<byte> message, in SpanFields fields, SpanScratch scratch, ResourceEntry resource, InternedScope scope, ref SpanFacts facts)
+        ReadOnlySpan<byte> message, in SpanFields fields, SpanScratch scratch, ResourceEntry resource,
+        InternedScope scope, ref SpanFacts facts)
     {
         foreach (var attribute in scratch.Attributes)
         {
@@ -47,7 +50,8 @@ internal sealed class SpanNormalizer(PriceBook prices, AttributePolicy policy, I
             Translate(message, fields, scratch, scope, ref facts);
         }
 
-        facts.Settle(resource, Texts, scratch.Use, _exclusiveScopes.Length > 0 && _exclusiveScopes.Contains(scope.Name, StringComparer.Ordinal));
+        facts.Settle(resource, Texts, scratch.Use,
+            _exclusiveScopes.Length > 0 && _exclusiveScopes.Contains(scope.Name, StringComparer.Ordinal));
         if (facts.Tokens.Any && facts.Model.Text.Length > 0
             && prices.Find(facts.Model, facts.Provider, (long)fields.StartNanos) is { } price
             && SpanCost.TryCompute(price, facts.Tokens, out facts.Cost))
@@ -80,8 +84,9 @@ internal sealed class SpanNormalizer(PriceBook prices, AttributePolicy policy, I
     }
 
     /// <summary>
-    /// Column <c>derived</c>: attributes of the dialects, <c>error.type</c> from <c>error.code</c>, <c>phoenix.cost</c>, <c>phoenix.failed</c> (an error.type without an error status) and
-    /// <c>phoenix.truncated</c> (original sizes); NULL when there is none of them.
+    /// Column <c>derived</c>: attributes of the dialects, <c>error.type</c> from <c>error.code</c>, <c>phoenix.cost</c>,
+    /// <c>phoenix.failed</c> (an error.type without an error status) and <c>phoenix.truncated</c> (original sizes); NULL when there is none
+    /// of them.
     /// </summary>
     public static void WriteDerived(CopyRows rows, short status, SpanScratch scratch, in SpanFacts facts)
     {
@@ -167,7 +172,9 @@ internal sealed class SpanNormalizer(PriceBook prices, AttributePolicy policy, I
             {
                 var pico = usd * 1_000_000_000_000m;
                 AttributeJson.WriteRaw(
-                    rows, Math.Abs(pico - computed) > Tolerance * Math.Max(pico, computed) ? ",\"differs\":true"u8 : ",\"differs\":false"u8);
+                    rows, Math.Abs(pico - computed) > Tolerance * Math.Max(pico, computed)
+                        ? ",\"differs\":true"u8
+                        : ",\"differs\":false"u8);
             }
         }
 

@@ -5,7 +5,10 @@ namespace Phoenix.Service.Ingest.Normalize;
 /// <summary>Vercel AI SDK, <c>ai.*</c> (semantic-conventions section 3). What <c>gen_ai.*</c> said before stays.</summary>
 internal static class VercelMapping
 {
-    /// <summary>The kind of the operation named by <c>ai.operationId</c>; the outer spans repeat the usage of the inner ones and so are no LLM calls.</summary>
+    /// <summary>
+    /// The kind of the operation named by <c>ai.operationId</c>; the outer spans repeat the usage of the inner ones and so are no LLM
+    /// calls.
+    /// </summary>
     public static void MapKind(DialectSpan span)
     {
         if (span.View.FirstText("ai.operationId") is not { } operation)
@@ -16,11 +19,13 @@ internal static class VercelMapping
         span.Facts.Kind = operation switch
         {
             "ai.toolCall" => SpanKinds.Tool,
-            _ when operation.EndsWith(".doGenerate", StringComparison.Ordinal) || operation.EndsWith(".doStream", StringComparison.Ordinal) => SpanKinds.Llm,
+            _ when operation.EndsWith(".doGenerate", StringComparison.Ordinal)
+                || operation.EndsWith(".doStream", StringComparison.Ordinal) => SpanKinds.Llm,
             _ when operation.EndsWith(".doEmbed", StringComparison.Ordinal) => SpanKinds.Embedding,
             "ai.rerank.doRerank" => SpanKinds.Reranker,
             "ai.embed" or "ai.embedMany" or "ai.rerank" => SpanKinds.Chain,
-            _ when operation.StartsWith("ai.generate", StringComparison.Ordinal) || operation.StartsWith("ai.stream", StringComparison.Ordinal) => SpanKinds.Agent,
+            _ when operation.StartsWith("ai.generate", StringComparison.Ordinal)
+                || operation.StartsWith("ai.stream", StringComparison.Ordinal) => SpanKinds.Agent,
             _ => span.Facts.Kind,
         };
     }
@@ -51,7 +56,8 @@ internal static class VercelMapping
         derived.Add("tool.id", view.Text("ai.toolCall.id"));
         derived.Add("tool.parameters", view.Text("ai.toolCall.args"));
         MessageMapping.AddValue(derived, "input", view.FirstText("ai.toolCall.args", "ai.prompt", "ai.value", "ai.values"));
-        MessageMapping.AddValue(derived, "output", view.FirstText("ai.toolCall.result", "ai.response.text", "ai.response.object", "ai.ranking"));
+        MessageMapping.AddValue(derived, "output",
+            view.FirstText("ai.toolCall.result", "ai.response.text", "ai.response.object", "ai.ranking"));
         MapTools(span);
     }
 
@@ -98,7 +104,8 @@ internal static class VercelMapping
         }
 
         var calls = view.Json("ai.response.toolCalls");
-        if ((view.Has("ai.response.text") || calls is not null) && span.Facts.Kind == SpanKinds.Llm && !derived.HasPrefix("llm.output_messages."))
+        if ((view.Has("ai.response.text") || calls is not null) && span.Facts.Kind == SpanKinds.Llm
+            && !derived.HasPrefix("llm.output_messages."))
         {
             list.Start("llm.output_messages.");
             list.Begin("assistant");

@@ -7,8 +7,8 @@ using Phoenix.Service.Storage;
 namespace Phoenix.Service.Ingest.Receive;
 
 /// <summary>
-/// OTLP over gRPC: one unary call a signal, served straight from Kestrel's HTTP/2 (grpc doc/PROTOCOL-HTTP2.md). Every answer is HTTP 200 with
-/// the status in the trailers; any other method is UNIMPLEMENTED.
+/// OTLP over gRPC: one unary call a signal, served straight from Kestrel's HTTP/2 (grpc doc/PROTOCOL-HTTP2.md). Every answer is HTTP 200
+/// with the status in the trailers; any other method is UNIMPLEMENTED.
 /// </summary>
 internal static class GrpcReceiver
 {
@@ -18,7 +18,8 @@ internal static class GrpcReceiver
     public static async Task HandleAsync(HttpContext context, IngestPipeline pipeline)
     {
         var contentType = context.Request.ContentType;
-        if (context.Request.Method != HttpMethods.Post || contentType is null || !contentType.StartsWith("application/grpc", StringComparison.OrdinalIgnoreCase))
+        if (context.Request.Method != HttpMethods.Post || contentType is null
+            || !contentType.StartsWith("application/grpc", StringComparison.OrdinalIgnoreCase))
         {
             context.Response.StatusCode = StatusCodes.Status415UnsupportedMediaType;
             return;
@@ -67,7 +68,8 @@ internal static class GrpcReceiver
     /// <summary>A grpc-timeout such as "100m"; null when there is none or it cannot be read.</summary>
     public static TimeSpan? ParseTimeout(string? header)
     {
-        if (header is not { Length: >= 2 and <= 9 } || !long.TryParse(header.AsSpan(0, header.Length - 1), NumberStyles.None, CultureInfo.InvariantCulture, out var value))
+        if (header is not { Length: >= 2 and <= 9 }
+            || !long.TryParse(header.AsSpan(0, header.Length - 1), NumberStyles.None, CultureInfo.InvariantCulture, out var value))
         {
             return null;
         }
@@ -110,7 +112,8 @@ internal static class GrpcReceiver
         context.Response.AppendTrailer("grpc-message", PercentEncode(text));
         if (retryAfter is not null)
         {
-            context.Response.AppendTrailer("grpc-status-details-bin", Convert.ToBase64String(OtlpAnswer.Status(code, text, retryAfter, json: false)));
+            context.Response.AppendTrailer("grpc-status-details-bin",
+                Convert.ToBase64String(OtlpAnswer.Status(code, text, retryAfter, json: false)));
         }
     }
 
@@ -120,7 +123,9 @@ internal static class GrpcReceiver
         var encoded = new StringBuilder(text.Length);
         foreach (var unit in Encoding.UTF8.GetBytes(text))
         {
-            _ = unit is >= 0x20 and <= 0x7e and not (byte)'%' ? encoded.Append((char)unit) : encoded.Append(CultureInfo.InvariantCulture, $"%{unit:X2}");
+            _ = unit is >= 0x20 and <= 0x7e and not (byte)'%'
+                ? encoded.Append((char)unit)
+                : encoded.Append(CultureInfo.InvariantCulture, $"%{unit:X2}");
         }
 
         return encoded.ToString();

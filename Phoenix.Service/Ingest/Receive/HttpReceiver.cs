@@ -19,7 +19,8 @@ internal static class HttpReceiver
         if (!isJson && !IsType(context.Request.ContentType, Protobuf))
         {
             await AnswerAsync(context, StatusCodes.Status415UnsupportedMediaType,
-                OtlpAnswer.Status(GrpcCode.InvalidArgument, $"Content-Type must be {Protobuf} or {Json}", retryAfter: null, json: true), json: true);
+                OtlpAnswer.Status(GrpcCode.InvalidArgument, $"Content-Type must be {Protobuf} or {Json}", retryAfter: null, json: true),
+                json: true);
             return;
         }
 
@@ -65,7 +66,8 @@ internal static class HttpReceiver
 
     private static bool IsType(string? contentType, string type) => contentType is not null
         && (string.Equals(contentType, type, StringComparison.OrdinalIgnoreCase)
-            || (MediaTypeHeaderValue.TryParse(contentType, out var parsed) && parsed.MediaType.Equals(type, StringComparison.OrdinalIgnoreCase)));
+            || (MediaTypeHeaderValue.TryParse(contentType, out var parsed)
+                && parsed.MediaType.Equals(type, StringComparison.OrdinalIgnoreCase)));
 
     private static Task AnswerAsync(HttpContext context, int status, byte[] body, bool json)
     {

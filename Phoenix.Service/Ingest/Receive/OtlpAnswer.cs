@@ -10,7 +10,10 @@ internal static class OtlpAnswer
 {
     private const string RetryInfoType = "type.googleapis.com/google.rpc.RetryInfo";
 
-    /// <summary>The response message: empty, or with partial_success when records were rejected (opentelemetry-proto specification, Partial Success).</summary>
+    /// <summary>
+    /// The response message: empty, or with partial_success when records were rejected (opentelemetry-proto specification, Partial
+    /// Success).
+    /// </summary>
     public static byte[] Success(Signal signal, IngestOutcome outcome, bool json)
     {
         if (outcome.Rejected == 0)
@@ -51,7 +54,8 @@ internal static class OtlpAnswer
                     writer.WriteStartArray("details");
                     writer.WriteStartObject();
                     writer.WriteString("@type", RetryInfoType);
-                    writer.WriteString("retryDelay", string.Create(System.Globalization.CultureInfo.InvariantCulture, $"{delay.TotalSeconds:0.###}s"));
+                    writer.WriteString("retryDelay",
+                        string.Create(System.Globalization.CultureInfo.InvariantCulture, $"{delay.TotalSeconds:0.###}s"));
                     writer.WriteEndObject();
                     writer.WriteEndArray();
                 }

@@ -24,7 +24,9 @@ internal enum BodyFault
     UnknownEncoding,
 }
 
-/// <summary>The bytes of one request in a pooled buffer, reserved from the queue's bounds as they grow. Owns the buffer; dispose once.</summary>
+/// <summary>
+/// The bytes of one request in a pooled buffer, reserved from the queue's bounds as they grow. Owns the buffer; dispose once.
+/// </summary>
 internal sealed class RequestBody(IngestQueue.Reservation reservation, int limit) : IDisposable
 {
     private const int FirstBytes = 16 * 1024;
@@ -62,7 +64,9 @@ internal sealed class RequestBody(IngestQueue.Reservation reservation, int limit
         {
             var read = await reader.ReadAsync(cancellationToken);
             var bytes = read.Buffer;
-            var fault = _length + bytes.Length > limit ? BodyFault.TooLarge : TryReserve((int)(_length + bytes.Length)) ? BodyFault.None : BodyFault.Busy;
+            var fault = _length + bytes.Length > limit
+                ? BodyFault.TooLarge
+                : TryReserve((int)(_length + bytes.Length)) ? BodyFault.None : BodyFault.Busy;
             if (fault != BodyFault.None)
             {
                 reader.AdvanceTo(bytes.Start);
@@ -79,7 +83,10 @@ internal sealed class RequestBody(IngestQueue.Reservation reservation, int limit
         }
     }
 
-    /// <summary>Replaces the bytes by what they are decompressed: <paramref name="encoding"/> is gzip, deflate (with or without zlib's header) or br.</summary>
+    /// <summary>
+    /// Replaces the bytes by what they are decompressed: <paramref name="encoding"/> is gzip, deflate (with or without zlib's header) or
+    /// br.
+    /// </summary>
     public BodyFault Inflate(string encoding)
     {
         using var compressed = new MemoryStream(_buffer, _start, _length, writable: false);
@@ -132,7 +139,8 @@ internal sealed class RequestBody(IngestQueue.Reservation reservation, int limit
 
         while (true)
         {
-            if (_length == _buffer.Length && _length <= limit && !TryReserve((int)Math.Min(_buffer.Length * 2L, Math.Max(limit + 1L, _length + 1L))))
+            if (_length == _buffer.Length && _length <= limit
+                && !TryReserve((int)Math.Min(_buffer.Length * 2L, Math.Max(limit + 1L, _length + 1L))))
             {
                 return BodyFault.Busy;
             }
@@ -178,7 +186,9 @@ internal sealed class RequestBody(IngestQueue.Reservation reservation, int limit
     private static Stream? Decoder(string encoding, MemoryStream compressed) => encoding switch
     {
         "gzip" or "x-gzip" => new GZipStream(compressed, CompressionMode.Decompress),
-        "deflate" => HasZlibHeader(compressed) ? new ZLibStream(compressed, CompressionMode.Decompress) : new DeflateStream(compressed, CompressionMode.Decompress),
+        "deflate" => HasZlibHeader(compressed)
+            ? new ZLibStream(compressed, CompressionMode.Decompress)
+            : new DeflateStream(compressed, CompressionMode.Decompress),
         "br" => new BrotliStream(compressed, CompressionMode.Decompress),
         _ => null,
     };

@@ -14,7 +14,8 @@ internal static class ExportEndpoints
     public static void MapExport(this IEndpointRouteBuilder routes)
     {
         routes.MapGet("/v1/projects/{project}/export", ExportAsync);
-        routes.MapPost("/v1/projects/{project}/records/resolve", ResolveEndpoint.ResolveAsync).Needs(Access.Read); // a POST for its length alone
+        routes.MapPost("/v1/projects/{project}/records/resolve", ResolveEndpoint.ResolveAsync)
+            .Needs(Access.Read); // a POST for its length alone
     }
 
     private static async Task<Results<ContentHttpResult, JsonHttpResult<ValidationErrors>, EmptyHttpResult>> ExportAsync(
@@ -22,7 +23,8 @@ internal static class ExportEndpoints
     {
         var query = new QueryValues(context.Request.Query);
         var (start, end) = query.TimeRange();
-        var signals = (query.Text("signals")?.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)) ?? s_signals;
+        var signals = (query.Text("signals")?.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries))
+            ?? s_signals;
         if (Array.Find(signals, signal => !s_signals.Contains(signal, StringComparer.Ordinal)) is { } unknown)
         {
             query.Fail("signals", $"Unknown signal '{unknown}': expected spans, logs or metrics", "literal_error");
@@ -39,7 +41,8 @@ internal static class ExportEndpoints
         }
 
         context.Response.ContentType = "application/x-ndjson";
-        var request = new ExportRequest(found.Id, start, end, signals.Contains("spans"), signals.Contains("logs"), signals.Contains("metrics"))
+        var request = new ExportRequest(found.Id, start, end, signals.Contains("spans"),
+            signals.Contains("logs"), signals.Contains("metrics"))
         {
             LogEventName = query.Text("event_name"),
         };

@@ -15,8 +15,8 @@ internal readonly record struct ExportRequest(int ProjectId, long StartNanos, lo
 }
 
 /// <summary>
-/// Streams a project's telemetry of a time range as JSON lines. Rows are read in pages, each a statement of its own, so memory stays at one page and no
-/// connection is held while a slow client reads. The last line, <c>{"end":…}</c>, proves that the stream is complete.
+/// Streams a project's telemetry of a time range as JSON lines. Rows are read in pages, each a statement of its own, so memory stays at one
+/// page and no connection is held while a slow client reads. The last line, <c>{"end":…}</c>, proves that the stream is complete.
 /// </summary>
 internal sealed class ExportStream(SpanReader spans, LogReader logs, MetricReader metrics, InternReader interned)
 {
@@ -66,7 +66,8 @@ internal sealed class ExportStream(SpanReader spans, LogReader logs, MetricReade
         await lines.FlushAsync(cancellationToken);
     }
 
-    private Task<long> WriteSpansAsync(ExportRequest request, LineWriter lines, CancellationToken cancellationToken) => WriteRecordsAsync<SpanRow, SpanKey>(
+    private Task<long> WriteSpansAsync(ExportRequest request, LineWriter lines,
+        CancellationToken cancellationToken) => WriteRecordsAsync<SpanRow, SpanKey>(
         after => spans.ReadAscendingAsync(request.ProjectId, request.StartNanos, request.EndNanos, after, PageRows, cancellationToken),
         static row => (row.Key, row.ResourceId, row.ScopeId), RecordJson.WriteSpan, lines, cancellationToken);
 
@@ -124,7 +125,8 @@ internal sealed class ExportStream(SpanReader spans, LogReader logs, MetricReade
             long announced = 0;
             var isAnnounced = false;
             (long SeriesId, long TimeNanos)? after = null;
-            while (await metrics.ReadPointsAsync(ids, request.StartNanos, request.EndNanos, after, PointPage, cancellationToken) is { Count: > 0 } page)
+            while (await metrics.ReadPointsAsync(
+                ids, request.StartNanos, request.EndNanos, after, PointPage, cancellationToken) is { Count: > 0 } page)
             {
                 for (var start = 0; start < page.Count;)
                 {
@@ -158,7 +160,8 @@ internal sealed class ExportStream(SpanReader spans, LogReader logs, MetricReade
     /// <summary>Writes JSON objects one a line. The pipe's buffers are the only memory it uses.</summary>
     private sealed class LineWriter(PipeWriter output) : IDisposable
     {
-        private static readonly JsonWriterOptions s_options = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, SkipValidation = true };
+        private static readonly JsonWriterOptions s_options = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+            SkipValidation = true };
 
         private readonly Utf8JsonWriter _json = new(output, s_options);
         private readonly HashSet<long> _resources = [];

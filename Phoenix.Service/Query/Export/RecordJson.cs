@@ -5,7 +5,9 @@ using Phoenix.Service.Storage;
 
 namespace Phoenix.Service.Query.Export;
 
-/// <summary>The JSON objects of the export stream, one method a kind of line. 64-bit hashes are decimal strings, times are numbers.</summary>
+/// <summary>
+/// The JSON objects of the export stream, one method a kind of line. 64-bit hashes are decimal strings, times are numbers.
+/// </summary>
 internal static class RecordJson
 {
     /// <summary>Text of a 64-bit id.</summary>

@@ -12,8 +12,8 @@ namespace Phoenix.Service.Query.Export;
 internal sealed record ResolveRequest(RecordRef?[]? Refs);
 
 /// <summary>
-/// What evidence cites: a span (trace and span id), a log record (record id) or a metric point (series id and time). Which fields count depends on
-/// <see cref="Kind"/>. Numbers may be sent as strings.
+/// What evidence cites: a span (trace and span id), a log record (record id) or a metric point (series id and time). Which fields count
+/// depends on <see cref="Kind"/>. Numbers may be sent as strings.
 /// </summary>
 internal sealed record RecordRef(string? Kind, string? TraceId, string? SpanId, long? RecordId, long? SeriesId, long? TimeNs);
 
@@ -33,7 +33,8 @@ internal static class ResolveEndpoint
 
     /// <summary><c>POST /v1/projects/{project}/records/resolve</c></summary>
     public static async Task<Results<ContentHttpResult, JsonHttpResult<ValidationErrors>, EmptyHttpResult>> ResolveAsync(
-        string project, HttpContext context, ProjectReader projects, SpanReader spans, LogReader logs, MetricReader metrics, InternReader interned,
+        string project, HttpContext context, ProjectReader projects, SpanReader spans, LogReader logs,
+        MetricReader metrics, InternReader interned,
         CancellationToken cancellationToken)
     {
         var (body, fault) = await RequestJson.ReadAsync(context.Request, ResolveJsonContext.Default.ResolveRequest, cancellationToken);
@@ -49,7 +50,8 @@ internal static class ResolveEndpoint
 
         if (refs.Length > MaxRefs)
         {
-            return ApiResults.Invalid(new ValidationError(["body", "refs"], $"List should have at most {MaxRefs} items, got {refs.Length}", "too_long"));
+            return ApiResults.Invalid(
+                new ValidationError(["body", "refs"], $"List should have at most {MaxRefs} items, got {refs.Length}", "too_long"));
         }
 
         var lookup = new Lookup();
@@ -104,7 +106,8 @@ internal static class ResolveEndpoint
         {
             switch (reference?.Kind)
             {
-                case "span" when TelemetryIds.TryParseTrace(reference.TraceId, out var traceId) && TelemetryIds.TryParseSpan(reference.SpanId, out var spanId):
+                case "span" when TelemetryIds.TryParseTrace(reference.TraceId, out var traceId)
+                    && TelemetryIds.TryParseSpan(reference.SpanId, out var spanId):
                     _keys.Add((traceId, spanId));
                     _spanIds.Add((traceId, spanId));
                     return;
@@ -117,7 +120,9 @@ internal static class ResolveEndpoint
                     _pointIds.Add((seriesId, timeNanos));
                     return;
                 case "span":
-                    Errors.Add(new ValidationError(["body", "refs", index], "A span needs trace_id (32 hex digits) and span_id (16 hex digits)", "value_error"));
+                    Errors.Add(
+                        new ValidationError(["body", "refs", index],
+                            "A span needs trace_id (32 hex digits) and span_id (16 hex digits)", "value_error"));
                     return;
                 case "log":
                     Errors.Add(new ValidationError(["body", "refs", index, "record_id"], "Field required", "missing"));
@@ -126,13 +131,15 @@ internal static class ResolveEndpoint
                     Errors.Add(new ValidationError(["body", "refs", index], "A metric needs series_id and time_ns", "missing"));
                     return;
                 default:
-                    Errors.Add(new ValidationError(["body", "refs", index, "kind"], "Input should be 'span', 'log' or 'metric'", "literal_error"));
+                    Errors.Add(
+                        new ValidationError(["body", "refs", index, "kind"], "Input should be 'span', 'log' or 'metric'", "literal_error"));
                     return;
             }
         }
 
         public async Task ReadAsync(
-            int projectId, SpanReader spans, LogReader logs, MetricReader metrics, InternReader interned, CancellationToken cancellationToken)
+            int projectId, SpanReader spans, LogReader logs, MetricReader metrics, InternReader interned,
+            CancellationToken cancellationToken)
         {
             if (_spanIds.Count > 0)
             {
@@ -153,7 +160,8 @@ internal static class ResolveEndpoint
             }
 
             _resources = await interned.ResourcesAsync(
-                _spans.Values.Select(row => row.ResourceId).Concat(_logs.Values.Select(row => row.ResourceId)).Concat(_series.Values.Select(row => row.ResourceId)),
+                _spans.Values.Select(row => row.ResourceId).Concat(_logs.Values.Select(row => row.ResourceId))
+                    .Concat(_series.Values.Select(row => row.ResourceId)),
                 cancellationToken);
             _scopes = await interned.ScopesAsync(
                 _spans.Values.Select(row => row.ScopeId).Concat(_logs.Values.Select(row => row.ScopeId)), cancellationToken);

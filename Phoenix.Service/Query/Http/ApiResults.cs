@@ -4,7 +4,9 @@ using Microsoft.AspNetCore.Http.HttpResults;
 
 namespace Phoenix.Service.Query.Http;
 
-/// <summary>The answers every route shares: text for application errors, 422 with locations for invalid input (phoenix-api.md §1).</summary>
+/// <summary>
+/// The answers every route shares: text for application errors, 422 with locations for invalid input (phoenix-api.md §1).
+/// </summary>
 internal static class ApiResults
 {
     /// <summary>200 with <paramref name="value"/> as JSON.</summary>

@@ -7,13 +7,14 @@ using Phoenix.Service.Storage.Postgres.Readers;
 namespace Phoenix.Service.Query.Http;
 
 /// <summary>
-/// Where a list goes on, opaque to clients: base64url of the list's letter and the sort key and id of the last row handed out. A row that arrives or
-/// vanishes meanwhile makes no other row appear twice or not at all, which row numbers could not promise.
+/// Where a list goes on, opaque to clients: base64url of the list's letter and the sort key and id of the last row handed out. A row that
+/// arrives or vanishes meanwhile makes no other row appear twice or not at all, which row numbers could not promise.
 /// </summary>
 internal static class Cursor
 {
     /// <summary>A place in a list of spans.</summary>
-    public static string Format(SpanKey key) => Encode($"s:{key.StartNanos}:{TelemetryIds.FormatTrace(key.TraceId)}:{TelemetryIds.FormatSpan(key.SpanId)}");
+    public static string Format(SpanKey key) =>
+        Encode($"s:{key.StartNanos}:{TelemetryIds.FormatTrace(key.TraceId)}:{TelemetryIds.FormatSpan(key.SpanId)}");
 
     /// <summary>A place in a list of traces sorted by <paramref name="sort"/>.</summary>
     public static string Format(TraceKey key, TraceSort sort) => Encode($"{(sort == TraceSort.Latency ? 'l' : 't')}:{key.Value}:{key.Id}");
@@ -39,7 +40,8 @@ internal static class Cursor
     public static bool TryParse(string text, TraceSort sort, out TraceKey key)
     {
         key = default;
-        if (Decode(text, sort == TraceSort.Latency ? "l" : "t", 3) is not { } parts || !IsNumber(parts[1], out var value) || !IsNumber(parts[2], out var id))
+        if (Decode(text, sort == TraceSort.Latency ? "l" : "t", 3) is not { } parts || !IsNumber(parts[1], out var value)
+            || !IsNumber(parts[2], out var id))
         {
             return false;
         }
@@ -61,7 +63,9 @@ internal static class Cursor
         return true;
     }
 
-    /// <summary>Two texts of a list's own making; false when <paramref name="text"/> is no cursor of the list <paramref name="letter"/>.</summary>
+    /// <summary>
+    /// Two texts of a list's own making; false when <paramref name="text"/> is no cursor of the list <paramref name="letter"/>.
+    /// </summary>
     public static bool TryParse(string text, string letter, out string first, out long second)
     {
         (first, second) = (string.Empty, 0);

@@ -3,8 +3,8 @@ using Phoenix.Service.Storage.Postgres;
 namespace Phoenix.Service.Query.Http;
 
 /// <summary>
-/// Answers 503 with a reason when the database is away, not ready, or a statement took longer than it may. Once an answer is under way the fault goes on,
-/// which breaks the connection: a cut answer must not look whole.
+/// Answers 503 with a reason when the database is away, not ready, or a statement took longer than it may. Once an answer is under way the
+/// fault goes on, which breaks the connection: a cut answer must not look whole.
 /// </summary>
 internal sealed partial class DatabaseFaultFilter(DatabaseState database, ILogger<DatabaseFaultFilter> logger) : IEndpointFilter
 {
@@ -21,7 +21,8 @@ internal sealed partial class DatabaseFaultFilter(DatabaseState database, ILogge
         {
             return await next(context);
         }
-        catch (Exception exception) when (PostgresErrors.IsDatabase(exception) && !http.RequestAborted.IsCancellationRequested && !http.Response.HasStarted)
+        catch (Exception exception) when (PostgresErrors.IsDatabase(exception) && !http.RequestAborted.IsCancellationRequested
+            && !http.Response.HasStarted)
         {
             Log.Failed(logger, http.Request.Path, PostgresErrors.Describe(exception));
             http.Response.Headers.RetryAfter = "5";

@@ -56,7 +56,8 @@ internal static class GlobalId
 
     private static string Encode(string type, string digits) => Convert.ToBase64String(Encoding.UTF8.GetBytes($"{type}:{digits}"));
 
-    private static bool TryDecode(string text, string type, out string digits) => TryDecode(text, out var found, out digits) && found == type;
+    private static bool TryDecode(string text, string type, out string digits) =>
+        TryDecode(text, out var found, out digits) && found == type;
 
     private static bool TryDecode(string text, out string type, out string digits)
     {

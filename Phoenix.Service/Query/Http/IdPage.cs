@@ -3,8 +3,8 @@ using Microsoft.AspNetCore.Http.HttpResults;
 namespace Phoenix.Service.Query.Http;
 
 /// <summary>
-/// The parameters <c>limit</c> and <c>cursor</c> of a list by row id: the cursor is the GlobalID of the next page's first row, so one row more than the page
-/// has is read (phoenix-api.md §1).
+/// The parameters <c>limit</c> and <c>cursor</c> of a list by row id: the cursor is the GlobalID of the next page's first row, so one row
+/// more than the page has is read (phoenix-api.md §1).
 /// </summary>
 /// <param name="Type">Type of the GlobalIDs.</param>
 /// <param name="From">First row of the page; null = the list's own beginning.</param>
@@ -14,7 +14,10 @@ internal readonly record struct IdPage(string Type, long? From, int Limit)
     /// <summary>Rows to read: those of the page and the one that the next page begins with.</summary>
     public int Wanted => Limit + 1;
 
-    /// <summary>Reads both parameters. A bad limit is a fault of <paramref name="query"/>; a cursor that is none of <paramref name="type"/> is the result's second part.</summary>
+    /// <summary>
+    /// Reads both parameters. A bad limit is a fault of <paramref name="query"/>; a cursor that is none of <paramref name="type"/> is the
+    /// result's second part.
+    /// </summary>
     public static (IdPage Page, ContentHttpResult? BadCursor) Read(QueryValues query, string type, int maxLimit = 1_000)
     {
         var limit = query.Int("limit", 100, 1, maxLimit);

@@ -21,7 +21,8 @@ internal static class IsoTime
             (seconds, rest) = (seconds - 1, rest + NanosPerSecond);
         }
 
-        return DateTimeOffset.FromUnixTimeSeconds(seconds).AddTicks(rest / 100).ToString("yyyy-MM-dd'T'HH:mm:ss.ffffff'+00:00'", CultureInfo.InvariantCulture);
+        return DateTimeOffset.FromUnixTimeSeconds(seconds).AddTicks(rest / 100)
+            .ToString("yyyy-MM-dd'T'HH:mm:ss.ffffff'+00:00'", CultureInfo.InvariantCulture);
     }
 
     /// <summary>As <see cref="Format(long)"/>.</summary>
@@ -29,8 +30,8 @@ internal static class IsoTime
         time.ToUniversalTime().ToString("yyyy-MM-dd'T'HH:mm:ss.ffffff'+00:00'", CultureInfo.InvariantCulture);
 
     /// <summary>
-    /// Reads a time to the nanosecond. A time without an offset counts as UTC when <paramref name="allowNaive"/>, else it is refused. False also when it is
-    /// outside what 64-bit nanoseconds can hold (the years 1677 to 2262).
+    /// Reads a time to the nanosecond. A time without an offset counts as UTC when <paramref name="allowNaive"/>, else it is refused. False
+    /// also when it is outside what 64-bit nanoseconds can hold (the years 1677 to 2262).
     /// </summary>
     public static bool TryParse(string text, bool allowNaive, out long nanos)
     {

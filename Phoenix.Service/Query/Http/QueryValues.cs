@@ -3,7 +3,8 @@ using System.Globalization;
 namespace Phoenix.Service.Query.Http;
 
 /// <summary>
-/// Reads a request's query parameters and collects every fault, so that one 422 names them all. Values are valid only while <see cref="Errors"/> is empty.
+/// Reads a request's query parameters and collects every fault, so that one 422 names them all. Values are valid only while
+/// <see cref="Errors"/> is empty.
 /// </summary>
 internal sealed class QueryValues(IQueryCollection query)
 {
@@ -13,14 +14,19 @@ internal sealed class QueryValues(IQueryCollection query)
     public IReadOnlyList<ValidationError> Errors => _errors;
 
     /// <summary>Records a fault of one parameter.</summary>
-    public void Fail(string name, string message, string type = "value_error") => _errors.Add(new ValidationError(["query", name], message, type));
+    public void Fail(string name, string message, string type = "value_error") =>
+        _errors.Add(new ValidationError(["query", name], message, type));
 
     /// <summary>The last value, or null when the parameter is absent or empty.</summary>
-    public string? Text(string name) => query.TryGetValue(name, out var values) && values.Count > 0 && values[^1] is { Length: > 0 } text ? text : null;
+    public string? Text(string name) => query.TryGetValue(name, out var values) && values.Count > 0 && values[^1] is { Length: > 0 } text
+        ? text
+        : null;
 
     /// <summary>Every value of a repeated parameter, or null when there is none.</summary>
     public string[]? Texts(string name) =>
-        query.TryGetValue(name, out var values) && values.Count > 0 ? [.. values.Where(value => value is not null).Select(value => value!)] : null;
+        query.TryGetValue(name, out var values) && values.Count > 0
+            ? [.. values.Where(value => value is not null).Select(value => value!)]
+            : null;
 
     /// <summary>A whole number in bounds.</summary>
     public int Int(string name, int otherwise, int min, int max)
@@ -38,7 +44,8 @@ internal sealed class QueryValues(IQueryCollection query)
 
         if (value < min)
         {
-            Fail(name, min == 1 ? "Input should be greater than 0" : $"Input should be greater than or equal to {min}", min == 1 ? "greater_than" : "greater_than_equal");
+            Fail(name, min == 1 ? "Input should be greater than 0" : $"Input should be greater than or equal to {min}",
+                min == 1 ? "greater_than" : "greater_than_equal");
             return otherwise;
         }
 
@@ -85,7 +92,8 @@ internal sealed class QueryValues(IQueryCollection query)
     }
 
     /// <summary>
-    /// A time as Unix nanoseconds: parameter <paramref name="name"/> in ISO 8601 (naive = UTC), or <paramref name="name"/>_unix_nano as a number.
+    /// A time as Unix nanoseconds: parameter <paramref name="name"/> in ISO 8601 (naive = UTC), or <paramref name="name"/>_unix_nano as a
+    /// number.
     /// </summary>
     public long Nanos(string name, long otherwise)
     {
@@ -107,7 +115,8 @@ internal sealed class QueryValues(IQueryCollection query)
 
         // An unescaped "+" of an offset arrives as a space.
         if (IsoTime.TryParse(text, allowNaive: true, out var nanos)
-            || (text.LastIndexOf(' ') is > 10 and var space && IsoTime.TryParse(text.Remove(space, 1).Insert(space, "+"), allowNaive: true, out nanos)))
+            || (text.LastIndexOf(' ') is > 10 and var space
+                && IsoTime.TryParse(text.Remove(space, 1).Insert(space, "+"), allowNaive: true, out nanos)))
         {
             return nanos;
         }

@@ -20,7 +20,8 @@ internal static class RequestJson
         }
         catch (JsonException exception)
         {
-            return (null, Refuse(Location(exception.Path), $"Invalid JSON at line {exception.LineNumber + 1}, byte {exception.BytePositionInLine}"));
+            return (null,
+                Refuse(Location(exception.Path), $"Invalid JSON at line {exception.LineNumber + 1}, byte {exception.BytePositionInLine}"));
         }
     }
 

@@ -14,7 +14,8 @@ internal static class LogEndpoints
     public static void MapLogs(this IEndpointRouteBuilder routes) => routes.MapGet("/v1/projects/{project}/logs", ListAsync);
 
     private static async Task<Results<ContentHttpResult, JsonHttpResult<ValidationErrors>, EmptyHttpResult>> ListAsync(
-        string project, HttpContext context, ProjectReader projects, LogReader logs, InternReader interned, CancellationToken cancellationToken)
+        string project, HttpContext context, ProjectReader projects, LogReader logs, InternReader interned,
+        CancellationToken cancellationToken)
     {
         var query = new QueryValues(context.Request.Query);
         var (start, end) = query.TimeRange();

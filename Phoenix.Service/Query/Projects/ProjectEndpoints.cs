@@ -40,7 +40,8 @@ internal static class ProjectEndpoints
         var rows = await projects.ListAsync(
             (int)Math.Min(page.From ?? int.MaxValue, int.MaxValue), query.Text("name_contains"), page.Wanted, cancellationToken);
         return ApiResults.Json(
-            new ProjectList([.. rows.Take(page.Limit).Select(ProjectData.From)], page.Next(rows, static row => row.Id)), ProjectJsonContext.Default.ProjectList);
+            new ProjectList([.. rows.Take(page.Limit).Select(ProjectData.From)], page.Next(rows, static row => row.Id)),
+            ProjectJsonContext.Default.ProjectList);
     }
 
     private static async Task<Results<JsonHttpResult<ProjectEnvelope>, ContentHttpResult>> GetAsync(
@@ -62,7 +63,8 @@ internal static class ProjectEndpoints
             || Encoding.UTF8.GetByteCount(name) > AttributePolicy.MaxLabelBytes)
         {
             return ApiResults.Invalid(new ValidationError(
-                ["body", "name"], $"A project needs a name of at most {AttributePolicy.MaxLabelBytes} bytes without '/', '?' and '#'", "value_error"));
+                ["body", "name"], $"A project needs a name of at most {AttributePolicy.MaxLabelBytes} bytes without '/', '?' and '#'",
+                "value_error"));
         }
 
         return await editor.CreateAsync(name, body.Description, cancellationToken) is { } row
@@ -99,7 +101,9 @@ internal static class ProjectEndpoints
         }
 
         // Its name must not lead to the old id a moment longer than the project exists: what is sent from then on makes it anew.
-        return await remover.RemoveProjectAsync(found.Id, () => directory.Forget(found.Name), cancellationToken) ? TypedResults.NoContent() : ApiResults.NoProject(project);
+        return await remover.RemoveProjectAsync(found.Id, () => directory.Forget(found.Name), cancellationToken)
+            ? TypedResults.NoContent()
+            : ApiResults.NoProject(project);
     }
 
     private static JsonHttpResult<ProjectEnvelope> Envelope(ProjectRow row) =>

@@ -15,7 +15,8 @@ internal static class SeriesEndpoints
     public static void MapSeries(this IEndpointRouteBuilder routes) => routes.MapGet("/v1/projects/{project}/metrics", ListAsync);
 
     private static async Task<Results<ContentHttpResult, JsonHttpResult<ValidationErrors>, EmptyHttpResult>> ListAsync(
-        string project, HttpContext context, ProjectReader projects, MetricReader metrics, InternReader interned, CancellationToken cancellationToken)
+        string project, HttpContext context, ProjectReader projects, MetricReader metrics, InternReader interned,
+        CancellationToken cancellationToken)
     {
         var query = new QueryValues(context.Request.Query);
         var (start, end) = query.TimeRange();
@@ -53,7 +54,8 @@ internal static class SeriesEndpoints
         }
 
         await SpanJson.WriteListAsync(
-            context, series, next, (writer, row) => Write(writer, row, resources[row.ResourceId], points.GetValueOrDefault(row.Id, [])), cancellationToken);
+            context, series, next, (writer, row) => Write(writer, row, resources[row.ResourceId], points.GetValueOrDefault(row.Id, [])),
+            cancellationToken);
         return TypedResults.Empty;
     }
 

@@ -6,7 +6,8 @@ namespace Phoenix.Service.Query.Sessions;
 
 /// <summary>A session as the API shows it, its traces by start.</summary>
 internal sealed record SessionData(
-    string Id, string SessionId, string ProjectId, string StartTime, string EndTime, IReadOnlyList<SessionTraceData> Traces, long TokenCountPrompt,
+    string Id, string SessionId, string ProjectId, string StartTime, string EndTime,
+    IReadOnlyList<SessionTraceData> Traces, long TokenCountPrompt,
     long TokenCountCompletion, long TokenCountTotal)
 {
     /// <summary>From its row and its traces' rows.</summary>
@@ -21,7 +22,8 @@ internal sealed record SessionTraceData(string Id, string TraceId, string StartT
 {
     /// <summary>From its row.</summary>
     public static SessionTraceData From(TraceRow row) => new(
-        GlobalId.Format("Trace", row.Id), TelemetryIds.FormatTrace(row.TraceId), IsoTime.Format(row.StartNanos), IsoTime.Format(row.EndNanos));
+        GlobalId.Format("Trace", row.Id), TelemetryIds.FormatTrace(row.TraceId), IsoTime.Format(row.StartNanos),
+        IsoTime.Format(row.EndNanos));
 }
 
 /// <summary>One session.</summary>

@@ -34,7 +34,8 @@ internal static class SessionEndpoints
     }
 
     private static async Task<Results<JsonHttpResult<SessionList>, JsonHttpResult<ValidationErrors>, ContentHttpResult>> ListAsync(
-        string project, HttpContext context, ProjectReader projects, SessionReader sessions, TraceReader traces, CancellationToken cancellationToken)
+        string project, HttpContext context, ProjectReader projects, SessionReader sessions, TraceReader traces,
+        CancellationToken cancellationToken)
     {
         var query = new QueryValues(context.Request.Query);
         var (page, badCursor) = IdPage.Read(query, "ProjectSession");
@@ -86,7 +87,8 @@ internal static class SessionEndpoints
 
         if (body!.SessionIdentifiers is not { Length: > 0 } identifiers)
         {
-            return ApiResults.Invalid(new ValidationError(["body", "session_identifiers"], "List should have at least 1 item", "too_short"));
+            return ApiResults.Invalid(
+                new ValidationError(["body", "session_identifiers"], "List should have at least 1 item", "too_short"));
         }
 
         var globalIds = identifiers.Count(identifier => GlobalId.TryParse(identifier, "ProjectSession", out _));
@@ -107,9 +109,12 @@ internal static class SessionEndpoints
     }
 
     private static Task<SessionRow?> FindAsync(SessionReader sessions, string identifier, CancellationToken cancellationToken) =>
-        GlobalId.TryParse(identifier, "ProjectSession", out var id) ? sessions.FindAsync(id, cancellationToken) : sessions.FindAsync(identifier, cancellationToken);
+        GlobalId.TryParse(identifier, "ProjectSession", out var id)
+            ? sessions.FindAsync(id, cancellationToken)
+            : sessions.FindAsync(identifier, cancellationToken);
 
-    private static async Task RemoveAsync(SessionRow session, TraceReader traces, TelemetryRemover remover, CancellationToken cancellationToken)
+    private static async Task RemoveAsync(SessionRow session, TraceReader traces, TelemetryRemover remover,
+        CancellationToken cancellationToken)
     {
         while (await traces.OfSessionsAsync(session.ProjectId, [session.SessionId], MaxTraces, cancellationToken) is { Count: > 0 } members
             && await remover.RemoveTracesAsync(session.ProjectId, [.. members.Select(trace => trace.TraceId)], cancellationToken) > 0)
@@ -117,5 +122,6 @@ internal static class SessionEndpoints
         }
     }
 
-    private static ContentHttpResult NoSession(string identifier) => ApiResults.NotFound($"Session with identifier '{identifier}' not found");
+    private static ContentHttpResult NoSession(string identifier) =>
+        ApiResults.NotFound($"Session with identifier '{identifier}' not found");
 }

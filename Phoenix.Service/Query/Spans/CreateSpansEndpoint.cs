@@ -34,14 +34,15 @@ internal sealed record InvalidSpan(string SpanId, string TraceId, string Error);
 internal sealed partial class SpanJsonContext : JsonSerializerContext;
 
 /// <summary>
-/// <c>POST /v1/projects/{project}/spans</c> (phoenix-api.md, operation 3): all or nothing. The spans become an OTLP/JSON request and take the same way as
-/// any other telemetry, so they are durable when the answer is 202.
+/// <c>POST /v1/projects/{project}/spans</c> (phoenix-api.md, operation 3): all or nothing. The spans become an OTLP/JSON request and take
+/// the same way as any other telemetry, so they are durable when the answer is 202.
 /// </summary>
 internal static class CreateSpansEndpoint
 {
     /// <summary>Checks, converts, stores.</summary>
     public static async Task<Results<JsonHttpResult<SpansQueued>, JsonHttpResult<SpansRefused>, JsonHttpResult<ValidationErrors>, ContentHttpResult>> CreateAsync(
-        string project, HttpContext context, ProjectReader projects, SpanReader spans, IngestPipeline pipeline, CancellationToken cancellationToken)
+        string project, HttpContext context, ProjectReader projects, SpanReader spans, IngestPipeline pipeline,
+        CancellationToken cancellationToken)
     {
         JsonDocument document;
         try
@@ -86,7 +87,8 @@ internal static class CreateSpansEndpoint
     private static async Task<SpansRefused?> FindFaultsAsync(
         List<SentSpan> sent, ProjectRow? project, SpanReader spans, CancellationToken cancellationToken)
     {
-        var invalid = sent.Where(span => span.Fault is not null).Select(span => new InvalidSpan(span.SpanIdText, span.TraceIdText, span.Fault!)).ToList();
+        var invalid = sent.Where(span => span.Fault is not null)
+            .Select(span => new InvalidSpan(span.SpanIdText, span.TraceIdText, span.Fault!)).ToList();
         var sound = sent.Where(span => span.Fault is null).ToList();
         var stored = project is null || sound.Count == 0
             ? []

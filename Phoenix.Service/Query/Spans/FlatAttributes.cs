@@ -5,9 +5,9 @@ using Phoenix.Service.Storage;
 namespace Phoenix.Service.Query.Spans;
 
 /// <summary>
-/// Stored attributes as Phoenix's clients expect them (phoenix-api.md §2.2): one flat object, objects and lists of objects spread over dotted keys and
-/// indexes, lists of scalars kept, nulls left out, JSON text under the known keys parsed first. What JSON cannot hold is shown as text: "NaN",
-/// "Infinity", base64. Of two values for one key the first stays: the sender's own flat key.
+/// Stored attributes as Phoenix's clients expect them (phoenix-api.md §2.2): one flat object, objects and lists of objects spread over
+/// dotted keys and indexes, lists of scalars kept, nulls left out, JSON text under the known keys parsed first. What JSON cannot hold is
+/// shown as text: "NaN", "Infinity", base64. Of two values for one key the first stays: the sender's own flat key.
 /// </summary>
 internal static class FlatAttributes
 {
@@ -62,7 +62,8 @@ internal static class FlatAttributes
             case JsonValueKind.Object when !IsSpecial(value):
                 WriteProperties(writer, key + ".", value, written);
                 return;
-            case JsonValueKind.Array when value.EnumerateArray().Any(item => item.ValueKind is JsonValueKind.Object or JsonValueKind.Array && !IsSpecial(item)):
+            case JsonValueKind.Array when value.EnumerateArray()
+                .Any(item => item.ValueKind is JsonValueKind.Object or JsonValueKind.Array && !IsSpecial(item)):
                 var index = 0;
                 foreach (var item in value.EnumerateArray())
                 {
@@ -112,7 +113,8 @@ internal static class FlatAttributes
 
     /// <summary>Whether the element stands for a value that JSON cannot hold (Ingest/Decode/AttributeJson.cs).</summary>
     private static bool IsSpecial(JsonElement element) => element.ValueKind == JsonValueKind.Object
-        && (element.TryGetProperty("$double", out _) || element.TryGetProperty("$bytes", out _) || element.TryGetProperty("$truncated", out _));
+        && (element.TryGetProperty("$double", out _) || element.TryGetProperty("$bytes", out _)
+            || element.TryGetProperty("$truncated", out _));
 
     private static JsonDocument? TryParse(string text)
     {

@@ -32,7 +32,10 @@ internal sealed class SentSpan
     /// <summary>Why the span, though well-formed, cannot be stored; null when it can.</summary>
     public string? Fault { get; private set; }
 
-    /// <summary>Checks item <paramref name="index"/> of <c>data</c>; what is malformed goes to <paramref name="errors"/>, and the result is null then.</summary>
+    /// <summary>
+    /// Checks item <paramref name="index"/> of <c>data</c>; what is malformed goes to <paramref name="errors"/>, and the result is null
+    /// then.
+    /// </summary>
     public static SentSpan? Read(JsonElement item, int index, List<ValidationError> errors)
     {
         var before = errors.Count;
@@ -221,7 +224,8 @@ internal sealed class SentSpan
         var at = 0;
         foreach (var item in events.EnumerateArray())
         {
-            var time = item.ValueKind == JsonValueKind.Object && item.TryGetProperty("timestamp", out var value) && value.ValueKind == JsonValueKind.String
+            var time = item.ValueKind == JsonValueKind.Object && item.TryGetProperty("timestamp", out var value)
+                && value.ValueKind == JsonValueKind.String
                 ? value.GetString() : null;
             _events.Add((item, Time(time, ["body", "data", index, "events", at++, "timestamp"], errors)));
         }

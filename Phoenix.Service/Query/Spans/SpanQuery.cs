@@ -7,7 +7,9 @@ namespace Phoenix.Service.Query.Spans;
 /// <summary>The query parameters of the span lists (phoenix-api.md, operation 2).</summary>
 internal static class SpanQuery
 {
-    /// <summary>Reads the filter; faults are left in <paramref name="query"/>. Null when a well-formed value can match no span at all.</summary>
+    /// <summary>
+    /// Reads the filter; faults are left in <paramref name="query"/>. Null when a well-formed value can match no span at all.
+    /// </summary>
     public static SpanFilter? Read(QueryValues query)
     {
         var (start, end) = query.TimeRange();

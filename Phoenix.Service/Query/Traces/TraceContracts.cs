@@ -6,13 +6,16 @@ namespace Phoenix.Service.Query.Traces;
 
 /// <summary>A trace as the API shows it; <see cref="Spans"/> is null unless asked for.</summary>
 internal sealed record TraceData(
-    string Id, string TraceId, string ProjectId, string StartTime, string EndTime, long TokenCountPrompt, long TokenCountCompletion, long TokenCountTotal,
+    string Id, string TraceId, string ProjectId, string StartTime, string EndTime, long TokenCountPrompt,
+    long TokenCountCompletion, long TokenCountTotal,
     long SpanCount, long ErrorCount, string? RootName, string? SessionId, double CostUsd, IReadOnlyList<TraceSpanData>? Spans)
 {
     /// <summary>From its row.</summary>
     public static TraceData From(TraceRow row, IReadOnlyList<TraceSpanData>? spans) => new(
-        GlobalId.Format("Trace", row.Id), TelemetryIds.FormatTrace(row.TraceId), GlobalId.Format("Project", row.ProjectId), IsoTime.Format(row.StartNanos),
-        IsoTime.Format(row.EndNanos), row.PromptTokens, row.CompletionTokens, row.PromptTokens + row.CompletionTokens, row.SpanCount, row.ErrorCount,
+        GlobalId.Format("Trace", row.Id), TelemetryIds.FormatTrace(row.TraceId), GlobalId.Format("Project", row.ProjectId),
+        IsoTime.Format(row.StartNanos),
+        IsoTime.Format(row.EndNanos), row.PromptTokens, row.CompletionTokens, row.PromptTokens + row.CompletionTokens,
+        row.SpanCount, row.ErrorCount,
         row.RootName, row.SessionId, row.CostPicoUsd / 1e12, spans);
 }
 

@@ -100,7 +100,8 @@ internal static class TraceEndpoints
                 return TypedResults.NoContent();
             }
         }
-        else if (TelemetryIds.TryParseTrace(trace, out var traceId) && await ranges.FindAsync(traceId, cancellationToken) is [var newest, ..]
+        else if (TelemetryIds.TryParseTrace(trace, out var traceId)
+            && await ranges.FindAsync(traceId, cancellationToken) is [var newest, ..]
             && await remover.RemoveTracesAsync(newest.ProjectId, [traceId], cancellationToken) > 0)
         {
             return TypedResults.NoContent();

@@ -69,7 +69,9 @@ internal static class VectorEndpoints
         }
         else if (vector.Length != dimensions)
         {
-            errors.Add(new(["body", "vector"], $"List should have {dimensions} numbers (Phoenix:Vectors:Dimensions), got {vector.Length}", "value_error"));
+            errors.Add(
+                new(["body", "vector"], $"List should have {dimensions} numbers (Phoenix:Vectors:Dimensions), got {vector.Length}",
+                    "value_error"));
         }
         else if (Array.FindIndex(vector, static number => !float.IsFinite(number)) is >= 0 and var index)
         {

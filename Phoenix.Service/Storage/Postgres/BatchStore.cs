@@ -11,12 +11,13 @@ namespace Phoenix.Service.Storage.Postgres;
 internal readonly record struct StoreResult(int Rejected = 0, int Duplicates = 0, IReadOnlyList<MinuteDelta>? Added = null);
 
 /// <summary>
-/// Stores groups of batches, each in one transaction, durable when the call returns. Optimistic by COPY straight into the leaf partitions; or by
-/// merge, through a staging table, which leaves out rows that are stored already. The roll-ups' deltas, of stored rows only, are part of the
-/// transaction. Throws what Npgsql throws, or <see cref="ProjectGoneException"/>; the caller resets the session.
+/// Stores groups of batches, each in one transaction, durable when the call returns. Optimistic by COPY straight into the leaf partitions;
+/// or by merge, through a staging table, which leaves out rows that are stored already. The roll-ups' deltas, of stored rows only, are part
+/// of the transaction. Throws what Npgsql throws, or <see cref="ProjectGoneException"/>; the caller resets the session.
 /// </summary>
 internal sealed class BatchStore(
-    [FromKeyedServices(WriterSession.DataSourceKey)] NpgsqlDataSource dataSource, Partitions partitions, InternedRows interned, RollupDeltas deltas)
+    [FromKeyedServices(WriterSession.DataSourceKey)] NpgsqlDataSource dataSource, Partitions partitions,
+    InternedRows interned, RollupDeltas deltas)
 {
     /// <summary>A connection of its own for one writer.</summary>
     public WriterSession OpenSession() => new(dataSource);
@@ -25,7 +26,8 @@ internal sealed class BatchStore(
     public Task ForgetPartitionsAsync(CancellationToken cancellationToken) => partitions.ForgetAsync(cancellationToken);
 
     /// <summary>Stores every row of <paramref name="group"/>, or none and throws.</summary>
-    public async Task<StoreResult> StoreAsync(WriterSession session, IReadOnlyList<PendingBatch> group, bool merge, CancellationToken cancellationToken)
+    public async Task<StoreResult> StoreAsync(
+        WriterSession session, IReadOnlyList<PendingBatch> group, bool merge, CancellationToken cancellationToken)
     {
         var batches = new TelemetryBatch[group.Count];
         for (var i = 0; i < batches.Length; i++)
@@ -82,7 +84,8 @@ internal sealed class BatchStore(
                     await session.BeginAsync(connection, cancellationToken);
                     var chunk = rows.Written[offsets[range.First]..offsets[range.End]];
                     var sums = new List<MinuteDelta>();
-                    var known = range.End - range.First - await MergeAsync(connection, batch.Signal, table, [chunk], sums, cancellationToken);
+                    var known =
+                        range.End - range.First - await MergeAsync(connection, batch.Signal, table, [chunk], sums, cancellationToken);
                     await CommitAsync(session, [], [batch], cancellationToken);
                     duplicates += known;
                     added.AddRange(sums);
@@ -108,7 +111,8 @@ internal sealed class BatchStore(
 
     /// <summary>Commits after <paramref name="last"/>, unless a project of <paramref name="batches"/> has been deleted.</summary>
     private static async Task CommitAsync(
-        WriterSession session, IReadOnlyList<NpgsqlBatchCommand> last, IReadOnlyList<TelemetryBatch> batches, CancellationToken cancellationToken)
+        WriterSession session, IReadOnlyList<NpgsqlBatchCommand> last, IReadOnlyList<TelemetryBatch> batches,
+        CancellationToken cancellationToken)
     {
         try
         {
@@ -116,13 +120,17 @@ internal sealed class BatchStore(
         }
         catch (PostgresException exception) when (exception.SqlState == ProjectTable.GoneState)
         {
-            throw new ProjectGoneException(exception.MessageText.Split(',').Select(id => int.Parse(id, CultureInfo.InvariantCulture)).ToHashSet());
+            throw new ProjectGoneException(
+                exception.MessageText.Split(',').Select(id => int.Parse(id, CultureInfo.InvariantCulture)).ToHashSet());
         }
     }
 
-    /// <summary>Stores the rows that are not stored yet; how many that were. The sums of spans among them go to <paramref name="added"/>.</summary>
+    /// <summary>
+    /// Stores the rows that are not stored yet; how many that were. The sums of spans among them go to <paramref name="added"/>.
+    /// </summary>
     private async Task<int> MergeAsync(
-        NpgsqlConnection connection, Signal signal, string leaf, IReadOnlyList<ReadOnlyMemory<byte>> chunks, List<MinuteDelta> added, CancellationToken cancellationToken)
+        NpgsqlConnection connection, Signal signal, string leaf, IReadOnlyList<ReadOnlyMemory<byte>> chunks, List<MinuteDelta> added,
+        CancellationToken cancellationToken)
     {
         var parent = Partitions.Parent(signal);
         var columns = BinaryCopy.Columns(signal);
@@ -134,7 +142,8 @@ internal sealed class BatchStore(
         await BinaryCopy.WriteAsync(connection, $"staged_{parent}", signal, chunks, cancellationToken);
 
         // In key order, so that two merges of the same rows never wait for each other in a circle.
-        var key = signal switch { Signal.Spans => "project_id, start_ns, trace_id, span_id", Signal.MetricPoints => "series_id, time_ns", _ => "time_ns" };
+        var key = signal switch { Signal.Spans => "project_id, start_ns, trace_id, span_id",
+            Signal.MetricPoints => "series_id, time_ns", _ => "time_ns" };
         await using var command = new NpgsqlCommand($"""
             WITH added AS (INSERT INTO {leaf} ({columns}) SELECT {columns} FROM staged_{parent} ORDER BY {key} ON CONFLICT DO NOTHING RETURNING {columns})
             INSERT INTO stored_{parent} ({columns}) SELECT {columns} FROM added

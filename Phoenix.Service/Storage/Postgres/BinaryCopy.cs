@@ -3,7 +3,9 @@ using Npgsql;
 
 namespace Phoenix.Service.Storage.Postgres;
 
-/// <summary>Sends rows that are already encoded (<see cref="CopyRows"/>) by raw binary COPY (PostgreSQL docs, COPY, binary format).</summary>
+/// <summary>
+/// Sends rows that are already encoded (<see cref="CopyRows"/>) by raw binary COPY (PostgreSQL docs, COPY, binary format).
+/// </summary>
 internal static class BinaryCopy
 {
     private static readonly byte[] s_header = [.. "PGCOPY\n"u8, 0xff, (byte)'\r', (byte)'\n', 0, 0, 0, 0, 0, 0, 0, 0, 0];
@@ -17,10 +19,14 @@ internal static class BinaryCopy
         _ => MetricPointColumns.List,
     };
 
-    /// <summary>Copies <paramref name="chunks"/> of whole rows into <paramref name="table"/>; an error of PostgreSQL leaves the connection usable.</summary>
-    public static async Task WriteAsync(NpgsqlConnection connection, string table, Signal signal, IReadOnlyList<ReadOnlyMemory<byte>> chunks, CancellationToken cancellationToken)
+    /// <summary>
+    /// Copies <paramref name="chunks"/> of whole rows into <paramref name="table"/>; an error of PostgreSQL leaves the connection usable.
+    /// </summary>
+    public static async Task WriteAsync(NpgsqlConnection connection, string table, Signal signal,
+        IReadOnlyList<ReadOnlyMemory<byte>> chunks, CancellationToken cancellationToken)
     {
-        await using var stream = await connection.BeginRawBinaryCopyAsync($"COPY {table} ({Columns(signal)}) FROM STDIN (FORMAT binary)", cancellationToken);
+        await using var stream = await connection.BeginRawBinaryCopyAsync($"COPY {table} ({Columns(signal)}) FROM STDIN (FORMAT binary)",
+            cancellationToken);
         await stream.WriteAsync(s_header, cancellationToken);
         foreach (var chunk in chunks)
         {

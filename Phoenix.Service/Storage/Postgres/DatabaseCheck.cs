@@ -22,7 +22,8 @@ internal sealed class DatabaseCheck(string connectionString) : IAsyncDisposable
             var version = await command.ExecuteScalarAsync(cancellationToken) as int? ?? 0;
             var current = Migrations.Scripts[^1].Version;
             return version == current ? default
-                : version < current ? new("migrations_missing", $"the schema is at version {version}, this release needs {current}: start the service, it migrates by itself")
+                : version < current ? new(
+                    "migrations_missing", $"the schema is at version {version}, this release needs {current}: start the service, it migrates by itself")
                 : new("schema_too_new", $"the schema is at version {version}, this release knows {current}: run the newer release");
         }
         catch (PostgresException fault)
@@ -39,7 +40,8 @@ internal sealed class DatabaseCheck(string connectionString) : IAsyncDisposable
         }
         catch (Exception fault) when (fault is NpgsqlException or SocketException or TimeoutException)
         {
-            return new("database_unreachable", $"the database does not answer ({fault.GetBaseException().Message}): check host, port, and whether it runs");
+            return new(
+                "database_unreachable", $"the database does not answer ({fault.GetBaseException().Message}): check host, port, and whether it runs");
         }
     }
 

@@ -21,7 +21,9 @@ internal sealed class DatabaseState(TimeProvider time)
     /// <summary>Why the database refused the last write (no space, read-only), for people; null when it took it.</summary>
     public string? Refusal => _refusal?.Reason;
 
-    /// <summary>Why a request must not even be read now; null when it may be tried. While writes are refused, one is tried after every pause.</summary>
+    /// <summary>
+    /// Why a request must not even be read now; null when it may be tried. While writes are refused, one is tried after every pause.
+    /// </summary>
     public string? RefusedNow => _refusal is { } refusal && time.GetTimestamp() < refusal.Until ? refusal.Reason : null;
 
     /// <summary>Notes that the database refuses writes; the next one is tried after <paramref name="pause"/>.</summary>

@@ -4,9 +4,12 @@ using Phoenix.Service.Storage.Postgres.Vectors;
 
 namespace Phoenix.Service.Storage.Postgres;
 
-/// <summary>Waits for the database, migrates it, prepares its partitions and then declares it ready. The service answers probes meanwhile.</summary>
+/// <summary>
+/// Waits for the database, migrates it, prepares its partitions and then declares it ready. The service answers probes meanwhile.
+/// </summary>
 internal sealed partial class MigrationService(
-    Migrations migrations, SpanVectors vectors, Partitions partitions, ProjectDirectory projects, ServerSettings server, DatabaseState state, FatalFault fatal, TimeProvider time,
+    Migrations migrations, SpanVectors vectors, Partitions partitions, ProjectDirectory projects, ServerSettings server,
+    DatabaseState state, FatalFault fatal, TimeProvider time,
     ILogger<MigrationService> logger) : BackgroundService
 {
     /// <inheritdoc/>

@@ -5,8 +5,8 @@ using Npgsql;
 namespace Phoenix.Service.Storage.Postgres;
 
 /// <summary>
-/// Brings the service's schema up to date: every embedded <c>Schema/NNNN_name.sql</c> not yet recorded, in order, each in a transaction of its
-/// own with its record. Forward only and idempotent; an advisory lock makes replicas take turns.
+/// Brings the service's schema up to date: every embedded <c>Schema/NNNN_name.sql</c> not yet recorded, in order, each in a transaction of
+/// its own with its record. Forward only and idempotent; an advisory lock makes replicas take turns.
 /// </summary>
 internal sealed class Migrations(NpgsqlDataSource dataSource, string schema)
 {
@@ -53,7 +53,8 @@ internal sealed class Migrations(NpgsqlDataSource dataSource, string schema)
     {
         await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
         await ExecuteAsync(connection, script.Sql, cancellationToken);
-        await ExecuteAsync(connection, $"INSERT INTO schema_versions (version, name) VALUES ({script.Version}, '{script.Name}')", cancellationToken);
+        await ExecuteAsync(connection, $"INSERT INTO schema_versions (version, name) VALUES ({script.Version}, '{script.Name}')",
+            cancellationToken);
         await transaction.CommitAsync(cancellationToken);
     }
 
@@ -82,7 +83,8 @@ internal sealed class Migrations(NpgsqlDataSource dataSource, string schema)
         const string Folder = ".Schema.";
         var assembly = Assembly.GetExecutingAssembly();
         var scripts = new List<Script>();
-        foreach (var resource in assembly.GetManifestResourceNames().Where(name => name.Contains(Folder, StringComparison.Ordinal) && name.EndsWith(".sql", StringComparison.Ordinal)))
+        foreach (var resource in assembly.GetManifestResourceNames()
+            .Where(name => name.Contains(Folder, StringComparison.Ordinal) && name.EndsWith(".sql", StringComparison.Ordinal)))
         {
             using var reader = new StreamReader(assembly.GetManifestResourceStream(resource)!);
             var name = resource[(resource.IndexOf(Folder, StringComparison.Ordinal) + Folder.Length)..^".sql".Length];

@@ -8,25 +8,29 @@ using Phoenix.Service.Storage.Postgres.Indexes;
 namespace Phoenix.Service.Storage.Postgres;
 
 /// <summary>
-/// Which leaf table holds a day, and the making of leaves: ahead of time, and on demand for late data. Days outside a window around now share
-/// the default partition, so that hostile timestamps cannot make thousands of tables. Replicas take turns by advisory lock. Thread-safe.
+/// Which leaf table holds a day, and the making of leaves: ahead of time, and on demand for late data. Days outside a window around now
+/// share the default partition, so that hostile timestamps cannot make thousands of tables. Replicas take turns by advisory lock.
+/// Thread-safe.
 /// </summary>
 internal sealed partial class Partitions(
-    NpgsqlDataSource dataSource, AttributeIndexes attributes, IOptions<StorageOptions> options, TimeProvider time, ILogger<Partitions> logger) : IDisposable
+    NpgsqlDataSource dataSource, AttributeIndexes attributes, IOptions<StorageOptions> options, TimeProvider time,
+    ILogger<Partitions> logger) : IDisposable
 {
     /// <summary>
-    /// Storage of a leaf. Rows are only appended and go by dropping the leaf, so vacuuming after inserts would rewrite what was just written while the
-    /// next rows wait for the disk; removed rows are vacuumed as everywhere. Statistics are taken anew when a leaf has grown by half, not by a twentieth:
-    /// each time reads thousands of pages (docs/benchmarks.md has what both cost the ingest).
+    /// Storage of a leaf. Rows are only appended and go by dropping the leaf, so vacuuming after inserts would rewrite what was just
+    /// written while the next rows wait for the disk; removed rows are vacuumed as everywhere. Statistics are taken anew when a leaf has
+    /// grown by half, not by a twentieth: each time reads thousands of pages (docs/benchmarks.md has what both cost the ingest).
     /// </summary>
-    public const string LeafStorage = "autovacuum_vacuum_insert_threshold = -1, autovacuum_analyze_scale_factor = 0.5, autovacuum_analyze_threshold = 50000";
+    public const string LeafStorage =
+        "autovacuum_vacuum_insert_threshold = -1, autovacuum_analyze_scale_factor = 0.5, autovacuum_analyze_threshold = 50000";
 
     private const long DayNanos = 86_400_000_000_000;
     private static readonly TimeSpan s_lockTimeout = TimeSpan.FromSeconds(3);
     private static readonly Signal[] s_signals = [Signal.Spans, Signal.Logs, Signal.MetricPoints];
 
     private static readonly FrozenSet<string> s_unsearched =
-        new[] { "attributes", "derived", "events", "links", "trace_state", "extra", "status_message", "body", "payload" }.ToFrozenSet(StringComparer.Ordinal);
+        new[] { "attributes", "derived", "events", "links", "trace_state", "extra", "status_message", "body", "payload" }.ToFrozenSet(
+            StringComparer.Ordinal);
 
     private readonly SemaphoreSlim _turn = new(1, 1);
     private FrozenDictionary<(Signal Signal, int Day), string> _leaves = FrozenDictionary<(Signal, int), string>.Empty;
@@ -35,7 +39,9 @@ internal sealed partial class Partitions(
     /// <summary>The partitioned table of <paramref name="signal"/>.</summary>
     public static string Parent(Signal signal) => signal switch { Signal.Spans => "spans", Signal.Logs => "logs", _ => "metric_points" };
 
-    /// <summary>The leaf for <paramref name="day"/> (days since 1970-01-01), made when it is missing and in the window; else the default partition.</summary>
+    /// <summary>
+    /// The leaf for <paramref name="day"/> (days since 1970-01-01), made when it is missing and in the window; else the default partition.
+    /// </summary>
     public ValueTask<string> LeafAsync(Signal signal, int day, CancellationToken cancellationToken)
     {
         if (_leaves.TryGetValue((signal, day), out var leaf))
@@ -50,7 +56,9 @@ internal sealed partial class Partitions(
             : MakeAsync(signal, day, cancellationToken);
     }
 
-    /// <summary>Makes the leaves of the current period and of <see cref="StorageOptions.PartitionsAhead"/> more, for every signal. Idempotent.</summary>
+    /// <summary>
+    /// Makes the leaves of the current period and of <see cref="StorageOptions.PartitionsAhead"/> more, for every signal. Idempotent.
+    /// </summary>
     public async Task EnsureAheadAsync(CancellationToken cancellationToken)
     {
         await ForgetAsync(cancellationToken);
@@ -76,7 +84,8 @@ internal sealed partial class Partitions(
 
     /// <summary>The bounds of a leaf as the catalog shows them, half-open, in Unix ns; null for the default partition.</summary>
     public static (long StartNanos, long EndNanos)? ParseBounds(string shown) => Bounds().Match(shown) is { Success: true } bounds
-        ? (long.Parse(bounds.Groups[1].ValueSpan, CultureInfo.InvariantCulture), long.Parse(bounds.Groups[2].ValueSpan, CultureInfo.InvariantCulture))
+        ? (long.Parse(bounds.Groups[1].ValueSpan, CultureInfo.InvariantCulture),
+            long.Parse(bounds.Groups[2].ValueSpan, CultureInfo.InvariantCulture))
         : null;
 
     /// <inheritdoc/>
@@ -94,7 +103,8 @@ internal sealed partial class Partitions(
 
             await using var connection = await dataSource.OpenConnectionAsync(cancellationToken);
             await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
-            await ExecuteAsync(connection, $"SELECT pg_advisory_xact_lock(hashtextextended('mats.partitions.' || current_schema(), 0)); SET LOCAL lock_timeout = {(long)s_lockTimeout.TotalMilliseconds}", cancellationToken);
+            await ExecuteAsync(
+                connection, $"SELECT pg_advisory_xact_lock(hashtextextended('mats.partitions.' || current_schema(), 0)); SET LOCAL lock_timeout = {(long)s_lockTimeout.TotalMilliseconds}", cancellationToken);
             _leaves = await ReadAsync(connection, cancellationToken);
             if (!_leaves.TryGetValue((signal, day), out leaf))
             {
@@ -145,13 +155,15 @@ internal sealed partial class Partitions(
     }
 
     /// <summary>
-    /// SQL that bounds what statistics of <paramref name="leaf"/> cost: the sample is 300 rows for each unit of the largest target, each a page read while
-    /// others append. Columns nobody compares with need none.
+    /// SQL that bounds what statistics of <paramref name="leaf"/> cost: the sample is 300 rows for each unit of the largest target, each a
+    /// page read while others append. Columns nobody compares with need none.
     /// </summary>
-    public static string Statistics(string leaf, Signal signal) => $"ALTER TABLE {leaf} " + string.Join(", ", BinaryCopy.Columns(signal).Split(", ")
+    public static string Statistics(string leaf,
+        Signal signal) => $"ALTER TABLE {leaf} " + string.Join(", ", BinaryCopy.Columns(signal).Split(", ")
         .Select(column => $"ALTER COLUMN {column} SET STATISTICS {(s_unsearched.Contains(column) ? 0 : 20)}"));
 
-    private static async Task<FrozenDictionary<(Signal Signal, int Day), string>> ReadAsync(NpgsqlConnection connection, CancellationToken cancellationToken)
+    private static async Task<FrozenDictionary<(Signal Signal, int Day), string>> ReadAsync(
+        NpgsqlConnection connection, CancellationToken cancellationToken)
     {
         var leaves = new Dictionary<(Signal, int), string>();
         await using var command = new NpgsqlCommand("""

@@ -26,11 +26,13 @@ internal enum WriteFault
 internal static class PostgresErrors
 {
     /// <summary>The fault of <paramref name="exception"/>, which came from Npgsql.</summary>
-    public static WriteFault Classify(Exception exception) => exception is not PostgresException error ? WriteFault.Transient : error.SqlState switch
+    public static WriteFault Classify(
+        Exception exception) => exception is not PostgresException error ? WriteFault.Transient : error.SqlState switch
     {
         PostgresErrorCodes.UniqueViolation => WriteFault.Duplicate,
         PostgresErrorCodes.CheckViolation or PostgresErrorCodes.UndefinedTable => WriteFault.Partition,
-        PostgresErrorCodes.DiskFull or PostgresErrorCodes.ReadOnlySqlTransaction or PostgresErrorCodes.ConfigurationLimitExceeded => WriteFault.Storage,
+        PostgresErrorCodes.DiskFull or PostgresErrorCodes.ReadOnlySqlTransaction
+            or PostgresErrorCodes.ConfigurationLimitExceeded => WriteFault.Storage,
         PostgresErrorCodes.ProgramLimitExceeded or PostgresErrorCodes.NotNullViolation => WriteFault.Data,
         var state when state.StartsWith("22", StringComparison.Ordinal) => WriteFault.Data,
         _ => WriteFault.Transient,
@@ -43,7 +45,8 @@ internal static class PostgresErrors
     /// <summary>A refusal that no waiting mends: wrong credentials, or a database that does not exist. Null for all others.</summary>
     public static string? Permanent(Exception exception) => exception is PostgresException
     {
-        SqlState: PostgresErrorCodes.InvalidPassword or PostgresErrorCodes.InvalidAuthorizationSpecification or PostgresErrorCodes.InvalidCatalogName
+        SqlState: PostgresErrorCodes.InvalidPassword or PostgresErrorCodes.InvalidAuthorizationSpecification
+            or PostgresErrorCodes.InvalidCatalogName
             or PostgresErrorCodes.InsufficientPrivilege
     } error
         ? $"PostgreSQL refuses the connection of ConnectionStrings:phoenixdb (PHOENIX_SQL_DATABASE_URL): {error.MessageText}"
@@ -53,12 +56,15 @@ internal static class PostgresErrors
     public static string Explain(Exception exception) => Classify(exception) == WriteFault.Storage && exception is PostgresException error
         ? error.SqlState switch
         {
-            PostgresErrorCodes.DiskFull => "the database has no space left on its disk (SQLSTATE 53100); nothing was stored, send it again later",
-            PostgresErrorCodes.ReadOnlySqlTransaction => "the database is read-only (SQLSTATE 25006); nothing was stored, send it again later",
+            PostgresErrorCodes.DiskFull =>
+                "the database has no space left on its disk (SQLSTATE 53100); nothing was stored, send it again later",
+            PostgresErrorCodes.ReadOnlySqlTransaction =>
+                "the database is read-only (SQLSTATE 25006); nothing was stored, send it again later",
             _ => $"the database has reached a limit (SQLSTATE {error.SqlState}); nothing was stored, send it again later",
         }
         : "the database does not answer";
 
     /// <summary>One line about <paramref name="exception"/> that holds no row content.</summary>
-    public static string Describe(Exception exception) => exception is PostgresException error ? $"{error.SqlState} {error.MessageText}" : exception.Message;
+    public static string Describe(Exception exception) =>
+        exception is PostgresException error ? $"{error.SqlState} {error.MessageText}" : exception.Message;
 }

@@ -5,7 +5,9 @@ namespace Phoenix.Service.Storage.Postgres;
 /// <summary>A row of <c>pg_stat_database</c> with the database's size.</summary>
 internal sealed record DatabaseStatistics(string Name, long SizeBytes, long Commits, long Rollbacks, long BlocksHit, long BlocksRead);
 
-/// <summary>What the server says of itself at one moment; <see cref="Statements"/> is empty without the extension pg_stat_statements.</summary>
+/// <summary>
+/// What the server says of itself at one moment; <see cref="Statements"/> is empty without the extension pg_stat_statements.
+/// </summary>
 internal sealed record PostgresStatisticsSnapshot(
     int MaxConnections, IReadOnlyList<(string Database, string State, long Count)> Connections, IReadOnlyList<DatabaseStatistics> Databases,
     IReadOnlyList<(string Database, string QueryId, double MeanMilliseconds)> Statements);
@@ -38,9 +40,11 @@ internal sealed class PostgresStatistics(NpgsqlDataSource dataSource)
                 FROM pg_stat_database WHERE datname = current_database()
                 """,
                 static reader => new DatabaseStatistics(
-                    reader.GetString(0), reader.GetInt64(1), reader.GetInt64(2), reader.GetInt64(3), reader.GetInt64(4), reader.GetInt64(5)),
+                    reader.GetString(0), reader.GetInt64(1), reader.GetInt64(2), reader.GetInt64(3),
+                    reader.GetInt64(4), reader.GetInt64(5)),
                 cancellationToken);
-            return new PostgresStatisticsSnapshot(maxConnections[0], connections, databases, await ReadStatementsAsync(connection, cancellationToken));
+            return new PostgresStatisticsSnapshot(
+                maxConnections[0], connections, databases, await ReadStatementsAsync(connection, cancellationToken));
         }
         catch (Exception failure) when (failure is NpgsqlException or TimeoutException)
         {
@@ -48,7 +52,8 @@ internal sealed class PostgresStatistics(NpgsqlDataSource dataSource)
         }
     }
 
-    private static async Task<List<(string, string, double)>> ReadStatementsAsync(NpgsqlConnection connection, CancellationToken cancellationToken)
+    private static async Task<List<(string, string, double)>> ReadStatementsAsync(
+        NpgsqlConnection connection, CancellationToken cancellationToken)
     {
         var schemas = await ReadAsync(
             connection,
@@ -79,7 +84,8 @@ internal sealed class PostgresStatistics(NpgsqlDataSource dataSource)
         }
     }
 
-    private static async Task<List<T>> ReadAsync<T>(NpgsqlConnection connection, string text, Func<NpgsqlDataReader, T> read, CancellationToken cancellationToken)
+    private static async Task<List<T>> ReadAsync<T>(
+        NpgsqlConnection connection, string text, Func<NpgsqlDataReader, T> read, CancellationToken cancellationToken)
     {
         await using var command = new NpgsqlCommand(text, connection) { CommandTimeout = TimeoutSeconds };
         await using var reader = await command.ExecuteReaderAsync(cancellationToken);

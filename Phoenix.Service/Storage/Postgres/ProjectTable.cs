@@ -12,7 +12,9 @@ internal sealed class ProjectTable(NpgsqlDataSource dataSource)
         return await ReadAsync(command, cancellationToken);
     }
 
-    /// <summary>Creates the projects that do not exist; the ids of all <paramref name="names"/>. Idempotent, durable when it returns.</summary>
+    /// <summary>
+    /// Creates the projects that do not exist; the ids of all <paramref name="names"/>. Idempotent, durable when it returns.
+    /// </summary>
     public async Task<Dictionary<string, int>> EnsureAsync(string[] names, CancellationToken cancellationToken)
     {
         // The second SELECT is a statement of its own: it sees rows that another replica committed while the first one waited.
@@ -30,8 +32,9 @@ internal sealed class ProjectTable(NpgsqlDataSource dataSource)
     public const string GoneState = "MT001";
 
     /// <summary>
-    /// The statement that holds the projects of <paramref name="batches"/> until the transaction ends, or fails with <see cref="GoneState"/> (Schema/0052_hold_projects.sql).
-    /// It comes last, because a deletion first takes the tables of the deltas and then the project.
+    /// The statement that holds the projects of <paramref name="batches"/> until the transaction ends, or fails with
+    /// <see cref="GoneState"/> (Schema/0052_hold_projects.sql). It comes last, because a deletion first takes the tables of the deltas and
+    /// then the project.
     /// </summary>
     public static NpgsqlBatchCommand Hold(IEnumerable<TelemetryBatch> batches) => new("SELECT hold_projects($1)")
     {

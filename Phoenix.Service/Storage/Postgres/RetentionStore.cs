@@ -4,15 +4,18 @@ using Phoenix.Service.Storage.Postgres.Rollups;
 
 namespace Phoenix.Service.Storage.Postgres;
 
-/// <summary>A partition as retention sees it. Bounds in Unix ns, half-open; the default partition, which holds what has none of its own, has none.</summary>
+/// <summary>
+/// A partition as retention sees it. Bounds in Unix ns, half-open; the default partition, which holds what has none of its own, has none.
+/// </summary>
 internal sealed record RetentionLeaf(Signal Signal, string Table, long? StartNanos, long? EndNanos, DateTimeOffset ChangedAt);
 
 /// <summary>What an entry of <c>audit_log</c> says beside table and count: start of the run, the project (empty = all) and why.</summary>
 internal sealed record RetentionAudit(DateTimeOffset At, string Project, string Reason);
 
 /// <summary>
-/// Removal of expired telemetry. Every step is a short transaction of its own that leaves the tables consistent, so a run can stop anywhere; replicas take
-/// turns by an advisory lock on each step. Each step that removed something says so in <c>audit_log</c>, in the same transaction.
+/// Removal of expired telemetry. Every step is a short transaction of its own that leaves the tables consistent, so a run can stop
+/// anywhere; replicas take turns by an advisory lock on each step. Each step that removed something says so in <c>audit_log</c>, in the
+/// same transaction.
 /// </summary>
 internal sealed class RetentionStore(NpgsqlDataSource dataSource, Partitions partitions)
 {
@@ -59,13 +62,17 @@ internal sealed class RetentionStore(NpgsqlDataSource dataSource, Partitions par
         {
             var signal = Enum.GetValues<Signal>().First(candidate => Partitions.Parent(candidate) == reader.GetString(0));
             var bounds = Partitions.ParseBounds(reader.GetString(2));
-            leaves.Add(new RetentionLeaf(signal, reader.GetString(1), bounds?.StartNanos, bounds?.EndNanos, reader.GetFieldValue<DateTimeOffset>(3)));
+            leaves.Add(
+                new RetentionLeaf(signal, reader.GetString(1), bounds?.StartNanos, bounds?.EndNanos,
+                    reader.GetFieldValue<DateTimeOffset>(3)));
         }
 
         return [.. leaves.OrderBy(static leaf => leaf.StartNanos ?? long.MaxValue).ThenBy(static leaf => leaf.Signal)];
     }
 
-    /// <summary>Drops a partition. False when somebody reads it for longer than it is worth waiting, or another replica is at work.</summary>
+    /// <summary>
+    /// Drops a partition. False when somebody reads it for longer than it is worth waiting, or another replica is at work.
+    /// </summary>
     public async Task<bool> DropAsync(RetentionLeaf leaf, RetentionAudit audit, CancellationToken cancellationToken)
     {
         try
@@ -77,7 +84,9 @@ internal sealed class RetentionStore(NpgsqlDataSource dataSource, Partitions par
                     SET LOCAL lock_timeout = {(long)s_lockTimeout.TotalMilliseconds}
                     """, cancellationToken);
                 await AuditAsync(
-                    connection, audit, "drop_partition", leaf.Table, $"(SELECT pg_stat_get_live_tuples(oid) FROM pg_class WHERE oid = to_regclass('{leaf.Table}'))", cancellationToken);
+                    connection, audit, "drop_partition",
+                    leaf.Table, $"(SELECT pg_stat_get_live_tuples(oid) FROM pg_class WHERE oid = to_regclass('{leaf.Table}'))",
+                    cancellationToken);
                 await RollupStore.ExecuteAsync(connection, $"DROP TABLE IF EXISTS {leaf.Table}", cancellationToken);
             }, cancellationToken);
             if (dropped)
@@ -87,13 +96,16 @@ internal sealed class RetentionStore(NpgsqlDataSource dataSource, Partitions par
 
             return dropped;
         }
-        catch (PostgresException exception) when (exception.SqlState is PostgresErrorCodes.LockNotAvailable or PostgresErrorCodes.DeadlockDetected)
+        catch (PostgresException exception) when (exception.SqlState is PostgresErrorCodes.LockNotAvailable
+            or PostgresErrorCodes.DeadlockDetected)
         {
             return false;
         }
     }
 
-    /// <summary>Removes up to <paramref name="rows"/> rows of a project from before <paramref name="cutoffNanos"/>; how many there were.</summary>
+    /// <summary>
+    /// Removes up to <paramref name="rows"/> rows of a project from before <paramref name="cutoffNanos"/>; how many there were.
+    /// </summary>
     public async Task<int> RemoveRowsAsync(
         RetentionLeaf leaf, int projectId, long cutoffNanos, int rows, RetentionAudit audit, CancellationToken cancellationToken)
     {
@@ -106,17 +118,22 @@ internal sealed class RetentionStore(NpgsqlDataSource dataSource, Partitions par
         var removed = 0;
         await StepAsync(async connection =>
         {
-            await using var command = new NpgsqlCommand($"DELETE FROM {leaf.Table} WHERE ctid = ANY(ARRAY({found}))", connection) { CommandTimeout = 0 };
+            await using var command = new NpgsqlCommand($"DELETE FROM {leaf.Table} WHERE ctid = ANY(ARRAY({found}))",
+                connection) { CommandTimeout = 0 };
             command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = projectId });
             command.Parameters.Add(new NpgsqlParameter<long> { TypedValue = cutoffNanos });
             removed = await command.ExecuteNonQueryAsync(cancellationToken);
-            await AuditAsync(connection, audit, "remove_rows", leaf.Table, removed.ToString(CultureInfo.InvariantCulture), cancellationToken);
+            await AuditAsync(connection, audit, "remove_rows", leaf.Table,
+                removed.ToString(CultureInfo.InvariantCulture), cancellationToken);
         }, cancellationToken);
         return removed;
     }
 
-    /// <summary>Removes up to <paramref name="rows"/> vectors of a project's spans with start in [start, end); how many there were.</summary>
-    public async Task<int> RemoveVectorsAsync(int projectId, long startNanos, long endNanos, int rows, RetentionAudit audit, CancellationToken cancellationToken)
+    /// <summary>
+    /// Removes up to <paramref name="rows"/> vectors of a project's spans with start in [start, end); how many there were.
+    /// </summary>
+    public async Task<int> RemoveVectorsAsync(
+        int projectId, long startNanos, long endNanos, int rows, RetentionAudit audit, CancellationToken cancellationToken)
     {
         var removed = 0;
         await StepAsync(async connection =>
@@ -129,24 +146,28 @@ internal sealed class RetentionStore(NpgsqlDataSource dataSource, Partitions par
             command.Parameters.Add(new NpgsqlParameter<long> { TypedValue = startNanos });
             command.Parameters.Add(new NpgsqlParameter<long> { TypedValue = endNanos });
             removed = await command.ExecuteNonQueryAsync(cancellationToken);
-            await AuditAsync(connection, audit, "remove_rows", "span_vectors", removed.ToString(CultureInfo.InvariantCulture), cancellationToken);
+            await AuditAsync(connection, audit, "remove_rows", "span_vectors",
+                removed.ToString(CultureInfo.InvariantCulture), cancellationToken);
         }, cancellationToken);
         return removed;
     }
 
     /// <summary>
-    /// Removes up to <paramref name="rows"/> traces of a project that started in [start, end) and ended before <paramref name="cutoffNanos"/> from the
-    /// roll-ups, and the minutes of the range; sessions become what their remaining traces add up to. How many traces there were.
+    /// Removes up to <paramref name="rows"/> traces of a project that started in [start, end) and ended before
+    /// <paramref name="cutoffNanos"/> from the roll-ups, and the minutes of the range; sessions become what their remaining traces add up
+    /// to. How many traces there were.
     /// </summary>
     public async Task<int> RemoveRollupsAsync(
-        int projectId, long startNanos, long endNanos, long cutoffNanos, int rows, RetentionAudit audit, CancellationToken cancellationToken)
+        int projectId, long startNanos, long endNanos, long cutoffNanos, int rows, RetentionAudit audit,
+        CancellationToken cancellationToken)
     {
         const long MinuteNanos = 60_000_000_000;
         var removed = 0;
         await StepAsync(async connection =>
         {
             await RollupStore.OwnAsync(connection, cancellationToken);
-            await RollupStore.ExecuteAsync(connection, "CREATE TEMP TABLE touched_traces (trace_id uuid, project_id integer, session_id text) ON COMMIT DROP", cancellationToken);
+            await RollupStore.ExecuteAsync(connection,
+                "CREATE TEMP TABLE touched_traces (trace_id uuid, project_id integer, session_id text) ON COMMIT DROP", cancellationToken);
             await using (var command = new NpgsqlCommand($"""
                 WITH gone AS (
                     DELETE FROM traces WHERE ctid = ANY(ARRAY(
@@ -162,19 +183,24 @@ internal sealed class RetentionStore(NpgsqlDataSource dataSource, Partitions par
                 removed = await command.ExecuteNonQueryAsync(cancellationToken);
             }
 
-            var minutes = string.Create(CultureInfo.InvariantCulture, $"minute >= {startNanos / MinuteNanos} AND minute < {endNanos / MinuteNanos}");
+            var minutes = string.Create(
+                CultureInfo.InvariantCulture, $"minute >= {startNanos / MinuteNanos} AND minute < {endNanos / MinuteNanos}");
             await RollupStore.ExecuteAsync(connection, $"""
                 CREATE TEMP TABLE touched_sessions ON COMMIT DROP AS SELECT DISTINCT project_id, session_id FROM touched_traces WHERE session_id IS NOT NULL;
                 {RollupSql.RecomputeSessions};
                 {UncountedCalls.ForgetTouched};
                 DELETE FROM span_minutes WHERE project_id = {projectId.ToString(CultureInfo.InvariantCulture)} AND {minutes}
                 """, cancellationToken);
-            await AuditAsync(connection, audit, "remove_traces", "traces", removed.ToString(CultureInfo.InvariantCulture), cancellationToken);
+            await AuditAsync(connection, audit, "remove_traces", "traces",
+                removed.ToString(CultureInfo.InvariantCulture), cancellationToken);
         }, cancellationToken);
         return removed;
     }
 
-    /// <summary>Notes <paramref name="rows"/> (SQL) removed from <paramref name="target"/>; the steps of a run over one table and project are one entry. Nothing removed is no entry.</summary>
+    /// <summary>
+    /// Notes <paramref name="rows"/> (SQL) removed from <paramref name="target"/>; the steps of a run over one table and project are one
+    /// entry. Nothing removed is no entry.
+    /// </summary>
     private static async Task AuditAsync(
         NpgsqlConnection connection, RetentionAudit audit, string action, string target, string rows, CancellationToken cancellationToken)
     {

@@ -4,8 +4,9 @@ using Npgsql;
 namespace Phoenix.Service.Storage.Postgres;
 
 /// <summary>
-/// Compares a PostgreSQL server with the settings that suit telemetry (mats.md §25). A managed server is started with them; of a server that somebody
-/// else runs each one that is far off is logged once. It is used as it is: such settings cannot be changed from here, and some only with a restart.
+/// Compares a PostgreSQL server with the settings that suit telemetry (mats.md §25). A managed server is started with them; of a server
+/// that somebody else runs each one that is far off is logged once. It is used as it is: such settings cannot be changed from here, and
+/// some only with a restart.
 /// </summary>
 internal sealed partial class ServerSettings(NpgsqlDataSource dataSource, ILogger<ServerSettings> logger)
 {
@@ -36,7 +37,9 @@ internal sealed partial class ServerSettings(NpgsqlDataSource dataSource, ILogge
         {
             while (await reader.ReadAsync(cancellationToken))
             {
-                found[reader.GetString(0)] = long.Parse(reader.GetString(1), CultureInfo.InvariantCulture) * UnitBytes(reader.IsDBNull(2) ? null : reader.GetString(2));
+                found[reader.GetString(0)] =
+                    long.Parse(reader.GetString(1), CultureInfo.InvariantCulture) * UnitBytes(
+                        reader.IsDBNull(2) ? null : reader.GetString(2));
             }
         }
 
@@ -65,7 +68,8 @@ internal sealed partial class ServerSettings(NpgsqlDataSource dataSource, ILogge
 
     private static partial class Log
     {
-        [LoggerMessage(230, LogLevel.Warning, "The PostgreSQL server's {Setting} is {Value}; {Suits} suits this service better (docs/operating.md).")]
+        [LoggerMessage(230, LogLevel.Warning,
+            "The PostgreSQL server's {Setting} is {Value}; {Suits} suits this service better (docs/operating.md).")]
         public static partial void FarOff(ILogger logger, string setting, string value, string suits);
     }
 }

@@ -3,10 +3,12 @@ using Phoenix.Service.Storage.Postgres.Rollups;
 namespace Phoenix.Service.Storage.Postgres;
 
 /// <summary>
-/// Keeps what the writer knows current: projects that other replicas changed, and partitions ahead of the clock. Ends what a removal of a project that was killed left.
+/// Keeps what the writer knows current: projects that other replicas changed, and partitions ahead of the clock. Ends what a removal of a
+/// project that was killed left.
 /// </summary>
 internal sealed partial class StorageUpkeep(
-    Partitions partitions, ProjectDirectory projects, TelemetryRemover remover, DatabaseState state, TimeProvider time, ILogger<StorageUpkeep> logger) : BackgroundService
+    Partitions partitions, ProjectDirectory projects, TelemetryRemover remover, DatabaseState state, TimeProvider time,
+    ILogger<StorageUpkeep> logger) : BackgroundService
 {
     private static readonly TimeSpan s_interval = TimeSpan.FromSeconds(15);
     private const int RoundsBetweenPartitions = 40;

@@ -2,7 +2,9 @@ using Npgsql;
 
 namespace Phoenix.Service.Storage.Postgres;
 
-/// <summary>A quiet trace with the facts a sampling rule looks at. <see cref="EndNanos"/> and <see cref="StartNanos"/> are Unix ns.</summary>
+/// <summary>
+/// A quiet trace with the facts a sampling rule looks at. <see cref="EndNanos"/> and <see cref="StartNanos"/> are Unix ns.
+/// </summary>
 internal readonly record struct QuietTrace(int ProjectId, Guid TraceId, long StartNanos, long EndNanos, long Errors, long CostPicoUsd);
 
 /// <summary>
@@ -19,8 +21,12 @@ internal static class TailDecisions
         return (bool)(await command.ExecuteScalarAsync(cancellationToken))!;
     }
 
-    /// <summary>Puts up to <paramref name="limit"/> traces that appeared since the last call on the list; returns how many. The first call ever takes none.</summary>
-    public static async Task<int> TakeNewAsync(NpgsqlConnection connection, int limit, DateTimeOffset now, CancellationToken cancellationToken)
+    /// <summary>
+    /// Puts up to <paramref name="limit"/> traces that appeared since the last call on the list; returns how many. The first call ever
+    /// takes none.
+    /// </summary>
+    public static async Task<int> TakeNewAsync(
+        NpgsqlConnection connection, int limit, DateTimeOffset now, CancellationToken cancellationToken)
     {
         await using var command = new NpgsqlCommand("""
             WITH taken AS MATERIALIZED (
@@ -35,7 +41,9 @@ internal static class TailDecisions
         return (int)(long)(await command.ExecuteScalarAsync(cancellationToken))!;
     }
 
-    /// <summary>Up to <paramref name="limit"/> listed traces that did not grow since <paramref name="quietSince"/>; those that did are listed anew.</summary>
+    /// <summary>
+    /// Up to <paramref name="limit"/> listed traces that did not grow since <paramref name="quietSince"/>; those that did are listed anew.
+    /// </summary>
     public static async Task<List<QuietTrace>> FindQuietAsync(
         NpgsqlConnection connection, int limit, DateTimeOffset quietSince, DateTimeOffset now, CancellationToken cancellationToken)
     {
@@ -59,19 +67,26 @@ internal static class TailDecisions
         // A sender's clock may run ahead: an end in the future says nothing about growth.
         var (since, until) = (Nanos(quietSince), Nanos(now));
         var growing = due.Where(entry => entry.Trace is { } trace && trace.EndNanos >= since && trace.EndNanos <= until).ToList();
-        await UpdateAsync(connection, "UPDATE tail_undecided u SET seen_at = $3 FROM unnest($1, $2) AS g (trace_id, project_id) WHERE u.trace_id = g.trace_id AND u.project_id = g.project_id",
+        await UpdateAsync(
+            connection,
+            "UPDATE tail_undecided u SET seen_at = $3 FROM unnest($1, $2) AS g (trace_id, project_id) WHERE u.trace_id = g.trace_id AND u.project_id = g.project_id",
             growing.Select(entry => (entry.ProjectId, entry.TraceId)), now, cancellationToken);
-        await ForgetAsync(connection, due.Where(entry => entry.Trace is null).Select(entry => (entry.ProjectId, entry.TraceId)), cancellationToken);
+        await ForgetAsync(connection, due.Where(entry => entry.Trace is null).Select(entry => (entry.ProjectId, entry.TraceId)),
+            cancellationToken);
         return [.. due.Except(growing).Select(entry => entry.Trace).OfType<QuietTrace>()];
     }
 
     /// <summary>Takes decided traces off the list.</summary>
-    public static Task ForgetAsync(NpgsqlConnection connection, IEnumerable<(int ProjectId, Guid TraceId)> traces, CancellationToken cancellationToken) =>
-        UpdateAsync(connection, "DELETE FROM tail_undecided u USING unnest($1, $2) AS g (trace_id, project_id) WHERE u.trace_id = g.trace_id AND u.project_id = g.project_id",
+    public static Task ForgetAsync(NpgsqlConnection connection, IEnumerable<(int ProjectId, Guid TraceId)> traces,
+        CancellationToken cancellationToken) =>
+        UpdateAsync(
+            connection,
+            "DELETE FROM tail_undecided u USING unnest($1, $2) AS g (trace_id, project_id) WHERE u.trace_id = g.trace_id AND u.project_id = g.project_id",
             traces, null, cancellationToken);
 
     private static async Task UpdateAsync(
-        NpgsqlConnection connection, string text, IEnumerable<(int ProjectId, Guid TraceId)> traces, DateTimeOffset? now, CancellationToken cancellationToken)
+        NpgsqlConnection connection, string text, IEnumerable<(int ProjectId, Guid TraceId)> traces, DateTimeOffset? now,
+        CancellationToken cancellationToken)
     {
         var list = traces.ToList();
         if (list.Count == 0)

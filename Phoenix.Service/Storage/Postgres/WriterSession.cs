@@ -17,14 +17,16 @@ internal sealed class WriterSession(NpgsqlDataSource dataSource) : IAsyncDisposa
         _connection ??= await dataSource.OpenConnectionAsync(cancellationToken);
 
     /// <summary>
-    /// <paramref name="connectionString"/> with a statement timeout, set when a connection is opened so that no transaction pays for it. The server too must end a
-    /// statement that takes too long: giving up a COPY here only closes the connection, and the server would notice that when what it waits for comes, so
-    /// every new try would leave another one behind.
+    /// <paramref name="connectionString"/> with a statement timeout, set when a connection is opened so that no transaction pays for it.
+    /// The server too must end a statement that takes too long: giving up a COPY here only closes the connection, and the server would
+    /// notice that when what it waits for comes, so every new try would leave another one behind.
     /// </summary>
     public static string WithTimeout(string connectionString, TimeSpan timeout)
     {
         var builder = new NpgsqlConnectionStringBuilder(connectionString);
-        builder.Options = string.Create(CultureInfo.InvariantCulture, $"{builder.Options} -c statement_timeout={(long)timeout.TotalMilliseconds}").TrimStart();
+        builder.Options =
+            string.Create(CultureInfo.InvariantCulture, $"{builder.Options} -c statement_timeout={(long)timeout.TotalMilliseconds}")
+                .TrimStart();
         return builder.ConnectionString;
     }
 
@@ -32,7 +34,10 @@ internal sealed class WriterSession(NpgsqlDataSource dataSource) : IAsyncDisposa
     public async ValueTask BeginAsync(NpgsqlConnection connection, CancellationToken cancellationToken) =>
         _transaction = await connection.BeginTransactionAsync(cancellationToken);
 
-    /// <summary>Makes the write durable, after its <paramref name="last"/> statements: all in one round trip, because a writer that waits stores nothing.</summary>
+    /// <summary>
+    /// Makes the write durable, after its <paramref name="last"/> statements: all in one round trip, because a writer that waits stores
+    /// nothing.
+    /// </summary>
     public async Task CommitAsync(IReadOnlyList<NpgsqlBatchCommand> last, CancellationToken cancellationToken)
     {
         await using var batch = new NpgsqlBatch(_connection);

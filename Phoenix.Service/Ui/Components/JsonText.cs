@@ -5,7 +5,9 @@ using Microsoft.AspNetCore.Components.Rendering;
 
 namespace Phoenix.Service.Ui.Components;
 
-/// <summary>JSON laid out and coloured, every piece of it encoded; what is no JSON, or has too many tokens to colour, is shown as it is.</summary>
+/// <summary>
+/// JSON laid out and coloured, every piece of it encoded; what is no JSON, or has too many tokens to colour, is shown as it is.
+/// </summary>
 public sealed class JsonText : ComponentBase
 {
     private const int MostTokens = 4000;
@@ -143,5 +145,6 @@ public sealed class JsonText : ComponentBase
     }
 
     // Escapes only what would break the layout: people read this, and a \n in a prompt is a line break to them.
-    private static string Quote(string? text) => "\"" + text?.Replace("\\", "\\\\", StringComparison.Ordinal).Replace("\"", "\\\"", StringComparison.Ordinal) + "\"";
+    private static string Quote(string? text) =>
+        "\"" + text?.Replace("\\", "\\\\", StringComparison.Ordinal).Replace("\"", "\\\"", StringComparison.Ordinal) + "\"";
 }

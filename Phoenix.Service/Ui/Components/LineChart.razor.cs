@@ -42,7 +42,8 @@ public partial class LineChart
     /// <inheritdoc/>
     protected override void OnParametersSet()
     {
-        var values = Lines.SelectMany(static line => line.Points).Select(static point => point.Value).OfType<double>().DefaultIfEmpty(0).ToList();
+        var values = Lines.SelectMany(static line => line.Points).Select(static point => point.Value).OfType<double>()
+            .DefaultIfEmpty(0).ToList();
         Low = Math.Min(0, values.Min());
         High = values.Max();
         if (High <= Low)
@@ -53,7 +54,9 @@ public partial class LineChart
 
     private static int Colour(int index) => s_colours[index % s_colours.Length];
 
-    private string Last(ChartLine line) => line.Points.LastOrDefault(static point => point.Value is not null).Value is { } value ? FormatValue(value) : "–";
+    private string Last(ChartLine line) => line.Points.LastOrDefault(static point => point.Value is not null).Value is { } value
+        ? FormatValue(value)
+        : "–";
 
     private string Stroke(ChartLine line)
     {
@@ -65,7 +68,8 @@ public partial class LineChart
                 var x = 1000d * (nanos - StartNanos) / Math.Max(1, EndNanos - StartNanos);
                 var y = 97 - 94 * (number - Low) / (High - Low);
                 // A lone point still needs two ends to be drawn.
-                stroke.Append(stroke.Length == 0 ? $"{Format.Css(x - 2)},{Format.Css(y)} " : "").Append(Format.Css(x)).Append(',').Append(Format.Css(y)).Append(' ');
+                stroke.Append(stroke.Length == 0 ? $"{Format.Css(x - 2)},{Format.Css(y)} " : "").Append(Format.Css(x)).Append(',')
+                    .Append(Format.Css(y)).Append(' ');
             }
         }
 

@@ -46,6 +46,7 @@ public partial class SpanPane
         OutputMessages = Span.OutputMessages;
         Documents = Span.Documents;
         OtherEvents = [.. Span.Events.Where(static item => !item.IsException)];
-        TokenRows = [.. s_tokenKeys.Where(row => Span.Attributes[row.Key] is not null).Select(row => (row.Label, Span.Attributes[row.Key]!))];
+        TokenRows = [.. s_tokenKeys.Where(row => Span.Attributes[row.Key] is not null)
+            .Select(row => (row.Label, Span.Attributes[row.Key]!))];
     }
 }

@@ -5,7 +5,8 @@ namespace Phoenix.Service.Ui.Models;
 
 /// <summary>What happened in one slice of time; the latencies are of model calls, in ns, null without any.</summary>
 public sealed record ActivitySlice(
-    long StartNanos, long Spans, long Errors, long PromptTokens, long CompletionTokens, long CostPicoUsd, double? P50Nanos, double? P95Nanos);
+    long StartNanos, long Spans, long Errors, long PromptTokens, long CompletionTokens, long CostPicoUsd,
+    double? P50Nanos, double? P95Nanos);
 
 /// <summary>A project's activity in equal slices without gaps, ascending.</summary>
 public sealed record ActivityView(IReadOnlyList<ActivitySlice> Slices, long SliceNanos)
@@ -30,7 +31,8 @@ public sealed record ActivityView(IReadOnlyList<ActivitySlice> Slices, long Slic
             var start = minute * NanosPerMinute;
             slices.Add(byMinute.TryGetValue(minute, out var row)
                 ? new ActivitySlice(
-                    start, row.Spans, row.Errors, row.PromptTokens, row.CompletionTokens, row.CostPicoUsd, Quantile(row.LlmBuckets, 0.5), Quantile(row.LlmBuckets, 0.95))
+                    start, row.Spans, row.Errors, row.PromptTokens, row.CompletionTokens, row.CostPicoUsd, Quantile(row.LlmBuckets, 0.5),
+                    Quantile(row.LlmBuckets, 0.95))
                 : new ActivitySlice(start, 0, 0, 0, 0, 0, null, null));
         }
 
@@ -38,8 +40,8 @@ public sealed record ActivityView(IReadOnlyList<ActivitySlice> Slices, long Slic
     }
 
     /// <summary>
-    /// The quantile, in ns, of a histogram by <see cref="MinuteDelta.DurationBounds"/>, interpolated within its bucket as Prometheus does; the highest bound when
-    /// it lies above all; null without observations.
+    /// The quantile, in ns, of a histogram by <see cref="MinuteDelta.DurationBounds"/>, interpolated within its bucket as Prometheus does;
+    /// the highest bound when it lies above all; null without observations.
     /// </summary>
     internal static double? Quantile(IReadOnlyList<long> buckets, double quantile)
     {
@@ -68,9 +70,11 @@ public sealed record ActivityView(IReadOnlyList<ActivitySlice> Slices, long Slic
 
 /// <summary>What one model was used for; latencies in ns.</summary>
 public sealed record ModelUsageView(
-    string Model, string Provider, long Calls, long Errors, long PromptTokens, long CompletionTokens, long CostPicoUsd, double? P50Nanos, double? P95Nanos)
+    string Model, string Provider, long Calls, long Errors, long PromptTokens, long CompletionTokens, long CostPicoUsd,
+    double? P50Nanos, double? P95Nanos)
 {
     internal static ModelUsageView From(ModelUsageRow row) => new(
-        row.Model, row.Provider, row.Calls, row.Errors, row.PromptTokens, row.CompletionTokens, row.CostPicoUsd, ActivityView.Quantile(row.Buckets, 0.5),
+        row.Model, row.Provider, row.Calls, row.Errors, row.PromptTokens, row.CompletionTokens, row.CostPicoUsd,
+        ActivityView.Quantile(row.Buckets, 0.5),
         ActivityView.Quantile(row.Buckets, 0.95));
 }

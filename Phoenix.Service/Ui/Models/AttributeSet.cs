@@ -30,7 +30,9 @@ public sealed class AttributeSet
 
     /// <summary>The attribute as a whole number, or null.</summary>
     public long? Number(string key) =>
-        double.TryParse(this[key], NumberStyles.Float, CultureInfo.InvariantCulture, out var number) && double.IsFinite(number) ? (long)number : null;
+        double.TryParse(this[key], NumberStyles.Float, CultureInfo.InvariantCulture, out var number) && double.IsFinite(number)
+            ? (long)number
+            : null;
 
     /// <summary>
     /// The entries of a flattened list <c>prefix.N.rest</c>: for each N in order, the attributes by <c>rest</c>. Gaps are left out.
@@ -38,7 +40,8 @@ public sealed class AttributeSet
     public IReadOnlyList<IReadOnlyDictionary<string, AttributeView>> List(string prefix) => List(_attributes, prefix);
 
     /// <summary>As <see cref="List(string)"/>, inside the entry of another list.</summary>
-    public static IReadOnlyList<IReadOnlyDictionary<string, AttributeView>> List(IReadOnlyDictionary<string, AttributeView> attributes, string prefix)
+    public static IReadOnlyList<IReadOnlyDictionary<string, AttributeView>> List(
+        IReadOnlyDictionary<string, AttributeView> attributes, string prefix)
     {
         var entries = new SortedDictionary<int, Dictionary<string, AttributeView>>();
         foreach (var (key, attribute) in attributes)

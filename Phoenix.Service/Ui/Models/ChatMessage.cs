@@ -1,15 +1,21 @@
 namespace Phoenix.Service.Ui.Models;
 
-/// <summary>One part of a message's content; <see cref="Text"/> is what can be read of it, <see cref="Type"/> e.g. <c>text</c>, <c>image</c>, <c>reasoning</c>.</summary>
+/// <summary>
+/// One part of a message's content; <see cref="Text"/> is what can be read of it, <see cref="Type"/> e.g. <c>text</c>, <c>image</c>,
+/// <c>reasoning</c>.
+/// </summary>
 public sealed record ChatPart(string Type, string Text);
 
 /// <summary>A tool call that a message asks for; <see cref="Arguments"/> is usually JSON.</summary>
 public sealed record ChatToolCall(string Name, string? Id, string Arguments);
 
 /// <summary>A message of a model call, from OpenInference's flattened attributes.</summary>
-public sealed record ChatMessage(string Role, string? Name, string? ToolCallId, IReadOnlyList<ChatPart> Parts, IReadOnlyList<ChatToolCall> ToolCalls)
+public sealed record ChatMessage(string Role, string? Name, string? ToolCallId, IReadOnlyList<ChatPart> Parts,
+    IReadOnlyList<ChatToolCall> ToolCalls)
 {
-    /// <summary>The messages under <c>llm.input_messages</c> or <c>llm.output_messages</c>, in order; completions of the older API as well.</summary>
+    /// <summary>
+    /// The messages under <c>llm.input_messages</c> or <c>llm.output_messages</c>, in order; completions of the older API as well.
+    /// </summary>
     public static IReadOnlyList<ChatMessage> Read(AttributeSet attributes, string side) =>
         [.. attributes.List($"llm.{side}_messages").Select(Read), .. ReadCompletions(attributes, side)];
 
@@ -23,7 +29,8 @@ public sealed record ChatMessage(string Role, string? Name, string? ToolCallId, 
 
         foreach (var part in AttributeSet.List(entry, "message.contents"))
         {
-            var text = Text(part, "message_content.text") ?? Text(part, "message_content.image.image.url") ?? Text(part, "message_content.audio.audio.transcript");
+            var text = Text(part, "message_content.text") ?? Text(part, "message_content.image.image.url")
+                ?? Text(part, "message_content.audio.audio.transcript");
             if (text is not null)
             {
                 parts.Add(new ChatPart(Text(part, "message_content.type") ?? "text", text));
@@ -32,7 +39,8 @@ public sealed record ChatMessage(string Role, string? Name, string? ToolCallId, 
 
         var calls = AttributeSet.List(entry, "message.tool_calls")
             .Select(static call => new ChatToolCall(
-                Text(call, "tool_call.function.name") ?? "(unnamed tool)", Text(call, "tool_call.id"), Text(call, "tool_call.function.arguments") ?? ""))
+                Text(call, "tool_call.function.name")
+                    ?? "(unnamed tool)", Text(call, "tool_call.id"), Text(call, "tool_call.function.arguments") ?? ""))
             .ToList();
         if (Text(entry, "message.function_call_name") is { } function)
         {

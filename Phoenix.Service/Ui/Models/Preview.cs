@@ -14,8 +14,8 @@ internal static class Preview
     public static string? Of(AttributeSet attributes, string side) => Whole(attributes, side) is { } text ? Cut(text) : null;
 
     /// <summary>
-    /// <c>input.value</c> or <c>output.value</c>; where that is missing or JSON, the last message of that side; null when there is neither. A JSON
-    /// object with one of the usual names for a question or an answer gives that text alone.
+    /// <c>input.value</c> or <c>output.value</c>; where that is missing or JSON, the last message of that side; null when there is neither.
+    /// A JSON object with one of the usual names for a question or an answer gives that text alone.
     /// </summary>
     public static string? Whole(AttributeSet attributes, string side)
     {

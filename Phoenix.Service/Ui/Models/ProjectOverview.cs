@@ -4,7 +4,8 @@ namespace Phoenix.Service.Ui.Models;
 
 /// <summary>A project in one line; latencies are null without traces.</summary>
 public sealed record ProjectOverview(
-    string Identifier, string Name, string? Description, long Traces, long Spans, long Errors, long PromptTokens, long CompletionTokens, long CostPicoUsd,
+    string Identifier, string Name, string? Description, long Traces, long Spans, long Errors, long PromptTokens,
+    long CompletionTokens, long CostPicoUsd,
     long? LastNanos, double? P50Nanos, double? P99Nanos)
 {
     /// <summary>Prompt and completion.</summary>
@@ -14,6 +15,7 @@ public sealed record ProjectOverview(
     public string TokensTitle => $"{Format.Count(PromptTokens)} prompt, {Format.Count(CompletionTokens)} completion";
 
     internal static ProjectOverview From(ProjectOverviewRow row) => new(
-        Links.Identifier(row.Project.Id, row.Project.Name), row.Project.Name, row.Project.Description, row.Traces, row.Spans, row.Errors, row.PromptTokens,
+        Links.Identifier(row.Project.Id, row.Project.Name), row.Project.Name, row.Project.Description, row.Traces,
+        row.Spans, row.Errors, row.PromptTokens,
         row.CompletionTokens, row.CostPicoUsd, row.LastNanos, row.P50Nanos, row.P99Nanos);
 }

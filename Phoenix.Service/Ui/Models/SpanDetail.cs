@@ -102,8 +102,10 @@ public sealed class SpanDetail
     /// <summary>Documents found or re-ranked.</summary>
     public IReadOnlyList<DocumentView> Documents =>
     [
-        .. Attributes.List("retrieval.documents").Concat(Attributes.List("reranker.output_documents")).Select(static entry => new DocumentView(
-            Text(entry, "document.id"), Text(entry, "document.content") ?? "", Text(entry, "document.score"), Text(entry, "document.metadata"))),
+        .. Attributes.List("retrieval.documents").Concat(
+            Attributes.List("reranker.output_documents")).Select(static entry => new DocumentView(
+            Text(entry, "document.id"), Text(entry, "document.content")
+                ?? "", Text(entry, "document.score"), Text(entry, "document.metadata"))),
     ];
 
     internal static SpanDetail From(SpanRow row, ResourceRow resource, ScopeRow scope, IReadOnlyList<LogView> logs) => new()

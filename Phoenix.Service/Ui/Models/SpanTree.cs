@@ -8,7 +8,8 @@ namespace Phoenix.Service.Ui.Models;
 /// </summary>
 public sealed class SpanTree
 {
-    private SpanTree(IReadOnlyList<SpanNode> nodes, long startNanos, long endNanos) => (Nodes, StartNanos, EndNanos) = (nodes, startNanos, endNanos);
+    private SpanTree(IReadOnlyList<SpanNode> nodes, long startNanos, long endNanos) =>
+        (Nodes, StartNanos, EndNanos) = (nodes, startNanos, endNanos);
 
     /// <summary>Every span once.</summary>
     public IReadOnlyList<SpanNode> Nodes { get; }
@@ -58,7 +59,8 @@ public sealed class SpanTree
                 }
 
                 nodes.Add(ToNode(next.Row, next.Depth, start, end, serviceOf));
-                foreach (var child in children[next.Row.SpanId].OrderByDescending(static row => row.StartNanos).ThenByDescending(static row => row.SpanId))
+                foreach (var child in children[next.Row.SpanId].OrderByDescending(static row => row.StartNanos)
+                    .ThenByDescending(static row => row.SpanId))
                 {
                     open.Push((child, next.Depth + 1));
                 }
@@ -99,7 +101,9 @@ public sealed class SpanTree
             StartNanos = row.StartNanos,
             DurationNanos = row.DurationNanos,
             Model = row.LlmModel,
-            Tokens = row.PromptTokens is null && row.CompletionTokens is null ? null : (row.PromptTokens ?? 0) + (row.CompletionTokens ?? 0),
+            Tokens = row.PromptTokens is null && row.CompletionTokens is null
+                ? null
+                : (row.PromptTokens ?? 0) + (row.CompletionTokens ?? 0),
             CostPicoUsd = row.CostPicoUsd,
             IsOrphan = depth == 0 && row.ParentId is not null,
             Depth = depth,

@@ -8,7 +8,8 @@ public sealed record InvestigationFacts(string SpanId, IReadOnlyList<(string Lab
 /// <summary>The header of a trace, summed over the spans shown. Tokens and cost count LLM spans alone, and
 /// of those that report one call only the innermost: wrappers repeat what their calls report.</summary>
 public sealed record TraceFacts(
-    string Name, int Errors, string? FirstErrorId, string? FirstErrorName, int Calls, long PromptTokens, long CompletionTokens, long? CostPicoUsd,
+    string Name, int Errors, string? FirstErrorId, string? FirstErrorName, int Calls, long PromptTokens,
+    long CompletionTokens, long? CostPicoUsd,
     IReadOnlyList<string> Services, IReadOnlyList<string> Models, string? SessionId, string? UserId, InvestigationFacts? Investigation)
 {
     private const int MostNames = 8;
@@ -22,7 +23,8 @@ public sealed record TraceFacts(
 
     internal static TraceFacts From(IReadOnlyList<SpanRow> rows, SpanTree tree)
     {
-        var repeated = NestedCalls.Find([.. rows.Select(static row => new CallSpan(row.SpanId, row.ParentId, IsCall(row), ResponseOf(row)))]);
+        var repeated = NestedCalls.Find(
+            [.. rows.Select(static row => new CallSpan(row.SpanId, row.ParentId, IsCall(row), ResponseOf(row)))]);
         var calls = rows.Where(row => row.SpanKind == SpanCodes.LlmKind && !repeated.Contains(row.SpanId)).ToList();
         var priced = calls.Where(static row => row.CostPicoUsd is not null).ToList();
         var byStart = rows.OrderBy(static row => row.StartNanos);
@@ -43,7 +45,8 @@ public sealed record TraceFacts(
             FindInvestigation(rows));
     }
 
-    private static bool IsCall(SpanRow row) => row.SpanKind == SpanCodes.LlmKind && (row.PromptTokens ?? 0) + (row.CompletionTokens ?? 0) > 0;
+    private static bool IsCall(SpanRow row) =>
+        row.SpanKind == SpanCodes.LlmKind && (row.PromptTokens ?? 0) + (row.CompletionTokens ?? 0) > 0;
 
     private static string? ResponseOf(SpanRow row) => IsCall(row) && row.Attributes.Contains(ResponseKey, StringComparison.Ordinal)
         ? new AttributeSet(row.Attributes, null)[ResponseKey]
@@ -53,20 +56,23 @@ public sealed record TraceFacts(
     {
         // A cheap look first: hardly any trace is an investigation.
         var row = rows.FirstOrDefault(static row =>
-            row.Attributes.Contains("\"rca.status\"", StringComparison.Ordinal) || row.Attributes.Contains("\"incident.id\"", StringComparison.Ordinal));
+            row.Attributes.Contains("\"rca.status\"", StringComparison.Ordinal)
+                || row.Attributes.Contains("\"incident.id\"", StringComparison.Ordinal));
         if (row is null)
         {
             return null;
         }
 
         var attributes = new AttributeSet(row.Attributes, row.Derived);
-        var facts = s_investigationKeys.Where(fact => attributes[fact.Key] is not null).Select(fact => (fact.Label, attributes[fact.Key]!)).ToList();
+        var facts = s_investigationKeys.Where(fact => attributes[fact.Key] is not null)
+            .Select(fact => (fact.Label, attributes[fact.Key]!)).ToList();
         return facts.Count == 0 ? null : new InvestigationFacts(TelemetryIds.FormatSpan(row.SpanId), facts);
     }
 
     private static List<string> Names(IEnumerable<string?> names)
     {
-        var distinct = names.OfType<string>().Where(static name => name.Length > 0).Distinct(StringComparer.Ordinal).Take(MostNames + 1).ToList();
+        var distinct = names.OfType<string>().Where(static name => name.Length > 0).Distinct(StringComparer.Ordinal)
+            .Take(MostNames + 1).ToList();
         if (distinct.Count > MostNames)
         {
             distinct[MostNames] = "…";

@@ -11,8 +11,8 @@ using Phoenix.Service.Storage;
 namespace MatsObservability.Tests.Phoenix.Ingest.Decode;
 
 /// <summary>
-/// Mutated requests: nothing throws, nothing hangs, memory stays flat, and what is accepted reads back as rows with valid JSON. 8,000 mutations a test; the
-/// longer run sets MATS_FUZZ_COUNT=1000000 (docs/otlp-conformance.md).
+/// Mutated requests: nothing throws, nothing hangs, memory stays flat, and what is accepted reads back as rows with valid JSON. 8,000
+/// mutations a test; the longer run sets MATS_FUZZ_COUNT=1000000 (docs/otlp-conformance.md).
 /// </summary>
 [Trait("Req", "B002")]
 public sealed class DecodeFuzzTests : IDisposable
@@ -49,7 +49,8 @@ public sealed class DecodeFuzzTests : IDisposable
     [InlineData(Signal.MetricPoints)]
     public void Transcode_MutatedJson_NeverThrows(Signal signal)
     {
-        var mutations = new Mutations(2, [.. Enumerable.Range(1, 20).Select(seed => Encoding.UTF8.GetBytes(s_formatter.Format(new RandomRequests(seed).Next(signal))))]);
+        var mutations = new Mutations(2,
+            [.. Enumerable.Range(1, 20).Select(seed => Encoding.UTF8.GetBytes(s_formatter.Format(new RandomRequests(seed).Next(signal))))]);
         using var output = new ProtobufWriter();
         Run(_ =>
         {
@@ -69,7 +70,8 @@ public sealed class DecodeFuzzTests : IDisposable
         var clock = Stopwatch.StartNew();
         var manyKeys = Decoding.Span([.. Enumerable.Range(0, 100_000).Select(i => ($"k{i}", (object)i))]);
         var sameKey = Decoding.Span([.. Enumerable.Range(0, 100_000).Select(_ => ("k", (object)"v"))]);
-        var secrets = Decoding.Span(("text", string.Concat(Enumerable.Repeat("ask-", 250_000))), ("more", string.Concat(Enumerable.Repeat("Bearer ", 150_000))));
+        var secrets = Decoding.Span(("text", string.Concat(Enumerable.Repeat("ask-", 250_000))),
+            ("more", string.Concat(Enumerable.Repeat("Bearer ", 150_000))));
 
         var manyDays = Decoding.Request([.. Enumerable.Range(0, 5_000).Select(OnDay)]);
         var manyResources = new ExportTraceServiceRequest();

@@ -127,7 +127,8 @@ public sealed class HostileSizeTests : IDisposable
         Assert.Equal(100, batch.RecordCount);
         Assert.True(clock.Elapsed < TimeSpan.FromSeconds(10), $"took {clock.Elapsed}");
 
-        static Span Indexed(int _) => Decoding.Span([.. Enumerable.Range(0, 4096).Select(index => ($"gen_ai.prompt.{index}.content", (object)"x"))]);
+        static Span Indexed(int _) =>
+            Decoding.Span([.. Enumerable.Range(0, 4096).Select(index => ($"gen_ai.prompt.{index}.content", (object)"x"))]);
     }
 
     [Theory]
@@ -138,7 +139,8 @@ public sealed class HostileSizeTests : IDisposable
     {
         using var decoding = new Decoding();
         var name = new string('n', length);
-        var span = Decoding.Span(("openinference.span.kind", "LLM"), ("session.id", name), ("user.id", name), ("llm.model_name", name), ("llm.provider", name));
+        var span = Decoding.Span(("openinference.span.kind", "LLM"), ("session.id", name), ("user.id", name),
+            ("llm.model_name", name), ("llm.provider", name));
         var request = Decoding.Request(span);
         request.ResourceSpans[0].Resource.Attributes[0] = Decoding.Attribute("service.name", name);
 
@@ -146,7 +148,8 @@ public sealed class HostileSizeTests : IDisposable
             request, batch => (Assert.Single(DecodedSpan.Read(batch)), Assert.Single(batch.Traces), Assert.Single(batch.Minutes).Key));
 
         var expected = name[..kept] + (kept < length ? $" …[truncated, {length} bytes in all]" : "");
-        Assert.All([row.SessionId, row.UserId, row.Model, row.Provider, trace.SessionId, trace.UserId, trace.Root!.Service, minute.Model, minute.Provider],
+        Assert.All([row.SessionId, row.UserId, row.Model, row.Provider, trace.SessionId, trace.UserId, trace.Root!.Service,
+            minute.Model, minute.Provider],
             text => Assert.Equal(expected, text));
     }
 

@@ -33,7 +33,8 @@ public sealed class OtlpJsonTests
     {
         using var decoding = new Decoding();
         using var output = new ProtobufWriter();
-        var json = Body("""{"traceId":"not an id","spanId":"eee19b7ec3c1b174"},{"traceId":"5b8efff798038103d269b633813fc60c","spanId":"eee19b7ec3c1b174"}""");
+        var json = Body(
+            """{"traceId":"not an id","spanId":"eee19b7ec3c1b174"},{"traceId":"5b8efff798038103d269b633813fc60c","spanId":"eee19b7ec3c1b174"}""");
 
         Assert.Null(OtlpJson.Transcode(Signal.Spans, json, output));
         using var batch = decoding.Spans.Decode(output.Written, projectOverride: null).Batch!;
@@ -54,7 +55,8 @@ public sealed class OtlpJsonTests
             """);
 
         Assert.Equal((1_700_000_000_000_000_001UL, 1_700_000_000_000_000_002UL), (span.StartTimeUnixNano, span.EndTimeUnixNano));
-        Assert.Equal((Span.Types.SpanKind.Client, 3u, 257u, Status.Types.StatusCode.Error), (span.Kind, span.DroppedEventsCount, span.Flags, span.Status.Code));
+        Assert.Equal((Span.Types.SpanKind.Client, 3u, 257u, Status.Types.StatusCode.Error),
+            (span.Kind, span.DroppedEventsCount, span.Flags, span.Status.Code));
         var values = span.Attributes.ToDictionary(pair => pair.Key, pair => pair.Value, StringComparer.Ordinal);
         Assert.Equal((-5L, 7L), (values["i"].IntValue, values["n"].IntValue));
         Assert.True(double.IsNaN(values["d"].DoubleValue));
@@ -101,7 +103,8 @@ public sealed class OtlpJsonTests
     [InlineData(200_000)]
     public void Transcode_DeeplyNestedValue_IsCutAndItsNeighboursStay(int depth)
     {
-        var nested = string.Concat(Enumerable.Repeat("""{"arrayValue":{"values":[""", depth)) + """{"intValue":1}""" + string.Concat(Enumerable.Repeat("]}}", depth));
+        var nested = string.Concat(Enumerable.Repeat("""{"arrayValue":{"values":[""", depth)) + """{"intValue":1}"""
+            + string.Concat(Enumerable.Repeat("]}}", depth));
         var ids = "\"traceId\":\"0102030405060708090a0b0c0d0e0f10\",\"spanId\":\"1112131415161718\"";
         var json = $$"""{"resourceSpans":[{"scopeSpans":[{"spans":[{{{ids}},"attributes":[{"key":"a","value":{{nested}}}]},{{{ids}},"name":"neighbour"}]}]}]}""";
         using var output = new ProtobufWriter();
@@ -137,21 +140,25 @@ public sealed class OtlpJsonTests
     [Fact]
     public void Transcode_EveryMetricType_GivesTheOraclesMessage()
     {
-        var exemplar = new Exemplar { AsInt = -4, TimeUnixNano = 9, TraceId = ByteString.CopyFrom(new byte[16]), SpanId = ByteString.CopyFrom(1, 2, 3, 4, 5, 6, 7, 8) };
+        var exemplar = new Exemplar { AsInt = -4, TimeUnixNano = 9, TraceId = ByteString.CopyFrom(new byte[16]),
+            SpanId = ByteString.CopyFrom(1, 2, 3, 4, 5, 6, 7, 8) };
         var metrics = new[]
         {
-            new Metric { Name = "g", Unit = "s", Gauge = new Gauge { DataPoints = { new NumberDataPoint { AsDouble = 1.5, TimeUnixNano = 1, Exemplars = { exemplar } } } } },
+            new Metric { Name = "g", Unit = "s",
+                Gauge = new Gauge { DataPoints = { new NumberDataPoint { AsDouble = 1.5, TimeUnixNano = 1, Exemplars = { exemplar } } } } },
             new Metric
             {
                 Name = "s",
-                Sum = new Sum { IsMonotonic = true, AggregationTemporality = AggregationTemporality.Delta, DataPoints = { new NumberDataPoint { AsInt = long.MinValue, Flags = 1 } } },
+                Sum = new Sum { IsMonotonic = true, AggregationTemporality = AggregationTemporality.Delta,
+                    DataPoints = { new NumberDataPoint { AsInt = long.MinValue, Flags = 1 } } },
             },
             new Metric
             {
                 Name = "h",
                 Histogram = new Histogram
                 {
-                    DataPoints = { new HistogramDataPoint { Count = ulong.MaxValue, Sum = 2, Min = -1, Max = 4, BucketCounts = { 1, 2, 3 }, ExplicitBounds = { 0.5, double.PositiveInfinity } } },
+                    DataPoints = { new HistogramDataPoint { Count = ulong.MaxValue, Sum = 2, Min = -1, Max = 4, BucketCounts = { 1, 2, 3 },
+                        ExplicitBounds = { 0.5, double.PositiveInfinity } } },
                 },
             },
             new Metric
@@ -163,14 +170,18 @@ public sealed class OtlpJsonTests
                     {
                         new ExponentialHistogramDataPoint
                         {
-                            Scale = -3, ZeroCount = 5, ZeroThreshold = 0.25, Positive = new() { Offset = -7, BucketCounts = { 0, 300, 1 } }, Negative = new() { Offset = 2 },
+                            Scale = -3, ZeroCount = 5, ZeroThreshold = 0.25, Positive = new() { Offset = -7, BucketCounts = { 0, 300, 1 } },
+                            Negative = new() { Offset = 2 },
                         },
                     },
                 },
             },
-            new Metric { Name = "q", Summary = new Summary { DataPoints = { new SummaryDataPoint { Count = 2, Sum = 3, QuantileValues = { new SummaryDataPoint.Types.ValueAtQuantile { Quantile = 0.5, Value = 1 } } } } } },
+            new Metric { Name = "q",
+                Summary = new Summary { DataPoints = { new SummaryDataPoint { Count = 2, Sum = 3,
+                    QuantileValues = { new SummaryDataPoint.Types.ValueAtQuantile { Quantile = 0.5, Value = 1 } } } } } },
         };
-        var expected = new ExportMetricsServiceRequest { ResourceMetrics = { new ResourceMetrics { ScopeMetrics = { new ScopeMetrics { Metrics = { metrics } } } } } };
+        var expected =
+            new ExportMetricsServiceRequest { ResourceMetrics = { new ResourceMetrics { ScopeMetrics = { new ScopeMetrics { Metrics = { metrics } } } } } };
 
         Assert.Equal(expected, ExportMetricsServiceRequest.Parser.ParseFrom(Transcode(Signal.MetricPoints, expected)));
     }
@@ -189,7 +200,8 @@ public sealed class OtlpJsonTests
     private static byte[] Transcode(Signal signal, IMessage message)
     {
         using var output = new ProtobufWriter();
-        Assert.Null(OtlpJson.Transcode(signal, Encoding.UTF8.GetBytes(new JsonFormatter(JsonFormatter.Settings.Default).Format(message)), output));
+        Assert.Null(
+            OtlpJson.Transcode(signal, Encoding.UTF8.GetBytes(new JsonFormatter(JsonFormatter.Settings.Default).Format(message)), output));
         return output.Written.ToArray();
     }
 

@@ -30,7 +30,8 @@ public sealed class SpanDecoderPropertyTests : IDisposable
         var rows = _decoding.Rows(request).ToLookup(row => (row.TraceId, row.SpanId));
         foreach (var span in request.ResourceSpans.SelectMany(resource => resource.ScopeSpans).SelectMany(scope => scope.Spans))
         {
-            var row = Assert.Single(rows[(Convert.ToHexStringLower(span.TraceId.Span), BinaryPrimitives.ReadInt64BigEndian(span.SpanId.Span))]);
+            var row = Assert.Single(
+                rows[(Convert.ToHexStringLower(span.TraceId.Span), BinaryPrimitives.ReadInt64BigEndian(span.SpanId.Span))]);
             AssertSame(span, row);
         }
     });
@@ -113,7 +114,8 @@ public sealed class SpanDecoderPropertyTests : IDisposable
         }
 
         var members = actual.EnumerateObject().ToDictionary(member => member.Name, member => member.Value, StringComparer.Ordinal);
-        Assert.Equal(values.Keys.Select(Stored).Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal), members.Keys.Order(StringComparer.Ordinal));
+        Assert.Equal(values.Keys.Select(Stored).Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal),
+            members.Keys.Order(StringComparer.Ordinal));
         foreach (var (key, value) in values)
         {
             AssertSame(value, members[Stored(key)]);

@@ -122,7 +122,8 @@ public sealed class SpanDecoderTests : IDisposable
     {
         var list = new KeyValueList { Values = { Decoding.Attribute("x", 1.5), Decoding.Attribute("y", new byte[] { 1, 2, 3 }) } };
         var row = _decoding.Row(
-            ("text", "a\"b\\c\n\u0001é"), ("yes", true), ("long", long.MinValue), ("whole", 5.0), ("nan", double.NaN), ("inf", double.NegativeInfinity),
+            ("text", "a\"b\\c\n\u0001é"), ("yes", true), ("long", long.MinValue), ("whole", 5.0), ("nan", double.NaN),
+            ("inf", double.NegativeInfinity),
             ("list", new[] { "p", "q" }), ("map", new AnyValue { KvlistValue = list }), ("none", new AnyValue()));
 
         Assert.Equal(
@@ -255,7 +256,9 @@ public sealed class SpanDecoderTests : IDisposable
     public void Decode_EventsAndLinks_KeepTimesIdsAndAttributes()
     {
         var span = Decoding.Span();
-        span.Events.Add(new Span.Types.Event { Name = "exception", TimeUnixNano = 7, Attributes = { Decoding.Attribute("exception.type", "Boom") }, DroppedAttributesCount = 2 });
+        span.Events.Add(
+            new Span.Types.Event { Name = "exception", TimeUnixNano = 7, Attributes = { Decoding.Attribute("exception.type", "Boom") },
+                DroppedAttributesCount = 2 });
         span.Links.Add(new Span.Types.Link
         {
             TraceId = span.TraceId, SpanId = span.SpanId, TraceState = "k=v", Flags = 1, Attributes = { Decoding.Attribute("a", true) },
@@ -263,7 +266,8 @@ public sealed class SpanDecoderTests : IDisposable
 
         var row = _decoding.Row(span);
 
-        Assert.Equal("""[{"name":"exception","time_ns":7,"attributes":{"exception.type":"Boom"},"dropped_attributes_count":2}]""", row.Text("events"));
+        Assert.Equal("""[{"name":"exception","time_ns":7,"attributes":{"exception.type":"Boom"},"dropped_attributes_count":2}]""",
+            row.Text("events"));
         Assert.Equal(
             """[{"trace_id":"0102030405060708090a0b0c0d0e0f10","span_id":"1112131415161718","trace_state":"k=v","flags":1,"attributes":{"a":true}}]""",
             row.Text("links"));
@@ -288,7 +292,8 @@ public sealed class SpanDecoderTests : IDisposable
     {
         var agent = Decoding.Span(("openinference.span.kind", "AGENT"), ("llm.token_count.prompt", 99), ("session.id", "s-1"));
         var call = Decoding.Span(
-            ("openinference.span.kind", "LLM"), ("llm.model_name", "gpt-4o"), ("llm.token_count.prompt", 10), ("llm.token_count.completion", 5));
+            ("openinference.span.kind", "LLM"), ("llm.model_name", "gpt-4o"), ("llm.token_count.prompt", 10),
+            ("llm.token_count.completion", 5));
         call.SpanId = ByteString.CopyFrom(Convert.FromHexString("2112131415161718"));
         call.ParentSpanId = agent.SpanId;
         call.Status = new Status { Code = Status.Types.StatusCode.Error };

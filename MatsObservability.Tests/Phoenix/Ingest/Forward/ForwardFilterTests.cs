@@ -26,7 +26,8 @@ public sealed class ForwardFilterTests
     [InlineData(Signal.Spans)]
     [InlineData(Signal.Logs)]
     [InlineData(Signal.MetricPoints)]
-    public void TryRewrite_RandomRequest_LeavesItAloneUnlessItHoldsASecret(Signal signal) => Prop.ForAll(ArbMap.Default.ArbFor<int>(), seed =>
+    public void TryRewrite_RandomRequest_LeavesItAloneUnlessItHoldsASecret(Signal signal) =>
+        Prop.ForAll(ArbMap.Default.ArbFor<int>(), seed =>
     {
         var request = new RandomRequests(seed).Next(signal);
         Assert.Null(Rewrite(signal, request.ToByteArray()));
@@ -83,7 +84,8 @@ public sealed class ForwardFilterTests
         }
 
         using var request = new ProtobufWriter();
-        var (resources, scopes, records) = (request.Begin(ExportFields.RequestResources), request.Begin(ExportFields.ResourceScopes), request.Begin(ExportFields.ScopeRecords));
+        var (resources, scopes, records) = (request.Begin(ExportFields.RequestResources), request.Begin(ExportFields.ResourceScopes),
+            request.Begin(ExportFields.ScopeRecords));
         request.WriteBytes(LogFields.RecordBody, body);
         request.End(records);
         request.End(scopes);

@@ -15,7 +15,8 @@ public sealed class ForwardOptionsTests
 
         Assert.Empty(ForwardOptions.Check(options));
         Assert.Equal(("", 5d, 30d, 300d, 30d), (
-            options.Endpoint, options.FirstRetryDelay.TotalSeconds, options.LongestRetryDelay.TotalSeconds, options.RetryLimit.TotalSeconds, options.RequestTimeout.TotalSeconds));
+            options.Endpoint, options.FirstRetryDelay.TotalSeconds, options.LongestRetryDelay.TotalSeconds, options.RetryLimit.TotalSeconds,
+            options.RequestTimeout.TotalSeconds));
         Assert.InRange(options.MaxQueueBytes, 16L << 20, 256L << 20);
     }
 
@@ -58,12 +59,17 @@ public sealed class ForwardOptionsTests
     {
         var fault = ForwardOptions.FaultOfLoop(new ForwardOptions { Endpoint = endpoint }, new ListenOptions { Host = host });
 
-        Assert.Equal(isLoop, fault?.StartsWith("Phoenix:Forward:Endpoint (PHOENIX_FORWARD_ENDPOINT) must not be this service itself", StringComparison.Ordinal) == true);
+        Assert.Equal(
+            isLoop,
+            fault?.StartsWith("Phoenix:Forward:Endpoint (PHOENIX_FORWARD_ENDPOINT) must not be this service itself",
+                StringComparison.Ordinal) == true);
     }
 
     [Fact]
     public void FaultOfLoop_ThisMachineByName_IsNamed() =>
-        Assert.NotNull(ForwardOptions.FaultOfLoop(new ForwardOptions { Endpoint = $"http://{System.Net.Dns.GetHostName()}:4318" }, new ListenOptions { Host = "*" }));
+        Assert.NotNull(
+            ForwardOptions.FaultOfLoop(new ForwardOptions { Endpoint = $"http://{System.Net.Dns.GetHostName()}:4318" },
+                new ListenOptions { Host = "*" }));
 
     [Theory]
     [InlineData("200M", 80)]
@@ -71,7 +77,8 @@ public sealed class ForwardOptionsTests
     public void Build_LittleMemory_LeavesTheQueueAQuarterOfIt(string given, int mebibytes)
     {
         var app = global::Phoenix.Service.Program.Build(
-            ["--PHOENIX_FORWARD_ENDPOINT=http://192.0.2.7:4318", $"--PHOENIX_FORWARD_QUEUE_SIZE={given}", "--PHOENIX_MEMORY_LIMIT=320M", "--ConnectionStrings:phoenixdb=Host=localhost"]);
+            ["--PHOENIX_FORWARD_ENDPOINT=http://192.0.2.7:4318", $"--PHOENIX_FORWARD_QUEUE_SIZE={given}", "--PHOENIX_MEMORY_LIMIT=320M",
+                "--ConnectionStrings:phoenixdb=Host=localhost"]);
 
         Assert.Equal((long)mebibytes << 20, app.Services.GetRequiredService<IOptions<ForwardOptions>>().Value.MaxQueueBytes);
     }
@@ -80,7 +87,8 @@ public sealed class ForwardOptionsTests
     public void Build_EndpointIsTheServiceItself_DoesNotStart()
     {
         var fault = Assert.Throws<OptionsValidationException>(() => global::Phoenix.Service.Program.Build(
-            ["--PHOENIX_FORWARD_ENDPOINT=http://localhost:7318", "--PHOENIX_OTLP_HTTP_PORT=7318", "--ConnectionStrings:phoenixdb=Host=localhost"]));
+            ["--PHOENIX_FORWARD_ENDPOINT=http://localhost:7318", "--PHOENIX_OTLP_HTTP_PORT=7318",
+                "--ConnectionStrings:phoenixdb=Host=localhost"]));
 
         Assert.Contains("PHOENIX_FORWARD_ENDPOINT", Assert.Single(fault.Failures), StringComparison.Ordinal);
     }

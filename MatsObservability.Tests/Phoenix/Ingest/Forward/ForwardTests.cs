@@ -15,7 +15,8 @@ namespace MatsObservability.Tests.Phoenix.Ingest.Forward;
 
 /// <summary>What one service stores reaches another: a second one that asks for a key, or an endpoint that shows the very bytes.</summary>
 [Trait("Req", "B042")]
-public sealed class ForwardTests(PostgresFixture postgres, SecuredServer secured) : IClassFixture<PostgresFixture>, IClassFixture<SecuredServer>
+public sealed class ForwardTests(PostgresFixture postgres, SecuredServer secured)
+    : IClassFixture<PostgresFixture>, IClassFixture<SecuredServer>
 {
     private const string GrpcTraces = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
 
@@ -23,16 +24,20 @@ public sealed class ForwardTests(PostgresFixture postgres, SecuredServer secured
     public async Task Export_EverySignalAndTransport_IsStoredInASecondServiceToo()
     {
         var project = $"forwarded-{Guid.NewGuid():N}";
-        await using var server = await StartAsync(secured.Phoenix.OtlpHttpUrl, ("PHOENIX_FORWARD_HEADERS", $"authorization=Bearer%20{secured.Keys["SYSTEM"]}"));
+        await using var server = await StartAsync(
+            secured.Phoenix.OtlpHttpUrl, ("PHOENIX_FORWARD_HEADERS", $"authorization=Bearer%20{secured.Keys["SYSTEM"]}"));
         using var grpc = new HttpClient { BaseAddress = new Uri(server.GrpcUrl) };
-        using var json = Otlp.Content(Encoding.UTF8.GetBytes(new JsonFormatter(JsonFormatter.Settings.Default).Format(Otlp.Spans(3, project))), "application/json");
+        using var json = Otlp.Content(
+            Encoding.UTF8.GetBytes(new JsonFormatter(JsonFormatter.Settings.Default).Format(Otlp.Spans(3, project))), "application/json");
 
         (await server.Client.PostAsync(Otlp.Spans(2, project))).EnsureSuccessStatusCode();
         (await server.Client.PostAsync("/v1/traces", json)).EnsureSuccessStatusCode();
         Assert.Equal("0", (await OtlpGrpcTests.GrpcCalls.CallAsync(grpc, GrpcTraces, Otlp.Spans(4, project).ToByteArray())).Status);
         (await server.Client.PostAsync(Otlp.Log("a line", project))).EnsureSuccessStatusCode();
         (await server.Client.PostAsync(Otlp.Gauge(project, 1, Otlp.NowNanos))).EnsureSuccessStatusCode();
-        using var sender = new HttpClient(new SocketsHttpHandler { RequestHeaderEncodingSelector = static (_, _) => Encoding.UTF8 }) { BaseAddress = new Uri(server.HttpUrl) };
+        using var sender = new HttpClient(
+            new SocketsHttpHandler { RequestHeaderEncodingSelector = static (_, _) => Encoding.UTF8 }) { BaseAddress = new Uri(
+                server.HttpUrl) };
         sender.DefaultRequestHeaders.Add("x-project-name", $"{project}-é");
         (await sender.PostAsync(Otlp.Spans(5))).EnsureSuccessStatusCode();
 
@@ -40,16 +45,21 @@ public sealed class ForwardTests(PostgresFixture postgres, SecuredServer secured
         await Eventually.TrueAsync(() => metrics.SentRecords == 16);
         foreach (var service in (PhoenixServer[])[server, secured.Phoenix])
         {
-            Assert.Equal(9, await service.ScalarAsync<long>($"SELECT count(*) FROM spans s JOIN projects p ON p.id = s.project_id WHERE p.name = '{project}'"));
-            Assert.Equal(5, await service.ScalarAsync<long>($"SELECT count(*) FROM spans s JOIN projects p ON p.id = s.project_id WHERE p.name = '{project}-é'"));
-            Assert.Equal(1, await service.ScalarAsync<long>($"SELECT count(*) FROM logs l JOIN projects p ON p.id = l.project_id WHERE p.name = '{project}'"));
-            Assert.Equal(1, await service.ScalarAsync<long>($"SELECT count(*) FROM metric_points m JOIN metric_series s ON s.id = m.series_id WHERE s.name = '{project}'"));
+            Assert.Equal(
+                9, await service.ScalarAsync<long>($"SELECT count(*) FROM spans s JOIN projects p ON p.id = s.project_id WHERE p.name = '{project}'"));
+            Assert.Equal(
+                5, await service.ScalarAsync<long>($"SELECT count(*) FROM spans s JOIN projects p ON p.id = s.project_id WHERE p.name = '{project}-é'"));
+            Assert.Equal(
+                1, await service.ScalarAsync<long>($"SELECT count(*) FROM logs l JOIN projects p ON p.id = l.project_id WHERE p.name = '{project}'"));
+            Assert.Equal(
+                1, await service.ScalarAsync<long>($"SELECT count(*) FROM metric_points m JOIN metric_series s ON s.id = m.series_id WHERE s.name = '{project}'"));
         }
 
         using var client = new HttpClient();
         var text = PrometheusText.Parse(await client.GetStringAsync($"{server.MetricsUrl.TrimEnd('/')}/metrics?collect=phoenix"));
         Assert.Equal((14d, 1d, 0d), (
-            text["phoenix_forward_sent_records_total", "signal=\"traces\""], text["phoenix_forward_sent_records_total", "signal=\"logs\""], text["phoenix_forward_queue_bytes"]));
+            text["phoenix_forward_sent_records_total", "signal=\"traces\""], text["phoenix_forward_sent_records_total", "signal=\"logs\""],
+            text["phoenix_forward_queue_bytes"]));
     }
 
     [Theory]
@@ -63,14 +73,17 @@ public sealed class ForwardTests(PostgresFixture postgres, SecuredServer secured
 
         answer.EnsureSuccessStatusCode();
         await Eventually.TrueAsync(() => Metrics(server).DroppedRecords(DropReason.Refused) == 3);
-        Assert.Equal((3L, 0L), (await server.ScalarAsync<long>("SELECT count(*) FROM spans"), await secured.Phoenix.ScalarAsync<long>("SELECT count(*) FROM projects WHERE name = 'refused'")));
+        Assert.Equal(
+            (3L, 0L), (await server.ScalarAsync<long>("SELECT count(*) FROM spans"),
+                await secured.Phoenix.ScalarAsync<long>("SELECT count(*) FROM projects WHERE name = 'refused'")));
     }
 
     [Fact]
     public async Task Export_SinkStoppedUnderLoadAndStartedAgain_GetsEverySpanOnce()
     {
         var (database, port) = (await postgres.CreateDatabaseAsync(), FreePort.Next());
-        await using var server = await StartAsync($"http://127.0.0.1:{port}", ("Phoenix:Forward:FirstRetryDelay", "100ms"), ("Phoenix:Forward:LongestRetryDelay", "200ms"));
+        await using var server = await StartAsync($"http://127.0.0.1:{port}", ("Phoenix:Forward:FirstRetryDelay", "100ms"),
+            ("Phoenix:Forward:LongestRetryDelay", "200ms"));
         Task<int> sending;
         await using (var first = await PhoenixServer.StartAsync(database, ("PHOENIX_OTLP_HTTP_PORT", $"{port}")))
         {
@@ -83,7 +96,9 @@ public sealed class ForwardTests(PostgresFixture postgres, SecuredServer secured
         await using var second = await PhoenixServer.StartAsync(database, ("PHOENIX_OTLP_HTTP_PORT", $"{port}"));
 
         await Eventually.TrueAsync(() => Metrics(server).SentRecords == 6000);
-        Assert.Equal((6000L, 6000L), (await second.ScalarAsync<long>("SELECT count(*) FROM spans"), await second.ScalarAsync<long>("SELECT count(DISTINCT (trace_id, span_id)) FROM spans")));
+        Assert.Equal(
+            (6000L, 6000L), (await second.ScalarAsync<long>("SELECT count(*) FROM spans"),
+                await second.ScalarAsync<long>("SELECT count(DISTINCT (trace_id, span_id)) FROM spans")));
         Assert.Equal(0, Enum.GetValues<DropReason>().Sum(Metrics(server).DroppedRecords));
     }
 
@@ -110,7 +125,8 @@ public sealed class ForwardTests(PostgresFixture postgres, SecuredServer secured
         await using var server = await StartAsync(sink.Url, ("PHOENIX_FORWARD_SIGNALS", "traces"));
         var body = Otlp.Spans(3, "plain").ToByteArray();
         using var packed = new MemoryStream();
-        await using (var gzip = new System.IO.Compression.GZipStream(packed, System.IO.Compression.CompressionLevel.Fastest, leaveOpen: true))
+        await using (var gzip = new System.IO.Compression.GZipStream(
+            packed, System.IO.Compression.CompressionLevel.Fastest, leaveOpen: true))
         {
             await gzip.WriteAsync(body);
         }
@@ -129,14 +145,17 @@ public sealed class ForwardTests(PostgresFixture postgres, SecuredServer secured
     [Trait("Req", "B131")]
     public async Task Export_SecretsInEverySignal_NoneIsForwarded()
     {
-        string[] secrets = ["sk-proj-seededkeyseededkeyseededkey0001", "seeded-user-token-0002", "seededbearer0004seededbearer", "ada.seeded@example.com"];
+        string[] secrets = ["sk-proj-seededkeyseededkeyseededkey0001", "seeded-user-token-0002",
+            "seededbearer0004seededbearer", "ada.seeded@example.com"];
         await using var sink = await OtlpSink.StartAsync();
         await using var server = await StartAsync(sink.Url, ("Phoenix:Redaction:Rules:0", "hash user.email"));
         KeyValue[] seeded =
         [
-            Otlp.Text("llm.api_key", secrets[0]), Otlp.Text("user.token", secrets[1]), Otlp.Text("note", $"Authorization: Bearer {secrets[2]}"),
+            Otlp.Text("llm.api_key", secrets[0]), Otlp.Text("user.token", secrets[1]),
+            Otlp.Text("note", $"Authorization: Bearer {secrets[2]}"),
             Otlp.Text("user.email", secrets[3]), Otlp.Text("kept", "harmless"),
-            new KeyValue { Key = "nested", Value = new AnyValue { KvlistValue = new KeyValueList { Values = { Otlp.Text("user.token", secrets[1]) } } } },
+            new KeyValue { Key = "nested",
+                Value = new AnyValue { KvlistValue = new KeyValueList { Values = { Otlp.Text("user.token", secrets[1]) } } } },
         ];
         var spans = Otlp.Spans(1);
         spans.ResourceSpans[0].Resource.Attributes.AddRange(seeded);
@@ -165,7 +184,8 @@ public sealed class ForwardTests(PostgresFixture postgres, SecuredServer secured
         });
         var forwarded = Assert.Single(Spans(sink.Requests.Single(static request => request.Path == "/v1/traces")));
         var stored = await server.ScalarAsync<string>("SELECT attributes::jsonb->>'user.email' FROM spans");
-        Assert.Equal((span.Name, stored), (forwarded.Name, forwarded.Attributes.Single(static attribute => attribute.Key == "user.email").Value.StringValue));
+        Assert.Equal((span.Name, stored),
+            (forwarded.Name, forwarded.Attributes.Single(static attribute => attribute.Key == "user.email").Value.StringValue));
         Assert.Equal("refused Bearer ***", forwarded.Status.Message);
     }
 
@@ -173,7 +193,8 @@ public sealed class ForwardTests(PostgresFixture postgres, SecuredServer secured
     public async Task Export_SpansThatAreNotStored_AreNotForwarded()
     {
         await using var sink = await OtlpSink.StartAsync();
-        await using var server = await StartAsync(sink.Url, ("Phoenix:Normalize:FilterPaths:0", "/health"), ("Phoenix:Normalize:ServiceSampleRates:0", "noisy=0"));
+        await using var server = await StartAsync(
+            sink.Url, ("Phoenix:Normalize:FilterPaths:0", "/health"), ("Phoenix:Normalize:ServiceSampleRates:0", "noisy=0"));
         var request = Otlp.Spans(4);
         var spans = request.ResourceSpans[0].ScopeSpans[0].Spans;
         spans[1].Attributes.Add(Otlp.Text("url.path", "/health"));
@@ -203,7 +224,8 @@ public sealed class ForwardTests(PostgresFixture postgres, SecuredServer secured
         using var answer = await server.Client.SendAsync(message);
 
         Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
-        Assert.Equal((2d, 2L), (Metrics(server).DroppedRecords(DropReason.Loop), await server.ScalarAsync<long>("SELECT count(*) FROM spans")));
+        Assert.Equal(
+            (2d, 2L), (Metrics(server).DroppedRecords(DropReason.Loop), await server.ScalarAsync<long>("SELECT count(*) FROM spans")));
         Assert.Single(sink.Requests);
     }
 
@@ -213,14 +235,16 @@ public sealed class ForwardTests(PostgresFixture postgres, SecuredServer secured
         await using var server = await PhoenixServer.StartAsync(postgres);
         using var client = new HttpClient();
 
-        Assert.DoesNotContain("phoenix_forward", await client.GetStringAsync($"{server.MetricsUrl.TrimEnd('/')}/metrics?collect=phoenix"), StringComparison.Ordinal);
+        Assert.DoesNotContain("phoenix_forward",
+            await client.GetStringAsync($"{server.MetricsUrl.TrimEnd('/')}/metrics?collect=phoenix"), StringComparison.Ordinal);
         Assert.Null(server.Services.GetService<Forwarder>());
     }
 
     private static ForwardMetrics Metrics(PhoenixServer server) => server.Services.GetRequiredService<ForwardMetrics>();
 
     private static List<Span> Spans(SinkRequest request) =>
-        [.. ExportTraceServiceRequest.Parser.ParseFrom(request.Body).ResourceSpans.SelectMany(static resource => resource.ScopeSpans).SelectMany(static scope => scope.Spans)];
+        [.. ExportTraceServiceRequest.Parser.ParseFrom(request.Body).ResourceSpans.SelectMany(static resource => resource.ScopeSpans)
+            .SelectMany(static scope => scope.Spans)];
 
     /// <summary>Sends so many requests of 100 spans on four connections; the spans acknowledged.</summary>
     private static async Task<int> SendAsync(PhoenixServer server, int requests)

@@ -45,7 +45,9 @@ public sealed class ForwarderTests
 
         await Eventually.TrueAsync(() => unit.Metrics.DroppedRecords(DropReason.Expired) == 7);
         Assert.Equal((13, 12d, 0d), (unit.Sink.Requests.Length, unit.Metrics.Retries, unit.Metrics.SentRecords));
-        Assert.Contains(unit.Log, static line => line.Contains("7 records were not forwarded", StringComparison.Ordinal) && line.Contains("503", StringComparison.Ordinal));
+        Assert.Contains(
+            unit.Log, static line => line.Contains("7 records were not forwarded", StringComparison.Ordinal)
+                && line.Contains("503", StringComparison.Ordinal));
     }
 
     [Theory]
@@ -66,11 +68,14 @@ public sealed class ForwarderTests
             if (how == "retry_info")
             {
                 context.Response.ContentType = "application/x-protobuf";
-                await context.Response.Body.WriteAsync(OtlpAnswer.Status(GrpcCode.Unavailable, "busy", TimeSpan.FromSeconds(seconds), json: false));
+                await context.Response.Body.WriteAsync(
+                    OtlpAnswer.Status(GrpcCode.Unavailable, "busy", TimeSpan.FromSeconds(seconds), json: false));
             }
             else
             {
-                context.Response.Headers.RetryAfter = how == "header" ? $"{seconds}" : unit.Time.GetUtcNow().AddSeconds(seconds + 1).ToString("R", CultureInfo.InvariantCulture);
+                context.Response.Headers.RetryAfter = how == "header"
+                    ? $"{seconds}"
+                    : unit.Time.GetUtcNow().AddSeconds(seconds + 1).ToString("R", CultureInfo.InvariantCulture);
             }
         };
         unit.Send(records: 1);
@@ -139,11 +144,13 @@ public sealed class ForwarderTests
 
         Assert.Equal(20, unit.Metrics.DroppedRecords(DropReason.QueueFull));
         Assert.Equal(1024 * 1024, (await unit.ScrapeAsync())["phoenix_forward_queue_bytes"]);
-        Assert.Contains(unit.Log, static line => line.Contains("10 records were not forwarded; they are stored here", StringComparison.Ordinal));
+        Assert.Contains(
+            unit.Log, static line => line.Contains("10 records were not forwarded; they are stored here", StringComparison.Ordinal));
         release.Release(10);
 
         await Eventually.TrueAsync(() => unit.Metrics.SentRecords == 40);
-        Assert.Equal((0d, 0d), ((await unit.ScrapeAsync())["phoenix_forward_queue_bytes"], (await unit.ScrapeAsync())["phoenix_forward_queue_requests"]));
+        Assert.Equal((0d, 0d),
+            ((await unit.ScrapeAsync())["phoenix_forward_queue_bytes"], (await unit.ScrapeAsync())["phoenix_forward_queue_requests"]));
     }
 
     [Fact]
@@ -188,14 +195,17 @@ public sealed class ForwarderTests
         await unit.Forwarder.StopAsync(CancellationToken.None).WaitAsync(TimeSpan.FromSeconds(30));
 
         Assert.Equal((5d, 3), (unit.Metrics.DroppedRecords(DropReason.Stopped), unit.Sink.Requests.Length));
-        Assert.Equal(5, unit.Log.Where(static line => line.Contains("records were not forwarded", StringComparison.Ordinal)).Sum(static line => int.Parse(line.Split(' ')[0], CultureInfo.InvariantCulture)));
+        Assert.Equal(
+            5, unit.Log.Where(static line => line.Contains("records were not forwarded", StringComparison.Ordinal))
+                .Sum(static line => int.Parse(line.Split(' ')[0], CultureInfo.InvariantCulture)));
     }
 
     [Fact]
     public async Task Stop_TheOtherSideHangs_EndsAfterTheDrainTime()
     {
         using var release = new SemaphoreSlim(0);
-        await using var unit = await Unit.StartAsync(context => release.WaitAsync(context.RequestAborted), new ForwardOptions { Connections = 1, DrainTimeout = TimeSpan.FromSeconds(8) });
+        await using var unit = await Unit.StartAsync(context => release.WaitAsync(context.RequestAborted),
+            new ForwardOptions { Connections = 1, DrainTimeout = TimeSpan.FromSeconds(8) });
         unit.Send(records: 2);
         unit.Send(records: 3);
         await Eventually.TrueAsync(() => unit.Sink.Requests.Length == 1);
@@ -215,13 +225,16 @@ public sealed class ForwarderTests
         await using var unit = await Unit.StartAsync(static async context =>
         {
             context.Response.ContentType = "application/x-protobuf";
-            await context.Response.Body.WriteAsync(OtlpAnswer.Success(Signal.Spans, new IngestOutcome(IngestStatus.Accepted, "span_id is zero", 2), json: false));
+            await context.Response.Body.WriteAsync(
+                OtlpAnswer.Success(Signal.Spans, new IngestOutcome(IngestStatus.Accepted, "span_id is zero", 2), json: false));
         });
 
         unit.Send(records: 10);
 
         await Eventually.TrueAsync(() => unit.Metrics.SentRecords == 8);
-        await Eventually.TrueAsync(() => unit.Log.Any(static line => line.Contains("2 of their records rejected by the other side: span_id is zero", StringComparison.Ordinal)));
+        await Eventually.TrueAsync(
+            () => unit.Log.Any(
+                static line => line.Contains("2 of their records rejected by the other side: span_id is zero", StringComparison.Ordinal)));
         Assert.Equal(2, unit.Metrics.DroppedRecords(DropReason.Rejected));
     }
 
@@ -232,13 +245,16 @@ public sealed class ForwarderTests
         {
             context.Response.StatusCode = 401;
             context.Response.ContentType = "application/x-protobuf";
-            await context.Response.Body.WriteAsync(OtlpAnswer.Status(GrpcCode.Unauthenticated, $"not known: {context.Request.Headers.Authorization}", retryAfter: null, json: false));
+            await context.Response.Body.WriteAsync(
+                OtlpAnswer.Status(GrpcCode.Unauthenticated, $"not known: {context.Request.Headers.Authorization}",
+                    retryAfter: null, json: false));
         }, new ForwardOptions { Headers = ["authorization=Bearer%20s3cret-of-the-forwarder"] });
 
         unit.Send(records: 1);
 
         await Eventually.TrueAsync(() => unit.Metrics.DroppedRecords(DropReason.Refused) == 1);
-        await Eventually.TrueAsync(() => unit.Log.Any(static line => line.Contains("401 Unauthorized: not known: ***", StringComparison.Ordinal)));
+        await Eventually.TrueAsync(
+            () => unit.Log.Any(static line => line.Contains("401 Unauthorized: not known: ***", StringComparison.Ordinal)));
         Assert.Equal("Bearer s3cret-of-the-forwarder", unit.Sink.Requests[0].Headers["authorization"]);
         Assert.All(unit.Log, static line => Assert.DoesNotContain("s3cret", line, StringComparison.Ordinal));
     }
@@ -260,7 +276,8 @@ public sealed class ForwarderTests
             Sink = sink;
             options.Endpoint = sink.Url;
             _client = new ForwardClient(Options.Create(options), Time);
-            Forwarder = new Forwarder(_client, new ForwardFilter(Options.Create(new RedactionOptions())), Options.Create(options), Metrics, Time, _log);
+            Forwarder = new Forwarder(_client, new ForwardFilter(Options.Create(new RedactionOptions())),
+                Options.Create(options), Metrics, Time, _log);
         }
 
         public OtlpSink Sink { get; }
@@ -287,7 +304,8 @@ public sealed class ForwarderTests
         {
             var message = Otlp.Spans(1);
             message.ResourceSpans[0].ScopeSpans[0].Spans[0].Name = new string('x', bytes);
-            var request = new IngestRequest { Signal = Signal.Spans, Transport = IngestTransport.Http, Body = PipeReader.Create(Stream.Null) };
+            var request = new IngestRequest { Signal = Signal.Spans, Transport = IngestTransport.Http,
+                Body = PipeReader.Create(Stream.Null) };
             using var batch = new TelemetryBatch(Signal.Spans) { RecordCount = records };
             Forwarder.Enqueue(Forwarder.Hold(request, message.ToByteArray(), batch)!);
         }
@@ -323,7 +341,8 @@ public sealed class ForwarderTests
 
         public bool IsEnabled(LogLevel logLevel) => true;
 
-        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) =>
+        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception,
+            Func<TState, Exception?, string> formatter) =>
             Lines.Enqueue(formatter(state, exception));
     }
 }

@@ -3,7 +3,9 @@ using OpenTelemetry.Proto.Trace.V1;
 
 namespace MatsObservability.Tests.Phoenix.Ingest.Normalize;
 
-/// <summary>The mapping tables of docs/conventions.md: kinds, models, providers, sessions, users and token counts of every vocabulary.</summary>
+/// <summary>
+/// The mapping tables of docs/conventions.md: kinds, models, providers, sessions, users and token counts of every vocabulary.
+/// </summary>
 [Trait("Req", "B037")]
 public sealed class ConventionTests : IDisposable
 {
@@ -86,7 +88,8 @@ public sealed class ConventionTests : IDisposable
     {
         var row = _decoding.Row(
             ("openinference.span.kind", "CHAIN"), ("llm.model_name", "mine"), ("input.value", "own input"), ("session.id", "own"),
-            ("gen_ai.operation.name", "chat"), ("gen_ai.request.model", "theirs"), ("gen_ai.input.messages", """[{"role":"user","content":"hi"}]"""),
+            ("gen_ai.operation.name", "chat"), ("gen_ai.request.model", "theirs"),
+            ("gen_ai.input.messages", """[{"role":"user","content":"hi"}]"""),
             ("gen_ai.conversation.id", "conversation"));
 
         Assert.Equal(("CHAIN", "mine", "own"), (row.SpanKind, row.Model, row.SessionId));
@@ -121,7 +124,8 @@ public sealed class ConventionTests : IDisposable
     [Fact]
     public void Model_ResponseBeforeRequest()
     {
-        var row = _decoding.Row(("gen_ai.operation.name", "chat"), ("gen_ai.request.model", "gpt-4o"), ("gen_ai.response.model", "gpt-4o-2024-08-06"));
+        var row = _decoding.Row(("gen_ai.operation.name", "chat"), ("gen_ai.request.model", "gpt-4o"),
+            ("gen_ai.response.model", "gpt-4o-2024-08-06"));
 
         Assert.Equal("gpt-4o-2024-08-06", row.Model);
         Assert.Equal(
@@ -132,7 +136,8 @@ public sealed class ConventionTests : IDisposable
     [Fact]
     public void Model_OfEmbeddings_IsTheEmbeddingModel()
     {
-        var row = _decoding.Row(("gen_ai.operation.name", "embeddings"), ("gen_ai.request.model", "text-embedding-3-small"), ("gen_ai.usage.input_tokens", 9));
+        var row = _decoding.Row(("gen_ai.operation.name", "embeddings"), ("gen_ai.request.model", "text-embedding-3-small"),
+            ("gen_ai.usage.input_tokens", 9));
 
         Assert.Equal(("text-embedding-3-small", 9L), (row.Model, row.PromptTokens));
         Assert.Equal("text-embedding-3-small", row.Derived("embedding.model_name"));
@@ -162,7 +167,8 @@ public sealed class ConventionTests : IDisposable
         grandchild.ParentSpanId = child.SpanId;
 
         Assert.Equal(
-            ["user:ann@example.com", "named", "user:bob@example.com"], _decoding.Rows(Decoding.Request(root, child, grandchild)).Select(row => row.SessionId));
+            ["user:ann@example.com", "named", "user:bob@example.com"], _decoding.Rows(Decoding.Request(root, child, grandchild))
+                .Select(row => row.SessionId));
         Assert.Null(_decoding.Row(("user.email", " ")).SessionId);
 
         var request = Decoding.Request(Decoding.Span(("user.email", "ann@example.com")));
@@ -261,7 +267,8 @@ public sealed class ConventionTests : IDisposable
     {
         var row = _decoding.Row(
             ("gen_ai.operation.name", "chat"), ("gen_ai.response.model", "claude-3-5-sonnet-20241022"), ("gen_ai.usage.input_tokens", 100),
-            ("gen_ai.usage.output_tokens", 10), ("gen_ai.usage.cache_read.input_tokens", 1000), ("gen_ai.usage.cache_creation.input_tokens", 200));
+            ("gen_ai.usage.output_tokens", 10), ("gen_ai.usage.cache_read.input_tokens", 1000),
+            ("gen_ai.usage.cache_creation.input_tokens", 200));
 
         Assert.Equal(1300, row.PromptTokens);
         Assert.Equal((100 * 3_000_000L) + (1000 * 300_000L) + (200 * 3_750_000L) + (10 * 15_000_000L), row.CostPicoUsd);
@@ -286,7 +293,8 @@ public sealed class ConventionTests : IDisposable
         using var decoding = new Decoding(options => options.ExclusiveCacheScopes = ["scope"]);
 
         Assert.Equal(1100, decoding.Row(
-            ("openinference.span.kind", "LLM"), ("llm.token_count.prompt", 1000), ("llm.token_count.prompt_details.cache_read", 100)).PromptTokens);
+            ("openinference.span.kind", "LLM"), ("llm.token_count.prompt",
+                1000), ("llm.token_count.prompt_details.cache_read", 100)).PromptTokens);
     }
 
     [Fact]
@@ -303,11 +311,13 @@ public sealed class ConventionTests : IDisposable
     public void InvocationParameters_OfGenAi_AreOneJsonText()
     {
         var row = _decoding.Row(
-            ("gen_ai.operation.name", "chat"), ("gen_ai.request.temperature", 0.5), ("gen_ai.request.max_tokens", 100), ("gen_ai.request.choice.count", 2),
+            ("gen_ai.operation.name", "chat"), ("gen_ai.request.temperature", 0.5), ("gen_ai.request.max_tokens", 100),
+            ("gen_ai.request.choice.count", 2),
             ("gen_ai.request.stop_sequences", new[] { "END" }), ("gen_ai.output.type", "json"));
 
         Assert.Equal(
-            """{"temperature":0.5,"max_tokens":100,"n":2,"stop":["END"],"response_format":"json_object"}""", row.Derived("llm.invocation_parameters"));
+            """{"temperature":0.5,"max_tokens":100,"n":2,"stop":["END"],"response_format":"json_object"}""",
+            row.Derived("llm.invocation_parameters"));
     }
 
     [Theory]
@@ -319,7 +329,8 @@ public sealed class ConventionTests : IDisposable
     [Fact]
     public void ReportedCost_OfGateways_IsKept()
     {
-        var row = _decoding.Row(("gen_ai.operation.name", "chat"), ("gen_ai.request.model", "mine"), ("gen_ai.usage.input_tokens", 3), ("gen_ai.usage.cost", 0.125));
+        var row = _decoding.Row(("gen_ai.operation.name", "chat"), ("gen_ai.request.model", "mine"), ("gen_ai.usage.input_tokens", 3),
+            ("gen_ai.usage.cost", 0.125));
 
         Assert.Equal("""{"reported_usd":0.125,"reported_by":"gen_ai.usage.cost"}""", row.Derived("phoenix.cost"));
     }

@@ -27,7 +27,8 @@ public sealed class MessageMappingTests : IDisposable
                 """),
             ("gen_ai.output.messages", """[{"role":"assistant","parts":[{"type":"text","content":"A cat."}],"finish_reason":"stop"}]"""));
 
-        Assert.Equal(("system", "Be brief."), (row.Derived("llm.input_messages.0.message.role"), row.Derived("llm.input_messages.0.message.content")));
+        Assert.Equal(("system", "Be brief."),
+            (row.Derived("llm.input_messages.0.message.role"), row.Derived("llm.input_messages.0.message.content")));
         Assert.Equal("What is this?", row.Derived("llm.input_messages.1.message.contents.0.message_content.text"));
         Assert.Equal("image", row.Derived("llm.input_messages.1.message.contents.1.message_content.type"));
         Assert.Equal("https://x/cat.png", row.Derived("llm.input_messages.1.message.contents.1.message_content.image.image.url"));
@@ -49,7 +50,8 @@ public sealed class MessageMappingTests : IDisposable
             ("gen_ai.operation.name", "chat"),
             ("gen_ai.input.messages", new AnyValue { ArrayValue = new() { Values = { new AnyValue { KvlistValue = message } } } }));
 
-        Assert.Equal(("system", "native"), (row.Derived("llm.input_messages.0.message.role"), row.Derived("llm.input_messages.0.message.content")));
+        Assert.Equal(
+            ("system", "native"), (row.Derived("llm.input_messages.0.message.role"), row.Derived("llm.input_messages.0.message.content")));
     }
 
     [Fact]
@@ -57,7 +59,8 @@ public sealed class MessageMappingTests : IDisposable
     {
         var row = _decoding.Row(
             ("gen_ai.operation.name", "chat"),
-            ("gen_ai.input.messages", """[17,{"role":"user","parts":[{"type":"novel","x":1},{"type":"text","content":"fine"}]},"text alone"]"""));
+            ("gen_ai.input.messages",
+                """[17,{"role":"user","parts":[{"type":"novel","x":1},{"type":"text","content":"fine"}]},"text alone"]"""));
 
         Assert.Equal("17", row.Derived("llm.input_messages.0.message.content"));
         Assert.Equal("""{"type":"novel","x":1}""", row.Derived("llm.input_messages.1.message.contents.0.message_content.text"));
@@ -73,12 +76,15 @@ public sealed class MessageMappingTests : IDisposable
     public void Messages_OfOpenLlmetry_AreIndexed()
     {
         var row = _decoding.Row(
-            ("gen_ai.prompt.0.role", "system"), ("gen_ai.prompt.0.content", "rules"), ("gen_ai.prompt.1.role", "user"), ("gen_ai.prompt.1.content", "hi"),
-            ("gen_ai.completion.0.content", "hello"), ("gen_ai.completion.0.finish_reason", "stop"), ("gen_ai.completion.0.tool_calls.0.name", "search"));
+            ("gen_ai.prompt.0.role", "system"), ("gen_ai.prompt.0.content", "rules"), ("gen_ai.prompt.1.role", "user"),
+            ("gen_ai.prompt.1.content", "hi"),
+            ("gen_ai.completion.0.content", "hello"), ("gen_ai.completion.0.finish_reason", "stop"),
+            ("gen_ai.completion.0.tool_calls.0.name", "search"));
 
         Assert.Equal("LLM", row.SpanKind);
         Assert.Equal("hi", row.Derived("llm.input_messages.1.message.content"));
-        Assert.Equal(("assistant", "hello"), (row.Derived("llm.output_messages.0.message.role"), row.Derived("llm.output_messages.0.message.content")));
+        Assert.Equal(("assistant", "hello"),
+            (row.Derived("llm.output_messages.0.message.role"), row.Derived("llm.output_messages.0.message.content")));
         Assert.Equal("search", row.Derived("llm.output_messages.0.message.tool_calls.0.tool_call.function.name"));
     }
 
@@ -88,11 +94,13 @@ public sealed class MessageMappingTests : IDisposable
         var span = Decoding.Span(("gen_ai.system", "openai"), ("gen_ai.operation.name", "chat"));
         span.Events.Add(Event("gen_ai.system.message", ("content", "rules")));
         span.Events.Add(Event("gen_ai.user.message", ("gen_ai.event.content", """{"role":"user","content":"hi"}""")));
-        span.Events.Add(Event("gen_ai.choice", ("gen_ai.event.content", """{"index":0,"finish_reason":"stop","message":{"content":"hello"}}""")));
+        span.Events.Add(
+            Event("gen_ai.choice", ("gen_ai.event.content", """{"index":0,"finish_reason":"stop","message":{"content":"hello"}}""")));
 
         var row = _decoding.Row(span);
 
-        Assert.Equal(("rules", "hi"), (row.Derived("llm.input_messages.0.message.content"), row.Derived("llm.input_messages.1.message.content")));
+        Assert.Equal(
+            ("rules", "hi"), (row.Derived("llm.input_messages.0.message.content"), row.Derived("llm.input_messages.1.message.content")));
         Assert.Equal(("hello", "stop"), (row.Derived("llm.output_messages.0.message.content"), row.Derived("llm.finish_reason")));
     }
 
@@ -109,12 +117,16 @@ public sealed class MessageMappingTests : IDisposable
     public void Messages_OfVercel_AreMapped()
     {
         var row = _decoding.Row(
-            ("ai.operationId", "ai.generateText.doGenerate"), ("ai.model.id", "gpt-4o"), ("ai.prompt.messages", """[{"role":"user","content":[{"type":"text","text":"hi"}]}]"""),
-            ("ai.response.text", "hello"), ("ai.response.toolCalls", """[{"toolCallId":"c","toolName":"t","args":{"a":1}}]"""), ("ai.response.finishReason", "stop"),
+            ("ai.operationId", "ai.generateText.doGenerate"), ("ai.model.id", "gpt-4o"),
+            ("ai.prompt.messages", """[{"role":"user","content":[{"type":"text","text":"hi"}]}]"""),
+            ("ai.response.text", "hello"), ("ai.response.toolCalls", """[{"toolCallId":"c","toolName":"t","args":{"a":1}}]"""),
+            ("ai.response.finishReason", "stop"),
             ("ai.prompt.tools", new[] { """{"type":"function","name":"t"}""" }),
-            ("ai.response.providerMetadata", """{"anthropic":{"usage":{"cache_creation_input_tokens":5}}}"""), ("ai.usage.promptTokens", 10));
+            ("ai.response.providerMetadata", """{"anthropic":{"usage":{"cache_creation_input_tokens":5}}}"""),
+            ("ai.usage.promptTokens", 10));
 
-        Assert.Equal(("hi", "hello"), (row.Derived("llm.input_messages.0.message.content"), row.Derived("llm.output_messages.0.message.content")));
+        Assert.Equal(
+            ("hi", "hello"), (row.Derived("llm.input_messages.0.message.content"), row.Derived("llm.output_messages.0.message.content")));
         Assert.Equal("""{"a":1}""", row.Derived("llm.output_messages.0.message.tool_calls.0.tool_call.function.arguments"));
         Assert.Equal("""{"type":"function","name":"t"}""", row.Derived("llm.tools.0.tool.json_schema"));
         Assert.Equal(("5", "gpt-4o"), (row.Derived("llm.token_count.prompt_details.cache_write"), row.Model));
@@ -124,7 +136,8 @@ public sealed class MessageMappingTests : IDisposable
     public void Tool_OfGenAi_HasNameIdArgumentsAndResult()
     {
         var row = _decoding.Row(
-            ("gen_ai.operation.name", "execute_tool"), ("gen_ai.tool.name", "search"), ("gen_ai.tool.call.id", "c1"), ("gen_ai.tool.description", "finds"),
+            ("gen_ai.operation.name", "execute_tool"), ("gen_ai.tool.name", "search"), ("gen_ai.tool.call.id", "c1"),
+            ("gen_ai.tool.description", "finds"),
             ("gen_ai.tool.call.arguments", """{"q":"x"}"""), ("gen_ai.tool.call.result", "found"));
 
         Assert.Equal(("search", "c1", "finds"), (row.Derived("tool.name"), row.Derived("tool.id"), row.Derived("tool.description")));
@@ -136,10 +149,12 @@ public sealed class MessageMappingTests : IDisposable
     public void ToolDefinitions_TakeTheOpenInferenceShape()
     {
         var row = _decoding.Row(
-            ("gen_ai.operation.name", "chat"), ("gen_ai.tool.definitions", """[{"name":"f","description":"d","input_schema":{"type":"object"}}]"""));
+            ("gen_ai.operation.name", "chat"),
+            ("gen_ai.tool.definitions", """[{"name":"f","description":"d","input_schema":{"type":"object"}}]"""));
 
         Assert.Equal(
-            """{"type":"function","function":{"name":"f","description":"d","parameters":{"type":"object"}}}""", row.Derived("llm.tools.0.tool.json_schema"));
+            """{"type":"function","function":{"name":"f","description":"d","parameters":{"type":"object"}}}""",
+            row.Derived("llm.tools.0.tool.json_schema"));
     }
 
     [Fact]
@@ -150,7 +165,8 @@ public sealed class MessageMappingTests : IDisposable
             ("gen_ai.retrieval.documents", """[{"id":"d1","score":0.5,"content":"text","metadata":{"p":1}}]"""));
 
         Assert.Equal("cats", row.Derived("input.value"));
-        Assert.Equal(("d1", "0.5"), (row.Derived("retrieval.documents.0.document.id"), row.Derived("retrieval.documents.0.document.score")));
+        Assert.Equal(
+            ("d1", "0.5"), (row.Derived("retrieval.documents.0.document.id"), row.Derived("retrieval.documents.0.document.score")));
         Assert.Equal("""{"p":1}""", row.Derived("retrieval.documents.0.document.metadata"));
     }
 
@@ -158,7 +174,8 @@ public sealed class MessageMappingTests : IDisposable
     public void Agent_NameAndMessages_BecomeInputAndOutput()
     {
         var row = _decoding.Row(
-            ("gen_ai.operation.name", "invoke_agent"), ("gen_ai.agent.name", "Helper"), ("gen_ai.usage.input_tokens", 500), ("gen_ai.request.model", "gpt-4o"),
+            ("gen_ai.operation.name", "invoke_agent"), ("gen_ai.agent.name", "Helper"), ("gen_ai.usage.input_tokens", 500),
+            ("gen_ai.request.model", "gpt-4o"),
             ("gen_ai.input.messages", """[{"role":"user","parts":[{"type":"text","content":"do it"}]}]"""),
             ("gen_ai.output.messages", """[{"role":"assistant","parts":[{"type":"text","content":"done"}]}]"""));
 
@@ -181,7 +198,8 @@ public sealed class MessageMappingTests : IDisposable
     {
         var row = _decoding.Row(
             ("langfuse.observation.type", "generation"), ("langfuse.observation.model.name", "mine"), ("langfuse.observation.input", "q"),
-            ("langfuse.observation.usage_details", """{"input":4,"output":2,"total":6}"""), ("langfuse.observation.cost_details", """{"total":0.5}"""));
+            ("langfuse.observation.usage_details", """{"input":4,"output":2,"total":6}"""),
+            ("langfuse.observation.cost_details", """{"total":0.5}"""));
 
         Assert.Equal(("mine", 4L, 2L), (row.Model, row.PromptTokens, row.CompletionTokens));
         Assert.Equal("""{"reported_usd":0.5,"reported_by":"langfuse.observation.cost_details"}""", row.Derived("phoenix.cost"));
@@ -192,13 +210,15 @@ public sealed class MessageMappingTests : IDisposable
     {
         var span = Decoding.Span(("gen_ai.operation.name", "chat"));
         span.Events.Add(Event(
-            "gen_ai.evaluation.result", ("gen_ai.evaluation.name", "Relevance"), ("gen_ai.evaluation.score.value", 0.75), ("gen_ai.evaluation.score.label", "good")));
+            "gen_ai.evaluation.result", ("gen_ai.evaluation.name", "Relevance"), ("gen_ai.evaluation.score.value",
+                0.75), ("gen_ai.evaluation.score.label", "good")));
 
         var row = _decoding.Row(span);
 
         Assert.Equal(
             ("Relevance", "0.75", "good"),
-            (row.Derived("annotations.0.annotation.name"), row.Derived("annotations.0.annotation.score"), row.Derived("annotations.0.annotation.label")));
+            (row.Derived("annotations.0.annotation.name"), row.Derived("annotations.0.annotation.score"),
+                row.Derived("annotations.0.annotation.label")));
     }
 
     private static Span.Types.Event Event(string name, params (string Key, object Value)[] attributes) =>

@@ -48,9 +48,11 @@ public sealed class PolicyTests
     public void Redaction_SecretsInEveryPlace_AreMasked()
     {
         using var decoding = new Decoding();
-        var nested = new KeyValueList { Values = { Decoding.Attribute("authorization", "Basic abc"), Decoding.Attribute("note", $"bearer {Token}") } };
+        var nested = new KeyValueList { Values = { Decoding.Attribute("authorization", "Basic abc"),
+            Decoding.Attribute("note", $"bearer {Token}") } };
         var span = Decoding.Span(
-            ("input.value", $$"""{"Authorization":"Bearer {{Token}}","key":"{{ApiKey}}"}"""), ("headers", new AnyValue { KvlistValue = nested }),
+            ("input.value", $$"""{"Authorization":"Bearer {{Token}}","key":"{{ApiKey}}"}"""),
+            ("headers", new AnyValue { KvlistValue = nested }),
             ("list", new[] { $"BEARER {Token}" }), ("gen_ai.input.messages", $$"""[{"role":"user","content":"my key is {{ApiKey}}"}]"""));
         span.Name = $"call with Bearer {Token}";
         span.Status = new Status { Message = $"401 for Bearer {Token}", Code = Status.Types.StatusCode.Error };
@@ -62,7 +64,9 @@ public sealed class PolicyTests
 
         var (row, resource) = decoding.Decode(request, batch => (Assert.Single(DecodedSpan.Read(batch)), Assert.Single(batch.Resources)));
 
-        var stored = string.Join('\n', row.Fields.Where(field => field is not null).Select(field => System.Text.Encoding.UTF8.GetString(field!))) + resource;
+        var stored =
+            string.Join('\n', row.Fields.Where(field => field is not null).Select(field => System.Text.Encoding.UTF8.GetString(field!)))
+                + resource;
         Assert.DoesNotContain(Token, stored, StringComparison.Ordinal);
         Assert.DoesNotContain(ApiKey, stored, StringComparison.Ordinal);
         Assert.DoesNotContain("Basic abc", stored, StringComparison.Ordinal);
@@ -105,11 +109,13 @@ public sealed class PolicyTests
     {
         using var decoding = new Decoding(redact: options =>
         {
-            options.Rules = ["drop internal.*", "hash user.email;enduser.*", "mask card", @"mask * /\b\d{4}-\d{4}\b/", "drop note /secret/"];
+            options.Rules = ["drop internal.*", "hash user.email;enduser.*", "mask card",
+                @"mask * /\b\d{4}-\d{4}\b/", "drop note /secret/"];
             options.HashSalt = "salt";
         });
         var row = decoding.Row(
-            ("internal.x", 1), ("user.email", "a@b.c"), ("enduser.name", "a@b.c"), ("card", "4111111111111234"), ("text", "call 1234-5678 now"), ("note", "a secret b"),
+            ("internal.x", 1), ("user.email", "a@b.c"), ("enduser.name", "a@b.c"), ("card", "4111111111111234"),
+            ("text", "call 1234-5678 now"), ("note", "a secret b"),
             ("other", "a secret b"));
 
         Assert.False(row.Attributes.TryGetProperty("internal.x", out _));
@@ -118,20 +124,24 @@ public sealed class PolicyTests
         Assert.Equal(hash, row.Attributes.GetProperty("enduser.name").GetString());
         Assert.Equal("***1234", row.Attributes.GetProperty("card").GetString());
         Assert.Equal("call *** now", row.Attributes.GetProperty("text").GetString());
-        Assert.Equal(("a  b", "a secret b"), (row.Attributes.GetProperty("note").GetString(), row.Attributes.GetProperty("other").GetString()));
+        Assert.Equal(("a  b", "a secret b"),
+            (row.Attributes.GetProperty("note").GetString(), row.Attributes.GetProperty("other").GetString()));
     }
 
     [Fact]
     [Trait("Req", "B131")]
     public void Redaction_NamesInColumnsAndSums_FollowTheRules()
     {
-        using var decoding = new Decoding(redact: options => options.Rules = ["hash user.id", "drop session.id", @"mask llm.* /\d{6}/", "hash service.name"]);
+        using var decoding = new Decoding(
+            redact: options => options.Rules = ["hash user.id", "drop session.id", @"mask llm.* /\d{6}/", "hash service.name"]);
         var span = Decoding.Span(
-            ("openinference.span.kind", "LLM"), ("user.id", "ada@example.com"), ("session.id", "ada-42"), ("llm.model_name", "tuned-123456"));
+            ("openinference.span.kind", "LLM"), ("user.id", "ada@example.com"), ("session.id", "ada-42"),
+            ("llm.model_name", "tuned-123456"));
         span.Name = $"call with Bearer {Token}";
 
         var (row, trace, minute, resource) = decoding.Decode(Decoding.Request(span), batch =>
-            (Assert.Single(DecodedSpan.Read(batch)), Assert.Single(batch.Traces), Assert.Single(batch.Minutes), Assert.Single(batch.Resources)));
+            (Assert.Single(DecodedSpan.Read(batch)), Assert.Single(batch.Traces), Assert.Single(batch.Minutes),
+                Assert.Single(batch.Resources)));
 
         Assert.Matches("^sha256:[0-9a-f]{32}$", row.UserId);
         Assert.Equal(row.Attributes.GetProperty("user.id").GetString(), row.UserId);
@@ -199,7 +209,8 @@ public sealed class PolicyTests
     [InlineData("mask x /(/")]
     [InlineData("mask x pattern")]
     public void Redaction_BadRule_IsAFaultThatNamesIt(string rule) =>
-        Assert.Contains("Phoenix:Redaction:Rules:0", Assert.Single(RedactionOptions.Check(new RedactionOptions { Rules = [rule] })), StringComparison.Ordinal);
+        Assert.Contains("Phoenix:Redaction:Rules:0",
+            Assert.Single(RedactionOptions.Check(new RedactionOptions { Rules = [rule] })), StringComparison.Ordinal);
 
     [Fact]
     public void Limit_LongTexts_AreCutBetweenCharactersAndMarked()
@@ -270,7 +281,8 @@ public sealed class PolicyTests
     [InlineData(1, "name=0.5", 1, "MaxTraceBytes")]
     public void Options_OutOfRange_NameTheirKey(double rate, string projectRate, long bytes, string key)
     {
-        var options = new NormalizeOptions { SampleRate = rate, ProjectSampleRates = projectRate.Length > 0 ? [projectRate] : [], MaxTraceBytes = bytes };
+        var options = new NormalizeOptions { SampleRate = rate,
+            ProjectSampleRates = projectRate.Length > 0 ? [projectRate] : [], MaxTraceBytes = bytes };
 
         Assert.Contains("Phoenix:Normalize:" + key, Assert.Single(NormalizeOptions.Check(options)), StringComparison.Ordinal);
     }

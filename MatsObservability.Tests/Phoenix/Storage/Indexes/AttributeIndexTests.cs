@@ -22,16 +22,21 @@ public sealed class AttributeIndexTests(PostgresFixture postgres) : IClassFixtur
         await using var server = await StartAsync(Keys);
         object[] values =
         [
-            "u1", "u2", "äöü €", "", "42", "true", "NaN", "{\"a\":1}", new string('x', 300), new string('x', 300) + "y", 42L, 42.0, 42.5, 0L, 0.0, -0.0, -7L, 1e15, 1e300, long.MaxValue,
-            double.NaN, true, false, new object[] { "u1" }, new Dictionary<string, object> { ["id"] = "u1" }, new byte[] { 1 }, "tab\tquote\"slash\\end",
+            "u1", "u2", "äöü €", "", "42", "true", "NaN", "{\"a\":1}", new string('x', 300), new string('x', 300) + "y", 42L, 42.0, 42.5,
+            0L, 0.0, -0.0, -7L, 1e15, 1e300, long.MaxValue,
+            double.NaN, true, false, new object[] { "u1" }, new Dictionary<string, object> { ["id"] = "u1" },
+            new byte[] { 1 }, "tab\tquote\"slash\\end",
         ];
         var spans = values.SelectMany((value, index) => (string[])["user.id", "score", "flag", "a.b.c"], (value, key) => (key, value))
             .Select((pair, index) => TestSpan.Of(1, index + 1, startMs: index, attributes: (pair.key, pair.value))).ToList();
         (string, object)[] odd =
         [
-            ("user", new Dictionary<string, object> { ["id"] = "u1" }), ("user", new Dictionary<string, object> { ["id"] = 42L }), ("a.b", new Dictionary<string, object> { ["c"] = "u1" }),
-            ("a", new Dictionary<string, object> { ["b"] = new Dictionary<string, object> { ["c"] = 42.0 } }), ("a", new Dictionary<string, object> { ["b.c"] = "u2" }),
-            ("metadata", "{\"team\": \"u1\"}"), ("metadata", "{\"team\": 42}"), ("metadata.team", "u2"), ("metadata", "no json \"team\""), ("other", "u1"), ("text", "\"user.id\":\"u1\""),
+            ("user", new Dictionary<string, object> { ["id"] = "u1" }), ("user", new Dictionary<string, object> { ["id"] = 42L }),
+            ("a.b", new Dictionary<string, object> { ["c"] = "u1" }),
+            ("a", new Dictionary<string, object> { ["b"] = new Dictionary<string, object> { ["c"] = 42.0 } }),
+            ("a", new Dictionary<string, object> { ["b.c"] = "u2" }),
+            ("metadata", "{\"team\": \"u1\"}"), ("metadata", "{\"team\": 42}"), ("metadata.team", "u2"), ("metadata", "no json \"team\""),
+            ("other", "u1"), ("text", "\"user.id\":\"u1\""),
             ("x", new Dictionary<string, object> { ["user.id"] = "u1" }),
         ];
         spans.AddRange(odd.Select((pair, index) => TestSpan.Of(2, 1000 + index, startMs: index, attributes: pair)));
@@ -39,7 +44,8 @@ public sealed class AttributeIndexTests(PostgresFixture postgres) : IClassFixtur
         await QueryServer.SendAsync(server.Client, "p", [.. spans]);
         var rows = new List<(string Id, string Attributes, string? Derived)>();
         await using (var connection = await server.OpenAsync())
-        await using (var reader = await new NpgsqlCommand("SELECT lpad(to_hex(span_id), 16, '0'), attributes, derived FROM spans", connection).ExecuteReaderAsync())
+        await using (var reader = await new NpgsqlCommand(
+            "SELECT lpad(to_hex(span_id), 16, '0'), attributes, derived FROM spans", connection).ExecuteReaderAsync())
         {
             while (await reader.ReadAsync())
             {
@@ -48,15 +54,20 @@ public sealed class AttributeIndexTests(PostgresFixture postgres) : IClassFixtur
         }
 
         var found = 0;
-        string[] sought = ["u1", "\"u1\"", "u2", "äöü €", "42", "\"42\"", "42.0", "42.5", "0", "-7", "1000000000000000", "9223372036854775807", "true", "\"true\"", "false", "NaN", "{\"a\":1}", new string('x', 300), "none"];
-        foreach (var condition in Keys.Split(',').SelectMany(_ => sought, (key, value) => $"{key}:{value}").Where(text => !text.EndsWith("{\"a\":1}", StringComparison.Ordinal)))
+        string[] sought = ["u1", "\"u1\"", "u2", "äöü €", "42", "\"42\"", "42.0", "42.5", "0", "-7", "1000000000000000",
+            "9223372036854775807", "true", "\"true\"", "false", "NaN", "{\"a\":1}", new string('x', 300), "none"];
+        foreach (var condition in Keys.Split(',').SelectMany(_ => sought, (key, value) => $"{key}:{value}")
+            .Where(text => !text.EndsWith("{\"a\":1}", StringComparison.Ordinal)))
         {
             Assert.Null(AttributeCondition.TryParse(condition, out var parsed));
-            var expected = rows.Where(row => parsed!.Matches(row.Attributes, row.Derived)).Select(row => row.Id).Order(StringComparer.Ordinal);
+            var expected = rows.Where(row => parsed!.Matches(row.Attributes, row.Derived)).Select(row => row.Id)
+                .Order(StringComparer.Ordinal);
 
-            var page = JsonSerializer.Deserialize<JsonElement>(await server.Client.GetStringAsync($"/v1/projects/p/spans?limit=500&attribute={Uri.EscapeDataString(condition)}"));
+            var page = JsonSerializer.Deserialize<JsonElement>(
+                await server.Client.GetStringAsync($"/v1/projects/p/spans?limit=500&attribute={Uri.EscapeDataString(condition)}"));
 
-            var ids = page.GetProperty("data").EnumerateArray().Select(span => span.GetProperty("context").GetProperty("span_id").GetString()!).Order(StringComparer.Ordinal).ToList();
+            var ids = page.GetProperty("data").EnumerateArray()
+                .Select(span => span.GetProperty("context").GetProperty("span_id").GetString()!).Order(StringComparer.Ordinal).ToList();
             Assert.True(expected.SequenceEqual(ids), $"{condition}: {string.Join(',', ids)}");
             found += ids.Count;
         }
@@ -68,13 +79,20 @@ public sealed class AttributeIndexTests(PostgresFixture postgres) : IClassFixtur
     public async Task Search_IndexedAttribute_PagesNewestFirstThroughEveryMatch()
     {
         await using var server = await StartAsync("user.id");
-        await QueryServer.SendAsync(server.Client, "p", [.. Enumerable.Range(1, 120).Select(id => TestSpan.Of(1, id, startMs: id / 3, attributes: (id % 2 == 0 ? "user.id" : "user.name", "u")))]);
+        await QueryServer.SendAsync(server.Client, "p",
+            [.. Enumerable.Range(1, 120)
+                .Select(id => TestSpan.Of(1, id, startMs: id / 3, attributes: (id % 2 == 0 ? "user.id" : "user.name", "u")))]);
 
         var (ids, path) = (new List<long>(), "/v1/projects/p/spans?limit=7&attribute=user.id:u");
         for (string? cursor = ""; cursor is not null;)
         {
-            var page = JsonSerializer.Deserialize<JsonElement>(await server.Client.GetStringAsync(cursor.Length == 0 ? path : $"{path}&cursor={Uri.EscapeDataString(cursor)}"));
-            ids.AddRange(page.GetProperty("data").EnumerateArray().Select(span => long.Parse(span.GetProperty("context").GetProperty("span_id").GetString()!, NumberStyles.HexNumber, CultureInfo.InvariantCulture)));
+            var page = JsonSerializer.Deserialize<JsonElement>(
+                await server.Client.GetStringAsync(cursor.Length == 0 ? path : $"{path}&cursor={Uri.EscapeDataString(cursor)}"));
+            ids.AddRange(
+                page.GetProperty("data").EnumerateArray()
+                    .Select(span =>
+                        long.Parse(span.GetProperty("context").GetProperty("span_id").GetString()!, NumberStyles.HexNumber,
+                            CultureInfo.InvariantCulture)));
             cursor = page.GetProperty("next_cursor").GetString();
         }
 
@@ -92,7 +110,8 @@ public sealed class AttributeIndexTests(PostgresFixture postgres) : IClassFixtur
         Assert.Null(AttributeCondition.TryParse(condition, out var parsed));
         var project = await server.ScalarAsync<int>("SELECT min(project_id) FROM spans");
 
-        await using var command = server.Services.GetRequiredService<SpanReader>().ListCommand(project, new SpanFilter { Attributes = [parsed!] }, null, null, null, 101);
+        await using var command = server.Services.GetRequiredService<SpanReader>()
+            .ListCommand(project, new SpanFilter { Attributes = [parsed!] }, null, null, null, 101);
         var plan = await ExplainAsync(server, command);
 
         // Partitions without rows may be read in any way.
@@ -119,23 +138,31 @@ public sealed class AttributeIndexTests(PostgresFixture postgres) : IClassFixtur
         foreach (var (key, expected) in ((string, long)[])[("user.id", leaves), ("new.key", leaves), ("old.key", 0)])
         {
             var suffix = AttributeIndexes.On("", key).Name;
-            Assert.Equal(expected, await second.ScalarAsync<long>($"SELECT count(*) FROM pg_class JOIN pg_index ON indexrelid = oid WHERE relname LIKE '%{suffix}' AND indisvalid"));
+            Assert.Equal(
+                expected,
+                await second.ScalarAsync<long>($"SELECT count(*) FROM pg_class JOIN pg_index ON indexrelid = oid WHERE relname LIKE '%{suffix}' AND indisvalid"));
         }
 
         Assert.False(second.Services.GetRequiredService<AttributeIndexes>().IsReady("old.key"));
-        using var answer = await second.Client.PostAsync(Otlp.Spans(Guid.NewGuid(), 2, startNanos: Otlp.NowNanos - (33UL * 86_400_000_000_000)));
+        using var answer = await second.Client.PostAsync(
+            Otlp.Spans(Guid.NewGuid(), 2, startNanos: Otlp.NowNanos - (33UL * 86_400_000_000_000)));
         answer.EnsureSuccessStatusCode();
-        Assert.Equal(2 * (leaves + 1), await second.ScalarAsync<long>($"SELECT count(*) FROM pg_class WHERE relkind = 'i' AND relname ~ '_attr_[0-9a-f]{{8}}$'"));
+        Assert.Equal(2 * (leaves + 1),
+            await second.ScalarAsync<long>($"SELECT count(*) FROM pg_class WHERE relkind = 'i' AND relname ~ '_attr_[0-9a-f]{{8}}$'"));
     }
 
     [Fact]
     public void Check_KeyThatCannotBeIndexed_IsNamed()
     {
-        var faults = StorageOptions.Check(new StorageOptions { IndexedAttributes = ["fine.key-1:x_", "it's", "a\"b", new string('k', 201)] }).ToList();
+        var faults = StorageOptions.Check(
+            new StorageOptions { IndexedAttributes = ["fine.key-1:x_", "it's", "a\"b", new string('k', 201)] })
+            .ToList();
 
         Assert.Equal(3, faults.Count);
-        Assert.All(faults, fault => Assert.StartsWith("Phoenix:Storage:IndexedAttributes (PHOENIX_INDEXED_ATTRIBUTES) ", fault, StringComparison.Ordinal));
-        Assert.Single(StorageOptions.Check(new StorageOptions { IndexedAttributes = [.. Enumerable.Range(0, 17).Select(key => $"k{key}")] }));
+        Assert.All(faults,
+            fault => Assert.StartsWith("Phoenix:Storage:IndexedAttributes (PHOENIX_INDEXED_ATTRIBUTES) ", fault, StringComparison.Ordinal));
+        Assert.Single(
+            StorageOptions.Check(new StorageOptions { IndexedAttributes = [.. Enumerable.Range(0, 17).Select(key => $"k{key}")] }));
     }
 
     private async Task<PhoenixServer> StartAsync(string keys)
@@ -149,7 +176,8 @@ public sealed class AttributeIndexTests(PostgresFixture postgres) : IClassFixtur
         return server;
     }
 
-    private static Task ReadyAsync(PhoenixServer server, string key) => Eventually.TrueAsync(() => server.Services.GetRequiredService<AttributeIndexes>().IsReady(key));
+    private static Task ReadyAsync(PhoenixServer server, string key) =>
+        Eventually.TrueAsync(() => server.Services.GetRequiredService<AttributeIndexes>().IsReady(key));
 
     /// <summary>Stores many spans of today with a user of their own each, in one statement.</summary>
     private static async Task FillAsync(PhoenixServer server, int spans)

@@ -11,8 +11,10 @@ namespace MatsObservability.Tests.Phoenix.Storage.Indexes;
 [Trait("Req", "B090")]
 public sealed class IndexBuilderTests(PostgresFixture postgres) : IClassFixture<PostgresFixture>
 {
-    private const string Invalid = "SELECT count(*) FROM pg_index JOIN pg_class ON oid = indexrelid WHERE NOT indisvalid AND relkind = 'i' AND relnamespace = current_schema()::regnamespace";
-    private const string Building = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state = 'active' AND query LIKE 'CREATE INDEX CONCURRENTLY%'";
+    private const string Invalid =
+        "SELECT count(*) FROM pg_index JOIN pg_class ON oid = indexrelid WHERE NOT indisvalid AND relkind = 'i' AND relnamespace = current_schema()::regnamespace";
+    private const string Building =
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state = 'active' AND query LIKE 'CREATE INDEX CONCURRENTLY%'";
 
     [Fact]
     public async Task Build_HeldUpByALongTransaction_LetsWritesThroughAndEndsValid()
@@ -40,7 +42,8 @@ public sealed class IndexBuilderTests(PostgresFixture postgres) : IClassFixture<
 
         Assert.True(slowest < TimeSpan.FromSeconds(2), $"a write took {slowest}");
         Assert.Equal(0, await server.ScalarAsync<long>(Invalid));
-        Assert.Equal(1, await server.ScalarAsync<long>($"SELECT count(*) FROM pg_class WHERE relname = '{Index(await LeafAsync(server))}'"));
+        Assert.Equal(
+            1, await server.ScalarAsync<long>($"SELECT count(*) FROM pg_class WHERE relname = '{Index(await LeafAsync(server))}'"));
         Assert.Equal(10_001, await server.ScalarAsync<long>("SELECT count(*) FROM spans"));
     }
 
@@ -102,12 +105,14 @@ public sealed class IndexBuilderTests(PostgresFixture postgres) : IClassFixture<
     {
         await using var server = await PhoenixServer.StartAsync(postgres);
         await PostAsync(server, 100);
-        await server.ScalarAsync<int>("CREATE UNIQUE INDEX declared ON ONLY spans (project_id, start_ns, span_id, trace_id) WHERE status = 2; SELECT 1");
+        await server.ScalarAsync<int>(
+            "CREATE UNIQUE INDEX declared ON ONLY spans (project_id, start_ns, span_id, trace_id) WHERE status = 2; SELECT 1");
         var builder = server.Services.GetRequiredService<IndexBuilder>();
 
         await PassAsync(builder);
 
-        const string Parts = "SELECT count(*) FROM pg_inherits JOIN pg_index ON indexrelid = inhrelid WHERE inhparent = 'declared'::regclass AND indisvalid AND indisunique AND indpred IS NOT NULL";
+        const string Parts =
+            "SELECT count(*) FROM pg_inherits JOIN pg_index ON indexrelid = inhrelid WHERE inhparent = 'declared'::regclass AND indisvalid AND indisunique AND indpred IS NOT NULL";
         var leaves = await server.ScalarAsync<long>("SELECT count(*) FROM pg_inherits WHERE inhparent = 'spans'::regclass");
         Assert.True(await server.ScalarAsync<bool>("SELECT indisvalid FROM pg_index WHERE indexrelid = 'declared'::regclass"));
         Assert.Equal(leaves, await server.ScalarAsync<long>(Parts));
@@ -128,7 +133,8 @@ public sealed class IndexBuilderTests(PostgresFixture postgres) : IClassFixture<
         await using (var reader = await server.OpenAsync())
         {
             // It keeps its locks, and no snapshot that the builds in other partitions would wait for.
-            await using var held = new NpgsqlCommand($"BEGIN; SELECT count(*) FROM {leaf} WHERE user_id = 'x'; SET LOCAL application_name = 'reader'", reader);
+            await using var held =
+                new NpgsqlCommand($"BEGIN; SELECT count(*) FROM {leaf} WHERE user_id = 'x'; SET LOCAL application_name = 'reader'", reader);
             await held.ExecuteNonQueryAsync();
             var pass = PassAsync(builder);
             while (!pass.IsCompleted)
@@ -161,7 +167,8 @@ public sealed class IndexBuilderTests(PostgresFixture postgres) : IClassFixture<
     /// <summary>One pass of this builder, once the service's own one is through.</summary>
     private static Task PassAsync(IndexBuilder builder) => Eventually.TrueAsync(() => builder.RunAsync(CancellationToken.None));
 
-    private static Task<string> LeafAsync(PhoenixServer server) => server.ScalarAsync<string>("SELECT max(tableoid::regclass::text) FROM spans");
+    private static Task<string> LeafAsync(PhoenixServer server) =>
+        server.ScalarAsync<string>("SELECT max(tableoid::regclass::text) FROM spans");
 
     private static string Index(string leaf) => AttributeIndexes.On(leaf, "user.id").Name;
 

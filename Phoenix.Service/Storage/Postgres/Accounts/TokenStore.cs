@@ -4,7 +4,9 @@ using Phoenix.Service.Storage.Postgres.Readers;
 
 namespace Phoenix.Service.Storage.Postgres.Accounts;
 
-/// <summary>The table <c>auth_tokens</c>. Everything is durable when it returns; a removed token never comes back, and its id is never used again.</summary>
+/// <summary>
+/// The table <c>auth_tokens</c>. Everything is durable when it returns; a removed token never comes back, and its id is never used again.
+/// </summary>
 internal sealed class TokenStore(NpgsqlDataSource dataSource)
 {
     private const string KeyColumns = "t.id, t.user_id, u.email, u.username, t.name, t.description, t.created_at, t.expires_at";
@@ -25,7 +27,8 @@ internal sealed class TokenStore(NpgsqlDataSource dataSource)
         await using var reader = await command.ExecuteReaderAsync(cancellationToken);
         return await reader.ReadAsync(cancellationToken)
             ? new TokenRow(
-                reader.GetInt64(0), reader.GetString(1), reader.GetInt32(2), reader.GetString(3), reader.GetString(4), reader.GetString(5), TimeOrNull(reader, 6))
+                reader.GetInt64(0), reader.GetString(1), reader.GetInt32(2), reader.GetString(3), reader.GetString(4),
+                reader.GetString(5), TimeOrNull(reader, 6))
             : null;
     }
 
@@ -37,14 +40,18 @@ internal sealed class TokenStore(NpgsqlDataSource dataSource)
         return await InsertPairAsync(connection, userId, now, refreshExpires, accessExpires, cancellationToken);
     }
 
-    /// <summary>Takes a refresh token, and the access token that went with it, for a new pair; null when it is expired, revoked or was taken before.</summary>
+    /// <summary>
+    /// Takes a refresh token, and the access token that went with it, for a new pair; null when it is expired, revoked or was taken before.
+    /// </summary>
     public async Task<TokenPair?> RotateAsync(
-        long refreshId, DateTimeOffset now, DateTimeOffset refreshExpires, DateTimeOffset accessExpires, CancellationToken cancellationToken)
+        long refreshId, DateTimeOffset now, DateTimeOffset refreshExpires, DateTimeOffset accessExpires,
+        CancellationToken cancellationToken)
     {
         await using var connection = await dataSource.OpenConnectionAsync(cancellationToken);
         await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
         await using var take = new NpgsqlCommand(
-            "DELETE FROM auth_tokens WHERE id = $1 AND kind = 'RefreshToken' AND expires_at > $2 RETURNING user_id", connection, transaction);
+            "DELETE FROM auth_tokens WHERE id = $1 AND kind = 'RefreshToken' AND expires_at > $2 RETURNING user_id", connection,
+            transaction);
         take.Bind(refreshId);
         take.Bind(now.UtcDateTime);
         if (await take.ExecuteScalarAsync(cancellationToken) is not int userId)
@@ -84,7 +91,10 @@ internal sealed class TokenStore(NpgsqlDataSource dataSource)
         return ToKey(reader);
     }
 
-    /// <summary>API keys from <paramref name="from"/> downwards, newest first: of <paramref name="userId"/>, or of everyone but the system when null.</summary>
+    /// <summary>
+    /// API keys from <paramref name="from"/> downwards, newest first: of <paramref name="userId"/>, or of everyone but the system when
+    /// null.
+    /// </summary>
     public async Task<List<ApiKeyRow>> ListKeysAsync(int? userId, long from, int limit, CancellationToken cancellationToken)
     {
         await using var command = dataSource.CreateCommand();
@@ -114,7 +124,8 @@ internal sealed class TokenStore(NpgsqlDataSource dataSource)
     }
 
     private static async Task<TokenPair> InsertPairAsync(
-        NpgsqlConnection connection, int userId, DateTimeOffset now, DateTimeOffset refreshExpires, DateTimeOffset accessExpires, CancellationToken cancellationToken)
+        NpgsqlConnection connection, int userId, DateTimeOffset now, DateTimeOffset refreshExpires, DateTimeOffset accessExpires,
+        CancellationToken cancellationToken)
     {
         await using var command = new NpgsqlCommand(InsertPair, connection);
         command.Bind(userId);
@@ -130,5 +141,6 @@ internal sealed class TokenStore(NpgsqlDataSource dataSource)
         reader.GetInt64(0), reader.GetInt32(1), reader.GetString(2), reader.GetString(3), reader.GetString(4), reader.TextOrNull(5),
         reader.GetFieldValue<DateTimeOffset>(6), TimeOrNull(reader, 7));
 
-    private static DateTimeOffset? TimeOrNull(NpgsqlDataReader reader, int ordinal) => reader.IsDBNull(ordinal) ? null : reader.GetFieldValue<DateTimeOffset>(ordinal);
+    private static DateTimeOffset? TimeOrNull(NpgsqlDataReader reader, int ordinal) =>
+        reader.IsDBNull(ordinal) ? null : reader.GetFieldValue<DateTimeOffset>(ordinal);
 }

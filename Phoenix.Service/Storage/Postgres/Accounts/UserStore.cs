@@ -39,12 +39,14 @@ internal sealed class UserStore(NpgsqlDataSource dataSource)
     /// <summary>Whether somebody with the role ADMIN can log in.</summary>
     public async Task<bool> HasAdminAsync(CancellationToken cancellationToken)
     {
-        await using var command = dataSource.CreateCommand("SELECT EXISTS (SELECT FROM users WHERE role = 'ADMIN' AND password_hash IS NOT NULL)");
+        await using var command = dataSource.CreateCommand(
+            "SELECT EXISTS (SELECT FROM users WHERE role = 'ADMIN' AND password_hash IS NOT NULL)");
         return (bool)(await command.ExecuteScalarAsync(cancellationToken))!;
     }
 
     /// <summary>The new user, or null when e-mail address or name is taken. Durable when it returns.</summary>
-    public Task<UserRow?> CreateAsync(string email, string username, string role, string? passwordHash, CancellationToken cancellationToken) => OneAsync(
+    public Task<UserRow?> CreateAsync(string email, string username, string role, string? passwordHash,
+        CancellationToken cancellationToken) => OneAsync(
         $"INSERT INTO users (email, username, role, password_hash) VALUES (lower($1), $2, $3, $4) ON CONFLICT DO NOTHING RETURNING {Columns}",
         command =>
         {

@@ -4,17 +4,20 @@ using Phoenix.Service.Storage.Postgres.Vectors;
 namespace Phoenix.Service.Storage.Postgres.Indexes;
 
 /// <summary>
-/// Makes and drops indexes of tables that hold data while writes go on: CREATE and DROP INDEX CONCURRENTLY, outside of any transaction, one at a time, by one replica (advisory
-/// lock). What is to be done is read from the catalog, so a pass can end anywhere and the next one goes on. Three kinds are wanted: those on attributes
-/// (<see cref="AttributeIndexes"/>), the one of the vectors (<see cref="SpanVectors"/>), and the parts of an index that a migration declared by <c>CREATE INDEX … ON ONLY</c> a partitioned table; they are attached to it,
+/// Makes and drops indexes of tables that hold data while writes go on: CREATE and DROP INDEX CONCURRENTLY, outside of any transaction, one
+/// at a time, by one replica (advisory lock). What is to be done is read from the catalog, so a pass can end anywhere and the next one goes
+/// on. Three kinds are wanted: those on attributes (<see cref="AttributeIndexes"/>), the one of the vectors (<see cref="SpanVectors"/>),
+/// and the parts of an index that a migration declared by <c>CREATE INDEX … ON ONLY</c> a partitioned table; they are attached to it,
 /// partition by partition, and partitions made meanwhile have theirs from the start.
 /// </summary>
 /// <remarks>
-/// A pass: 1. take the lock or leave it to the replica that has it, 2. drop those of the first two kinds that nobody wants any more, 3. of each wanted index drop what a failed build left, build it and attach
-/// it; a build that fails here is dropped at once, 4. tell the readers which attribute indexes they may use.
+/// A pass: 1. take the lock or leave it to the replica that has it, 2. drop those of the first two kinds that nobody wants any more, 3. of
+/// each wanted index drop what a failed build left, build it and attach it; a build that fails here is dropped at once, 4. tell the readers
+/// which attribute indexes they may use.
 /// </remarks>
 internal sealed partial class IndexBuilder(
-    NpgsqlDataSource dataSource, AttributeIndexes attributes, SpanVectors vectors, DatabaseState state, TimeProvider time, ILogger<IndexBuilder> logger) : BackgroundService
+    NpgsqlDataSource dataSource, AttributeIndexes attributes, SpanVectors vectors, DatabaseState state, TimeProvider time,
+    ILogger<IndexBuilder> logger) : BackgroundService
 {
     private const string LockKey = "hashtextextended('mats.indexes.' || current_schema(), 0)";
     private static readonly TimeSpan s_interval = TimeSpan.FromSeconds(30);
@@ -55,7 +58,8 @@ internal sealed partial class IndexBuilder(
         // 1. Never by waiting: a build waits for every statement that is older, and so for one that waits for this lock.
         await using var own = new NpgsqlCommand($"SELECT pg_try_advisory_lock({LockKey})", connection);
         var owns = (bool)(await own.ExecuteScalarAsync(cancellationToken))!;
-        var leaves = await ReadAsync(connection, "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'spans'::regclass ORDER BY 1 DESC", cancellationToken);
+        var leaves = await ReadAsync(connection,
+            "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'spans'::regclass ORDER BY 1 DESC", cancellationToken);
         var wanted = leaves.SelectMany(leaf => attributes.Keys.Select(key => AttributeIndexes.On(leaf, key))).ToList();
         if (owns)
         {
@@ -81,11 +85,13 @@ internal sealed partial class IndexBuilder(
         return owns;
     }
 
-    private async Task DropUnwantedAsync(NpgsqlConnection connection, IReadOnlyList<WantedIndex> wanted, CancellationToken cancellationToken)
+    private async Task DropUnwantedAsync(NpgsqlConnection connection, IReadOnlyList<WantedIndex> wanted,
+        CancellationToken cancellationToken)
     {
         var names = wanted.Select(index => index.Name).ToHashSet(StringComparer.Ordinal);
         var made = await ReadAsync(
-            connection, "SELECT relname::text FROM pg_class WHERE relkind = 'i' AND relnamespace = current_schema()::regnamespace AND relname ~ '^span.*_(attr|vec)_[0-9a-f]{8}$'", cancellationToken);
+            connection,
+            "SELECT relname::text FROM pg_class WHERE relkind = 'i' AND relnamespace = current_schema()::regnamespace AND relname ~ '^span.*_(attr|vec)_[0-9a-f]{8}$'", cancellationToken);
         foreach (var name in made.Where(name => !names.Contains(name)))
         {
             await TryAsync(connection, name, async () =>
@@ -114,7 +120,8 @@ internal sealed partial class IndexBuilder(
         {
             var (parent, leaf, definition) = (reader.GetString(0), reader.GetString(1), reader.GetString(2));
             wanted.Add(new WantedIndex(
-                WantedIndex.NameOn(leaf, "part", parent), leaf, definition[(definition.IndexOf(" USING ", StringComparison.Ordinal) + 1)..], parent, reader.GetBoolean(3)));
+                WantedIndex.NameOn(leaf, "part", parent), leaf, definition[(definition.IndexOf(" USING ", StringComparison.Ordinal) + 1)..],
+                parent, reader.GetBoolean(3)));
         }
 
         return wanted;
@@ -176,7 +183,8 @@ internal sealed partial class IndexBuilder(
     private static async Task AttachAsync(NpgsqlConnection connection, WantedIndex index, CancellationToken cancellationToken)
     {
         await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
-        await ExecuteAsync(connection, $"SET LOCAL lock_timeout = {(long)s_lockTimeout.TotalMilliseconds}; ALTER INDEX {index.Parent} ATTACH PARTITION {index.Name}", cancellationToken);
+        await ExecuteAsync(
+            connection, $"SET LOCAL lock_timeout = {(long)s_lockTimeout.TotalMilliseconds}; ALTER INDEX {index.Parent} ATTACH PARTITION {index.Name}", cancellationToken);
         await transaction.CommitAsync(cancellationToken);
     }
 
@@ -200,7 +208,8 @@ internal sealed partial class IndexBuilder(
     private static Task DropAsync(NpgsqlConnection connection, string index, CancellationToken cancellationToken) =>
         ExecuteAsync(connection, $"DROP INDEX CONCURRENTLY IF EXISTS {index}", cancellationToken);
 
-    private static Task<List<string>> IndexesAsync(NpgsqlConnection connection, bool isValid, CancellationToken cancellationToken) => ReadAsync(connection, $"""
+    private static Task<List<string>> IndexesAsync(
+        NpgsqlConnection connection, bool isValid, CancellationToken cancellationToken) => ReadAsync(connection, $"""
         SELECT relname::text FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
         WHERE relnamespace = current_schema()::regnamespace AND relkind = 'i' AND (indisvalid AND indisready) = {isValid}
         """, cancellationToken);

@@ -10,10 +10,12 @@ namespace Phoenix.Service.Storage.Postgres.Indexes;
 /// <param name="Parent">The index of the partitioned table that it becomes a part of, if any.</param>
 /// <param name="IsUnique">Whether it is a unique index.</param>
 /// <param name="Then">A statement that belongs to making it, if any.</param>
-internal sealed record WantedIndex(string Name, string Table, string Definition, string? Parent = null, bool IsUnique = false, string? Then = null)
+internal sealed record WantedIndex(string Name, string Table, string Definition, string? Parent = null,
+    bool IsUnique = false, string? Then = null)
 {
     /// <summary>The statement that makes it; <paramref name="concurrently"/> lets writes go on, and cannot run in a transaction.</summary>
-    public string CreateSql(bool concurrently) => $"CREATE {(IsUnique ? "UNIQUE " : "")}INDEX {(concurrently ? "CONCURRENTLY " : "")}{Name} ON {Table} {Definition}";
+    public string CreateSql(
+        bool concurrently) => $"CREATE {(IsUnique ? "UNIQUE " : "")}INDEX {(concurrently ? "CONCURRENTLY " : "")}{Name} ON {Table} {Definition}";
 
     /// <summary>A name on <paramref name="table"/> that stands for <paramref name="content"/>, short enough for PostgreSQL.</summary>
     public static string NameOn(string table, string kind, string content) =>

@@ -4,8 +4,8 @@ using System.Text.Json;
 namespace Phoenix.Service.Storage.Postgres.Readers;
 
 /// <summary>
-/// "The attribute at this dotted path equals this value" (phoenix-api.md, operation 2). A path may be one flat key, nested objects, or any mix of the
-/// two; an integer also matches a whole float; lists never match.
+/// "The attribute at this dotted path equals this value" (phoenix-api.md, operation 2). A path may be one flat key, nested objects, or any
+/// mix of the two; an integer also matches a whole float; lists never match.
 /// </summary>
 internal sealed class AttributeCondition
 {
@@ -32,15 +32,19 @@ internal sealed class AttributeCondition
     public string? RequiredValueText => _text is { Length: > 0 } && IsPlain(_text) ? _text : null;
 
     /// <summary>
-    /// The texts by which an index on the path finds every row with the value (<see cref="Indexes.AttributeIndexes"/>); null when they are not all known, as of a fraction.
+    /// The texts by which an index on the path finds every row with the value (<see cref="Indexes.AttributeIndexes"/>); null when they are
+    /// not all known, as of a fraction.
     /// </summary>
     public string[]? IndexTexts => this switch
     {
-        { _text: { } text } => text is "NaN" or "Infinity" or "-Infinity" || text.Any(static c => c == '\0' || char.IsSurrogate(c)) ? null : [text],
+        { _text: { } text } => text is "NaN" or "Infinity" or "-Infinity" || text.Any(static c => c == '\0' || char.IsSurrogate(c))
+            ? null
+            : [text],
         { _boolean: { } flag } => [flag ? "true" : "false"],
         // From 1e15 on a float is stored with an exponent.
         { _integer: 0 } => ["0", "0.0", "-0.0"],
-        { _integer: > -1_000_000_000_000_000 and < 1_000_000_000_000_000 and var integer } => [string.Create(CultureInfo.InvariantCulture, $"{integer}"), string.Create(CultureInfo.InvariantCulture, $"{integer}.0")],
+        { _integer: > -1_000_000_000_000_000 and < 1_000_000_000_000_000 and var integer } =>
+            [string.Create(CultureInfo.InvariantCulture, $"{integer}"), string.Create(CultureInfo.InvariantCulture, $"{integer}.0")],
         _ => null,
     };
 
@@ -48,7 +52,8 @@ internal sealed class AttributeCondition
     public static AttributeCondition Equal(string path, string value) => new(path, value, null, null, null);
 
     /// <summary>
-    /// Parses <c>key:value</c>. The value is JSON: boolean, integer or float; what is no JSON is a string, and quotes force one. Returns why not, or null.
+    /// Parses <c>key:value</c>. The value is JSON: boolean, integer or float; what is no JSON is a string, and quotes force one. Returns
+    /// why not, or null.
     /// </summary>
     public static string? TryParse(string text, out AttributeCondition? condition)
     {

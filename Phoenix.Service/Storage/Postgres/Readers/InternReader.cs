@@ -15,7 +15,8 @@ internal sealed class InternReader(NpgsqlDataSource dataSource, ReadLimits limit
     private readonly ConcurrentDictionary<long, ScopeRow> _scopes = new();
 
     /// <summary>The resources of these ids; one that is not stored appears as an unnamed service without attributes.</summary>
-    public Task<IReadOnlyDictionary<long, ResourceRow>> ResourcesAsync(IEnumerable<long> ids, CancellationToken cancellationToken) => FindAsync(
+    public Task<IReadOnlyDictionary<long, ResourceRow>> ResourcesAsync(
+        IEnumerable<long> ids, CancellationToken cancellationToken) => FindAsync(
         _resources, ids, "SELECT id, service_name, attributes, schema_url FROM resources WHERE id = ANY($1)",
         reader => new ResourceRow(reader.GetInt64(0), reader.GetString(1), reader.GetString(2), reader.TextOrNull(3)),
         id => new ResourceRow(id, string.Empty, "{}", null), row => row.Id, cancellationToken);
@@ -27,7 +28,8 @@ internal sealed class InternReader(NpgsqlDataSource dataSource, ReadLimits limit
         id => new ScopeRow(id, string.Empty, null, null, null), row => row.Id, cancellationToken);
 
     private async Task<IReadOnlyDictionary<long, T>> FindAsync<T>(
-        ConcurrentDictionary<long, T> cache, IEnumerable<long> ids, string text, Func<NpgsqlDataReader, T> read, Func<long, T> absent, Func<T, long> idOf,
+        ConcurrentDictionary<long, T> cache, IEnumerable<long> ids, string text, Func<NpgsqlDataReader, T> read,
+        Func<long, T> absent, Func<T, long> idOf,
         CancellationToken cancellationToken)
     {
         var found = new Dictionary<long, T>();

@@ -38,14 +38,18 @@ internal sealed class LogReader(NpgsqlDataSource dataSource, ReadLimits limits)
         "id, project_id, time_ns, observed_ns, trace_id, span_id, severity, severity_text, event_name, body, body_is_json, resource_id, scope_id, attributes, flags";
 
     /// <summary>
-    /// One page of a project's records ascending by time then id, after <paramref name="after"/>. The page ends early at the byte limit, so only an
-    /// empty page means the end.
+    /// One page of a project's records ascending by time then id, after <paramref name="after"/>. The page ends early at the byte limit, so
+    /// only an empty page means the end.
     /// </summary>
-    public Task<List<LogRow>> ReadAscendingAsync(int projectId, LogFilter filter, LogKey? after, int limit, CancellationToken cancellationToken) =>
+    public Task<List<LogRow>> ReadAscendingAsync(
+        int projectId, LogFilter filter, LogKey? after, int limit, CancellationToken cancellationToken) =>
         ReadAsync(projectId, filter, after, descending: false, limit, cancellationToken);
 
-    /// <summary>One page of a project's records, newest first, from <paramref name="from"/> (inclusive) on; ends early at the byte limit.</summary>
-    public Task<List<LogRow>> ReadDescendingAsync(int projectId, LogFilter filter, LogKey? from, int limit, CancellationToken cancellationToken) =>
+    /// <summary>
+    /// One page of a project's records, newest first, from <paramref name="from"/> (inclusive) on; ends early at the byte limit.
+    /// </summary>
+    public Task<List<LogRow>> ReadDescendingAsync(
+        int projectId, LogFilter filter, LogKey? from, int limit, CancellationToken cancellationToken) =>
         ReadAsync(projectId, filter, from, descending: true, limit, cancellationToken);
 
     /// <summary>The project's records with these ids, in no order; ids not stored are left out.</summary>

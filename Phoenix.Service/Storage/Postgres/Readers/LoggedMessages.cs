@@ -3,7 +3,10 @@ using Phoenix.Service.Ingest.Normalize;
 
 namespace Phoenix.Service.Storage.Postgres.Readers;
 
-/// <summary>Adds the messages that came as log records to spans that were read (<see cref="LoggedEvents"/>): one statement a page, none when no span lacks any.</summary>
+/// <summary>
+/// Adds the messages that came as log records to spans that were read (<see cref="LoggedEvents"/>): one statement a page, none when no span
+/// lacks any.
+/// </summary>
 internal sealed class LoggedMessages(NpgsqlDataSource dataSource, ReadLimits limits, LoggedEvents events)
 {
     /// <summary>How far from its span, in time, an event is looked for; only bounds the partitions that are read.</summary>
@@ -12,7 +15,10 @@ internal sealed class LoggedMessages(NpgsqlDataSource dataSource, ReadLimits lim
     private const string IsEvent =
         $"(starts_with(logs.event_name, '{LoggedEvents.Prefix}') OR logs.event_name IS NULL AND strpos(logs.attributes, '\"event.name\":\"{LoggedEvents.Prefix}') > 0)";
 
-    /// <summary>Condition of a row of <c>spans</c>: log records can complete it, and one of them meets <paramref name="condition"/> of the row <c>logs</c>.</summary>
+    /// <summary>
+    /// Condition of a row of <c>spans</c>: log records can complete it, and one of them meets <paramref name="condition"/> of the row
+    /// <c>logs</c>.
+    /// </summary>
     public static string Completed(string condition) => $"""
         span_kind IN ({SpanKinds.Llm}, {SpanKinds.Agent}) AND EXISTS (
             SELECT FROM logs WHERE logs.project_id = spans.project_id AND logs.trace_id = spans.trace_id AND logs.span_id = spans.span_id
@@ -39,7 +45,8 @@ internal sealed class LoggedMessages(NpgsqlDataSource dataSource, ReadLimits lim
         }
     }
 
-    private async Task<Dictionary<(Guid TraceId, long SpanId), List<LoggedEvent>>> ReadAsync(List<SpanRow> spans, CancellationToken cancellationToken)
+    private async Task<Dictionary<(Guid TraceId, long SpanId), List<LoggedEvent>>> ReadAsync(
+        List<SpanRow> spans, CancellationToken cancellationToken)
     {
         await using var command = dataSource.CreateRead(limits, string.Empty);
         command.CommandText = $"""

@@ -5,7 +5,8 @@ namespace Phoenix.Service.Storage.Postgres.Readers;
 /// <summary>Reads <c>metric_series</c> and <c>metric_points</c>.</summary>
 internal sealed class MetricReader(NpgsqlDataSource dataSource, ReadLimits limits)
 {
-    private const string SeriesColumns = "id, project_id, name, description, unit, type, temporality, monotonic, resource_id, scope_id, attributes";
+    private const string SeriesColumns =
+        "id, project_id, name, description, unit, type, temporality, monotonic, resource_id, scope_id, attributes";
     private const string PointColumns = "series_id, time_ns, start_ns, value, int_value, count, payload, flags";
 
     /// <summary>One page of a project's series by name then id, after (<paramref name="afterName"/>, <paramref name="afterId"/>).</summary>
@@ -40,11 +41,12 @@ internal sealed class MetricReader(NpgsqlDataSource dataSource, ReadLimits limit
     }
 
     /// <summary>
-    /// One page of the points of <paramref name="seriesIds"/> in [start, end), by series id then time, after <paramref name="after"/>. The page ends
-    /// early at the byte limit, so only an empty page means the end.
+    /// One page of the points of <paramref name="seriesIds"/> in [start, end), by series id then time, after <paramref name="after"/>. The
+    /// page ends early at the byte limit, so only an empty page means the end.
     /// </summary>
     public async Task<List<MetricPointRow>> ReadPointsAsync(
-        long[] seriesIds, long startNanos, long endNanos, (long SeriesId, long TimeNanos)? after, int limit, CancellationToken cancellationToken)
+        long[] seriesIds, long startNanos, long endNanos, (long SeriesId, long TimeNanos)? after, int limit,
+        CancellationToken cancellationToken)
     {
         await using var command = dataSource.CreateRead(limits, string.Empty);
         var text = $"""

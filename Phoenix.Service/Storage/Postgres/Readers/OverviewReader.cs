@@ -8,12 +8,17 @@ namespace Phoenix.Service.Storage.Postgres.Readers;
 /// most the newest <see cref="OverviewReader.LatencySample"/> traces of it, null without traces.
 /// </summary>
 internal sealed record ProjectOverviewRow(
-    ProjectRow Project, long Traces, long Spans, long Errors, long PromptTokens, long CompletionTokens, long CostPicoUsd, long? LastNanos, double? P50Nanos,
+    ProjectRow Project, long Traces, long Spans, long Errors, long PromptTokens, long CompletionTokens, long CostPicoUsd,
+    long? LastNanos, double? P50Nanos,
     double? P99Nanos);
 
-/// <summary>Sums of one slice of time starting at <see cref="StartMinute"/> (Unix minutes); the buckets as in <see cref="MinuteDelta.DurationBounds"/>.</summary>
+/// <summary>
+/// Sums of one slice of time starting at <see cref="StartMinute"/> (Unix minutes); the buckets as in
+/// <see cref="MinuteDelta.DurationBounds"/>.
+/// </summary>
 internal sealed record ActivityRow(
-    long StartMinute, long Spans, long Errors, long PromptTokens, long CompletionTokens, long CostPicoUsd, long LlmCalls, long[] LlmBuckets);
+    long StartMinute, long Spans, long Errors, long PromptTokens, long CompletionTokens, long CostPicoUsd,
+    long LlmCalls, long[] LlmBuckets);
 
 /// <summary>What one model was used for; the durations are a histogram by <see cref="MinuteDelta.DurationBounds"/>.</summary>
 internal sealed record ModelUsageRow(
@@ -29,7 +34,8 @@ internal sealed class OverviewReader(NpgsqlDataSource dataSource, ReadLimits lim
     private const int MostProjects = 500;
 
     /// <summary>Projects, the one active last first, those without telemetry at the end; at most 500.</summary>
-    public async Task<List<ProjectOverviewRow>> ListProjectsAsync(long startNanos, long endNanos, string? nameContains, CancellationToken cancellationToken)
+    public async Task<List<ProjectOverviewRow>> ListProjectsAsync(
+        long startNanos, long endNanos, string? nameContains, CancellationToken cancellationToken)
     {
         await using var command = dataSource.CreateRead(limits, string.Empty);
         var where = nameContains is null ? "" : $"WHERE strpos(lower(p.name), lower({command.Bind(nameContains)})) > 0";
@@ -38,7 +44,8 @@ internal sealed class OverviewReader(NpgsqlDataSource dataSource, ReadLimits lim
     }
 
     /// <summary>One project's line, or null when it is gone.</summary>
-    public async Task<ProjectOverviewRow?> FindProjectAsync(int projectId, long startNanos, long endNanos, CancellationToken cancellationToken)
+    public async Task<ProjectOverviewRow?> FindProjectAsync(
+        int projectId, long startNanos, long endNanos, CancellationToken cancellationToken)
     {
         await using var command = dataSource.CreateRead(limits, string.Empty);
         command.CommandText = $"{OverviewText(command, startNanos, endNanos)} WHERE p.id = {command.Bind(projectId)}";
@@ -74,7 +81,8 @@ internal sealed class OverviewReader(NpgsqlDataSource dataSource, ReadLimits lim
         {
             sliceMinutes = reader.GetInt64(1);
             rows.Add(new ActivityRow(
-                reader.GetInt64(0), reader.GetInt64(2), reader.LongOrNull(3) ?? 0, reader.GetInt64(4), reader.GetInt64(5), reader.GetInt64(6),
+                reader.GetInt64(0), reader.GetInt64(2), reader.LongOrNull(3)
+                    ?? 0, reader.GetInt64(4), reader.GetInt64(5), reader.GetInt64(6),
                 reader.LongOrNull(7) ?? 0, reader.GetFieldValue<long[]>(8)));
         }
 
@@ -82,7 +90,8 @@ internal sealed class OverviewReader(NpgsqlDataSource dataSource, ReadLimits lim
     }
 
     /// <summary>Models of a project's LLM and EMBEDDING spans, the costliest first, at most 100.</summary>
-    public async Task<List<ModelUsageRow>> ReadModelsAsync(int projectId, long startNanos, long endNanos, CancellationToken cancellationToken)
+    public async Task<List<ModelUsageRow>> ReadModelsAsync(
+        int projectId, long startNanos, long endNanos, CancellationToken cancellationToken)
     {
         await using var command = dataSource.CreateRead(limits, string.Empty);
         command.CommandText = $"""
@@ -98,7 +107,8 @@ internal sealed class OverviewReader(NpgsqlDataSource dataSource, ReadLimits lim
         while (await reader.ReadAsync(cancellationToken))
         {
             rows.Add(new ModelUsageRow(
-                reader.GetString(0), reader.GetString(1), reader.GetInt64(2), reader.LongOrNull(3) ?? 0, reader.GetInt64(4), reader.GetInt64(5),
+                reader.GetString(0), reader.GetString(1), reader.GetInt64(2), reader.LongOrNull(3)
+                    ?? 0, reader.GetInt64(4), reader.GetInt64(5),
                 reader.GetInt64(6), reader.GetFieldValue<long[]>(7)));
         }
 
@@ -155,8 +165,11 @@ internal sealed class OverviewReader(NpgsqlDataSource dataSource, ReadLimits lim
         while (await reader.ReadAsync(cancellationToken))
         {
             rows.Add(new ProjectOverviewRow(
-                ProjectReader.ToRow(reader), reader.GetInt64(5), reader.LongOrNull(6) ?? 0, reader.LongOrNull(7) ?? 0, reader.LongOrNull(8) ?? 0,
-                reader.LongOrNull(9) ?? 0, reader.LongOrNull(10) ?? 0, reader.LongOrNull(11), reader.IsDBNull(12) ? null : reader.GetDouble(12),
+                ProjectReader.ToRow(reader), reader.GetInt64(5), reader.LongOrNull(6) ?? 0, reader.LongOrNull(7)
+                    ?? 0, reader.LongOrNull(8) ?? 0,
+                reader.LongOrNull(9) ?? 0, reader.LongOrNull(10) ?? 0, reader.LongOrNull(11), reader.IsDBNull(12)
+                    ? null
+                    : reader.GetDouble(12),
                 reader.IsDBNull(13) ? null : reader.GetDouble(13)));
         }
 
@@ -164,5 +177,6 @@ internal sealed class OverviewReader(NpgsqlDataSource dataSource, ReadLimits lim
     }
 
     // span_minutes keeps whole minutes: a range that starts inside one includes it.
-    private static long FloorMinute(long nanos) => Math.DivRem(nanos, NanosPerMinute) is var (minute, rest) && rest < 0 ? minute - 1 : minute;
+    private static long FloorMinute(long nanos) =>
+        Math.DivRem(nanos, NanosPerMinute) is var (minute, rest) && rest < 0 ? minute - 1 : minute;
 }

@@ -9,7 +9,8 @@ internal sealed class ProjectEditor(NpgsqlDataSource dataSource)
 
     /// <summary>The new project, or null when the name is taken.</summary>
     public Task<ProjectRow?> CreateAsync(string name, string? description, CancellationToken cancellationToken) => WriteAsync(
-        $"INSERT INTO projects (name, description) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING {Returning}", name, description, cancellationToken);
+        $"INSERT INTO projects (name, description) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING {Returning}", name,
+        description, cancellationToken);
 
     /// <summary>The project with its new description, or null when there is no such project.</summary>
     public Task<ProjectRow?> DescribeAsync(int id, string? description, CancellationToken cancellationToken) => WriteAsync(

@@ -52,5 +52,6 @@ internal sealed class ProjectReader(NpgsqlDataSource dataSource, ReadLimits limi
     }
 
     internal static ProjectRow ToRow(NpgsqlDataReader reader) => new(
-        reader.GetInt32(0), reader.GetString(1), reader.TextOrNull(2), reader.GetFieldValue<DateTimeOffset>(3), reader.GetFieldValue<DateTimeOffset>(4));
+        reader.GetInt32(0), reader.GetString(1), reader.TextOrNull(2), reader.GetFieldValue<DateTimeOffset>(3),
+        reader.GetFieldValue<DateTimeOffset>(4));
 }

@@ -11,7 +11,9 @@ internal sealed class ReadLimits
     /// <summary>After this time a statement is cancelled on the server, and the request is answered 503.</summary>
     public TimeSpan StatementTimeout { get; set; } = TimeSpan.FromSeconds(30);
 
-    /// <summary>A page ends early once its rows hold about this many bytes of text: one huge span must not become a thousand of them in memory.</summary>
+    /// <summary>
+    /// A page ends early once its rows hold about this many bytes of text: one huge span must not become a thousand of them in memory.
+    /// </summary>
     public int MaxPageBytes { get; set; } = 8 * 1024 * 1024;
 
     /// <summary>A filtered list stops looking after this time and hands out what it found, with a cursor to go on.</summary>

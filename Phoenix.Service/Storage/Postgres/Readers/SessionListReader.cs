@@ -21,7 +21,9 @@ internal sealed class SessionListReader(NpgsqlDataSource dataSource, ReadLimits 
             FROM traces WHERE project_id = s.project_id AND session_id = s.session_id) AS median ON true
         """;
 
-    /// <summary>One page, by start, newest first, after <paramref name="after"/>; <paramref name="text"/> is a part of session or user id.</summary>
+    /// <summary>
+    /// One page, by start, newest first, after <paramref name="after"/>; <paramref name="text"/> is a part of session or user id.
+    /// </summary>
     public async Task<(List<SessionListRow> Sessions, TraceListKey? Next)> ListAsync(
         int projectId, long startNanos, long endNanos, string? text, TraceListKey? after, int limit, CancellationToken cancellationToken)
     {
@@ -64,7 +66,9 @@ internal sealed class SessionListReader(NpgsqlDataSource dataSource, ReadLimits 
         while (await reader.ReadAsync(cancellationToken))
         {
             rows.Add(new SessionListRow(
-                SessionReader.ToRow(reader), reader.IsDBNull(11) ? null : reader.GetGuid(11), reader.LongOrNull(12), reader.IsDBNull(13) ? null : reader.GetGuid(13),
+                SessionReader.ToRow(reader), reader.IsDBNull(11) ? null : reader.GetGuid(11), reader.LongOrNull(12), reader.IsDBNull(13)
+                    ? null
+                    : reader.GetGuid(13),
                 reader.LongOrNull(14), reader.IsDBNull(15) ? null : reader.GetDouble(15)));
         }
 

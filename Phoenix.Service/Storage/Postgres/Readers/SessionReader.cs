@@ -11,7 +11,8 @@ internal sealed class SessionReader(NpgsqlDataSource dataSource, ReadLimits limi
         "id, project_id, session_id, user_id, start_ns, end_ns, trace_count, error_count, prompt_tokens, completion_tokens, cost_pico_usd";
 
     /// <summary>One page of a project's sessions by row id, from <paramref name="from"/> (inclusive) on; null = from the first.</summary>
-    public async Task<List<SessionRow>> ListAsync(int projectId, bool descending, long? from, int limit, CancellationToken cancellationToken)
+    public async Task<List<SessionRow>> ListAsync(
+        int projectId, bool descending, long? from, int limit, CancellationToken cancellationToken)
     {
         await using var command = dataSource.CreateRead(limits, string.Empty);
         var text = $"SELECT {Columns} FROM sessions WHERE project_id = {command.Bind(projectId)}";
@@ -24,8 +25,11 @@ internal sealed class SessionReader(NpgsqlDataSource dataSource, ReadLimits limi
         return await ReadAsync(command, cancellationToken);
     }
 
-    /// <summary>One page of a project's sessions, the latest started first, after (<paramref name="afterStart"/>, <paramref name="afterId"/>).</summary>
-    public async Task<List<SessionRow>> ListByStartAsync(int projectId, long afterStart, long afterId, int limit, CancellationToken cancellationToken)
+    /// <summary>
+    /// One page of a project's sessions, the latest started first, after (<paramref name="afterStart"/>, <paramref name="afterId"/>).
+    /// </summary>
+    public async Task<List<SessionRow>> ListByStartAsync(
+        int projectId, long afterStart, long afterId, int limit, CancellationToken cancellationToken)
     {
         await using var command = dataSource.CreateRead(limits, $"""
             SELECT {Columns} FROM sessions WHERE project_id = $1 AND (start_ns, id) < ($2, $3) ORDER BY start_ns DESC, id DESC LIMIT $4

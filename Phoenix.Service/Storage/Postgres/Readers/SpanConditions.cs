@@ -6,8 +6,8 @@ namespace Phoenix.Service.Storage.Postgres.Readers;
 internal static class SpanConditions
 {
     /// <summary>
-    /// " AND …" for each condition. Attribute conditions become a cheap necessary one (the row's JSON contains key and value somewhere); the exact test is
-    /// <see cref="AttributeCondition.Matches"/>, because parsing every row's JSON in the server would cost far more.
+    /// " AND …" for each condition. Attribute conditions become a cheap necessary one (the row's JSON contains key and value somewhere);
+    /// the exact test is <see cref="AttributeCondition.Matches"/>, because parsing every row's JSON in the server would cost far more.
     /// </summary>
     public static string Text(NpgsqlCommand command, SpanFilter filter)
     {

@@ -36,13 +36,16 @@ internal sealed record SpanFilter
     /// <summary>Spans of this session.</summary>
     public string? SessionId { get; init; }
 
-    /// <summary>Case-insensitive part of name, attributes, derived attributes, events, status message, or messages that came as log records.</summary>
+    /// <summary>
+    /// Case-insensitive part of name, attributes, derived attributes, events, status message, or messages that came as log records.
+    /// </summary>
     public string? Text { get; init; }
 
     /// <summary>Conditions on attributes.</summary>
     public IReadOnlyList<AttributeCondition> Attributes { get; init; } = [];
 
     /// <summary>Whether a row may be left out for another reason than its time: then a page is looked for in bounded steps.</summary>
-    public bool IsSelective => SpanIds is not null || ParentId is not null || RootsOnly || Names is not null || Kinds is not null || Statuses is not null
+    public bool IsSelective => SpanIds is not null || ParentId is not null || RootsOnly || Names is not null || Kinds is not null
+        || Statuses is not null
         || Models is not null || SessionId is not null || Text is not null || Attributes.Count > 0;
 }

@@ -3,15 +3,19 @@ using Phoenix.Service.Storage.Postgres.Indexes;
 
 namespace Phoenix.Service.Storage.Postgres.Readers;
 
-/// <summary>A page of spans. <see cref="Next"/> is where the next page starts (exclusive); null on the last one. A page may be short, even empty, before the last.</summary>
+/// <summary>
+/// A page of spans. <see cref="Next"/> is where the next page starts (exclusive); null on the last one. A page may be short, even empty,
+/// before the last.
+/// </summary>
 internal readonly record struct SpanPage(List<SpanRow> Spans, SpanKey? Next);
 
 /// <summary>
-/// Reads <c>spans</c>. Everything walks the unique index (project, start, trace, span) or a trace's own range of it; nothing sorts a whole project.
-/// Whole rows come with the messages that their log records carry.
+/// Reads <c>spans</c>. Everything walks the unique index (project, start, trace, span) or a trace's own range of it; nothing sorts a whole
+/// project. Whole rows come with the messages that their log records carry.
 /// </summary>
 internal sealed class SpanReader(
-    NpgsqlDataSource dataSource, ReadLimits limits, TraceRanges ranges, LoggedMessages messages, AttributeIndexes attributes, TimeProvider time)
+    NpgsqlDataSource dataSource, ReadLimits limits, TraceRanges ranges, LoggedMessages messages,
+    AttributeIndexes attributes, TimeProvider time)
 {
     /// <summary>Rows a selective filter looks through in one statement.</summary>
     private const int ScanStep = 50_000;
@@ -24,8 +28,8 @@ internal sealed class SpanReader(
     private const string Order = "start_ns, trace_id, span_id";
 
     /// <summary>
-    /// One page of a project's spans with start in [start, end), ascending by (start, trace, span), after <paramref name="after"/>. The page ends early at
-    /// the byte limit, so only an empty page means the end.
+    /// One page of a project's spans with start in [start, end), ascending by (start, trace, span), after <paramref name="after"/>. The
+    /// page ends early at the byte limit, so only an empty page means the end.
     /// </summary>
     public async Task<List<SpanRow>> ReadAscendingAsync(
         int projectId, long startNanos, long endNanos, SpanKey? after, int limit, CancellationToken cancellationToken)
@@ -82,8 +86,8 @@ internal sealed class SpanReader(
     }
 
     /// <summary>
-    /// The newest span with this id in any project, or null. No index has span ids alone, so this walks the spans' key index back in time, within the
-    /// statement timeout; give the trace id wherever it is known.
+    /// The newest span with this id in any project, or null. No index has span ids alone, so this walks the spans' key index back in time,
+    /// within the statement timeout; give the trace id wherever it is known.
     /// </summary>
     public async Task<(int ProjectId, SpanKey Key)?> FindNewestAsync(long spanId, CancellationToken cancellationToken)
     {
@@ -97,7 +101,8 @@ internal sealed class SpanReader(
     }
 
     /// <summary>The spans with these ids that the project has, in no order.</summary>
-    public async Task<List<SpanRow>> FindAsync(int projectId, IReadOnlyList<(Guid TraceId, long SpanId)> ids, CancellationToken cancellationToken)
+    public async Task<List<SpanRow>> FindAsync(
+        int projectId, IReadOnlyList<(Guid TraceId, long SpanId)> ids, CancellationToken cancellationToken)
     {
         var rows = new List<SpanRow>();
         foreach (var chunk in ids.GroupBy(id => id.TraceId).Chunk(100))
@@ -114,16 +119,18 @@ internal sealed class SpanReader(
                 AND span_id = ANY({command.Bind(chunk.SelectMany(trace => trace.Select(id => id.SpanId)).Distinct().ToArray())})
                 """;
             var wanted = chunk.SelectMany(trace => trace).ToHashSet();
-            rows.AddRange((await ReadRowsAsync(command, cancellationToken, long.MaxValue)).Rows.Where(row => wanted.Contains((row.TraceId, row.SpanId))));
+            rows.AddRange(
+                (await ReadRowsAsync(command, cancellationToken, long.MaxValue)).Rows.Where(
+                    row => wanted.Contains((row.TraceId, row.SpanId))));
         }
 
         return rows;
     }
 
     /// <summary>
-    /// One page of a project's spans that pass the filter, newest first, after <paramref name="after"/>. With a selective filter the index is walked in
-    /// steps until the page is full or the scan budget is spent; then the page is short and its cursor goes on where the walk stopped. A condition on an
-    /// indexed attribute leads straight to its rows instead.
+    /// One page of a project's spans that pass the filter, newest first, after <paramref name="after"/>. With a selective filter the index
+    /// is walked in steps until the page is full or the scan budget is spent; then the page is short and its cursor goes on where the walk
+    /// stopped. A condition on an indexed attribute leads straight to its rows instead.
     /// </summary>
     public async Task<SpanPage> ListAsync(int projectId, SpanFilter filter, SpanKey? after, int limit, CancellationToken cancellationToken)
     {
@@ -187,7 +194,9 @@ internal sealed class SpanReader(
         }
     }
 
-    /// <summary>The lowest key of the next <see cref="ScanStep"/> rows in time range, from the index alone; null when fewer are left.</summary>
+    /// <summary>
+    /// The lowest key of the next <see cref="ScanStep"/> rows in time range, from the index alone; null when fewer are left.
+    /// </summary>
     private async Task<SpanKey?> FindFloorAsync(int projectId, SpanFilter filter, SpanKey? after, CancellationToken cancellationToken)
     {
         await using var command = dataSource.CreateRead(limits, string.Empty);
@@ -247,7 +256,8 @@ internal sealed class SpanReader(
         " AND (" + string.Join(" OR ", traces.Select(trace =>
             $"(trace_id = {command.Bind(trace.TraceId)} AND start_ns >= {command.Bind(trace.FirstNanos)} AND start_ns <= {command.Bind(trace.LastNanos)})")) + ")";
 
-    private async Task<(List<SpanRow> Rows, bool Cut)> ReadRowsAsync(NpgsqlCommand command, CancellationToken cancellationToken, long? maxBytes = null)
+    private async Task<(List<SpanRow> Rows, bool Cut)> ReadRowsAsync(
+        NpgsqlCommand command, CancellationToken cancellationToken, long? maxBytes = null)
     {
         var rows = new List<SpanRow>();
         var left = maxBytes ?? limits.MaxPageBytes;
@@ -271,9 +281,12 @@ internal sealed class SpanReader(
     }
 
     internal static SpanRow ToRow(NpgsqlDataReader reader) => new(
-        reader.GetInt32(0), reader.GetGuid(1), reader.GetInt64(2), reader.LongOrNull(3), reader.GetInt64(4), reader.GetInt64(5), reader.GetString(6),
+        reader.GetInt32(0), reader.GetGuid(1), reader.GetInt64(2), reader.LongOrNull(3), reader.GetInt64(4),
+        reader.GetInt64(5), reader.GetString(6),
         reader.GetInt16(7), reader.GetInt16(8), reader.GetInt16(9), reader.TextOrNull(10), reader.GetInt64(11), reader.GetInt64(12),
-        reader.TextOrNull(13), reader.TextOrNull(14), reader.TextOrNull(15), reader.TextOrNull(16), reader.LongOrNull(17), reader.LongOrNull(18),
-        reader.LongOrNull(19), reader.GetString(20), reader.TextOrNull(21), reader.TextOrNull(22), reader.TextOrNull(23), reader.TextOrNull(24),
+        reader.TextOrNull(13), reader.TextOrNull(14), reader.TextOrNull(15), reader.TextOrNull(16),
+        reader.LongOrNull(17), reader.LongOrNull(18),
+        reader.LongOrNull(19), reader.GetString(20), reader.TextOrNull(21), reader.TextOrNull(22),
+        reader.TextOrNull(23), reader.TextOrNull(24),
         reader.TextOrNull(25));
 }

@@ -31,8 +31,8 @@ internal sealed class TraceListReader(NpgsqlDataSource dataSource, ReadLimits li
     private const int MostCandidates = 500;
 
     /// <summary>
-    /// One page, newest first, after <paramref name="after"/>, and where the next starts (null on the last). With a condition on spans a page looks at
-    /// a bounded number of traces: it may be short, even empty, before the last.
+    /// One page, newest first, after <paramref name="after"/>, and where the next starts (null on the last). With a condition on spans a
+    /// page looks at a bounded number of traces: it may be short, even empty, before the last.
     /// </summary>
     public async Task<(List<TraceRow> Traces, TraceListKey? Next)> ListAsync(
         int projectId, TraceListFilter filter, TraceListKey? after, int limit, CancellationToken cancellationToken)

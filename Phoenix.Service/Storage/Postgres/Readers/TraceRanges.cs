@@ -6,8 +6,8 @@ namespace Phoenix.Service.Storage.Postgres.Readers;
 internal readonly record struct TraceRange(int ProjectId, Guid TraceId, long FirstNanos, long LastNanos);
 
 /// <summary>
-/// Finds where in time a trace lies, so that reading it touches its partitions only. The roll-up and the deltas not yet added to it are read in one
-/// snapshot: a committed span is in one of the two, however far the roll-up lags.
+/// Finds where in time a trace lies, so that reading it touches its partitions only. The roll-up and the deltas not yet added to it are
+/// read in one snapshot: a committed span is in one of the two, however far the roll-up lags.
 /// </summary>
 internal sealed class TraceRanges(NpgsqlDataSource dataSource, ReadLimits limits)
 {

@@ -54,7 +54,8 @@ internal sealed class TraceReader(NpgsqlDataSource dataSource, ReadLimits limits
         new(sort == TraceSort.Latency ? trace.EndNanos - trace.StartNanos : trace.StartNanos, trace.Id);
 
     /// <summary>One page of a project's traces behind <paramref name="after"/> (exclusive), walking an index in order.</summary>
-    public async Task<List<TraceRow>> ListAsync(int projectId, TraceFilter filter, TraceKey? after, int limit, CancellationToken cancellationToken)
+    public async Task<List<TraceRow>> ListAsync(
+        int projectId, TraceFilter filter, TraceKey? after, int limit, CancellationToken cancellationToken)
     {
         await using var command = dataSource.CreateRead(limits, string.Empty);
         var value = filter.Sort == TraceSort.Latency ? "(end_ns - start_ns)" : "start_ns";
@@ -138,6 +139,7 @@ internal sealed class TraceReader(NpgsqlDataSource dataSource, ReadLimits limits
 
     internal static TraceRow ToRow(NpgsqlDataReader reader) => new(
         reader.GetInt64(0), reader.GetInt32(1), reader.GetGuid(2), reader.GetInt64(3), reader.GetInt64(4), reader.LongOrNull(5),
-        reader.TextOrNull(6), reader.TextOrNull(7), reader.ShortOrNull(8), reader.ShortOrNull(9), reader.TextOrNull(10), reader.TextOrNull(11),
+        reader.TextOrNull(6), reader.TextOrNull(7), reader.ShortOrNull(8), reader.ShortOrNull(9),
+        reader.TextOrNull(10), reader.TextOrNull(11),
         reader.GetInt64(12), reader.GetInt64(13), reader.GetInt64(14), reader.GetInt64(15), reader.GetInt64(16));
 }

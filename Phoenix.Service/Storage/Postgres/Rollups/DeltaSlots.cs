@@ -1,8 +1,9 @@
 namespace Phoenix.Service.Storage.Postgres.Rollups;
 
 /// <summary>
-/// Which of the two delta tables is written at a moment: they take turns by the clock, so writers need no round trip to learn it, and the worker can
-/// truncate the other one once it is empty. A wrong clock only makes a writer wait for that; a delta is applied from whichever table it is in.
+/// Which of the two delta tables is written at a moment: they take turns by the clock, so writers need no round trip to learn it, and the
+/// worker can truncate the other one once it is empty. A wrong clock only makes a writer wait for that; a delta is applied from whichever
+/// table it is in.
 /// </summary>
 internal static class DeltaSlots
 {

@@ -3,8 +3,8 @@ using Npgsql;
 namespace Phoenix.Service.Storage.Postgres.Rollups;
 
 /// <summary>
-/// Turns what a transaction adds to and takes out of the usage into what counters may grow by: what would make them shrink is owed, by all replicas together,
-/// and paid by the next usage of the model (Schema/0050_usage_owed.sql). Runs in a transaction that owns the roll-ups.
+/// Turns what a transaction adds to and takes out of the usage into what counters may grow by: what would make them shrink is owed, by all
+/// replicas together, and paid by the next usage of the model (Schema/0050_usage_owed.sql). Runs in a transaction that owns the roll-ups.
 /// </summary>
 internal static class OwedUsage
 {
@@ -37,20 +37,24 @@ internal static class OwedUsage
         }
     }
 
-    private static async Task<Dictionary<(string Model, string Provider), ModelUsage>> ReadAsync(NpgsqlConnection connection, CancellationToken cancellationToken)
+    private static async Task<Dictionary<(string Model, string Provider), ModelUsage>> ReadAsync(
+        NpgsqlConnection connection, CancellationToken cancellationToken)
     {
         var owed = new Dictionary<(string, string), ModelUsage>();
-        await using var command = new NpgsqlCommand("SELECT llm_model, llm_provider, prompt_tokens, completion_tokens, cost_pico_usd FROM usage_owed", connection);
+        await using var command = new NpgsqlCommand(
+            "SELECT llm_model, llm_provider, prompt_tokens, completion_tokens, cost_pico_usd FROM usage_owed", connection);
         await using var reader = await command.ExecuteReaderAsync(cancellationToken);
         while (await reader.ReadAsync(cancellationToken))
         {
-            owed.Add((reader.GetString(0), reader.GetString(1)), new ModelUsage(reader.GetInt64(2), reader.GetInt64(3), reader.GetInt64(4)));
+            owed.Add((reader.GetString(0), reader.GetString(1)),
+                new ModelUsage(reader.GetInt64(2), reader.GetInt64(3), reader.GetInt64(4)));
         }
 
         return owed;
     }
 
-    private static async Task WriteAsync(NpgsqlConnection connection, List<(string Model, string Provider, ModelUsage Owed)> changed, CancellationToken cancellationToken)
+    private static async Task WriteAsync(NpgsqlConnection connection, List<(string Model, string Provider, ModelUsage Owed)> changed,
+        CancellationToken cancellationToken)
     {
         await using var command = new NpgsqlCommand("""
             WITH n AS (SELECT * FROM unnest($1, $2, $3, $4, $5) AS n (llm_model, llm_provider, prompt_tokens, completion_tokens, cost_pico_usd)),

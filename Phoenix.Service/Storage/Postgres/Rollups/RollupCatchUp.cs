@@ -4,8 +4,8 @@ using Phoenix.Service.Metrics;
 namespace Phoenix.Service.Storage.Postgres.Rollups;
 
 /// <summary>
-/// Lets a reader of the roll-ups see what was acknowledged before it asked: a few pending deltas are applied on the spot. Many are left to the
-/// <see cref="RollupWorker"/>, because a reader must not do a loaded system's work; then the roll-ups lag by less than a second.
+/// Lets a reader of the roll-ups see what was acknowledged before it asked: a few pending deltas are applied on the spot. Many are left to
+/// the <see cref="RollupWorker"/>, because a reader must not do a loaded system's work; then the roll-ups lag by less than a second.
 /// </summary>
 internal sealed class RollupCatchUp(NpgsqlDataSource dataSource, TraceMetrics metrics)
 {
@@ -33,7 +33,8 @@ internal sealed class RollupCatchUp(NpgsqlDataSource dataSource, TraceMetrics me
         await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
         try
         {
-            await RollupStore.ExecuteAsync(connection, $"SET LOCAL lock_timeout = {(long)s_lockTimeout.TotalMilliseconds}", cancellationToken);
+            await RollupStore.ExecuteAsync(connection, $"SET LOCAL lock_timeout = {(long)s_lockTimeout.TotalMilliseconds}",
+                cancellationToken);
             await RollupStore.OwnAsync(connection, cancellationToken);
             foreach (var slot in DeltaSlots.All)
             {

@@ -5,16 +5,17 @@ using Phoenix.Service.Storage.Postgres.Vectors;
 namespace Phoenix.Service.Storage.Postgres.Rollups;
 
 /// <summary>
-/// Appends what a transaction's rows add to the roll-ups, in the same transaction: rows and deltas become visible together or not at all. Notes of vectors go with them.
-/// A stored span must be counted by exactly one call. Thread-safe.
+/// Appends what a transaction's rows add to the roll-ups, in the same transaction: rows and deltas become visible together or not at all.
+/// Notes of vectors go with them. A stored span must be counted by exactly one call. Thread-safe.
 /// </summary>
 internal sealed class RollupDeltas(SpanVectors vectors, TimeProvider time)
 {
-    private readonly Channel<bool> _appended = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
+    private readonly Channel<bool> _appended = Channel.CreateBounded<bool>(
+        new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
 
     /// <summary>
-    /// The statements that append the sums that the decoder made of <paramref name="batches"/>, whose rows were all stored; the last ones of their transaction.
-    /// None when no batch holds spans.
+    /// The statements that append the sums that the decoder made of <paramref name="batches"/>, whose rows were all stored; the last ones
+    /// of their transaction. None when no batch holds spans.
     /// </summary>
     public IReadOnlyList<NpgsqlBatchCommand> Append(IReadOnlyList<TelemetryBatch> batches)
     {
@@ -41,8 +42,8 @@ internal sealed class RollupDeltas(SpanVectors vectors, TimeProvider time)
     }
 
     /// <summary>
-    /// Appends the sums of the spans in <paramref name="stagingTable"/>, a table with the columns of <c>spans</c> that holds exactly the spans this
-    /// transaction stored. Their resources must be stored already.
+    /// Appends the sums of the spans in <paramref name="stagingTable"/>, a table with the columns of <c>spans</c> that holds exactly the
+    /// spans this transaction stored. Their resources must be stored already.
     /// </summary>
     public async Task AppendStoredAsync(NpgsqlConnection connection, string stagingTable, CancellationToken cancellationToken)
     {
@@ -56,7 +57,9 @@ internal sealed class RollupDeltas(SpanVectors vectors, TimeProvider time)
         _appended.Writer.TryWrite(true);
     }
 
-    /// <summary>Returns when something was appended by this process since the last call, at the latest after <paramref name="longest"/>.</summary>
+    /// <summary>
+    /// Returns when something was appended by this process since the last call, at the latest after <paramref name="longest"/>.
+    /// </summary>
     public async Task WaitAsync(TimeSpan longest, CancellationToken cancellationToken)
     {
         using var timeout = new CancellationTokenSource(longest, time);
@@ -89,11 +92,14 @@ internal sealed class RollupDeltas(SpanVectors vectors, TimeProvider time)
         Column(traces, static trace => trace.Root?.SpanId), Column(traces, static trace => trace.Root?.StartNanos),
         Column(traces, static trace => trace.Root?.Name), Column(traces, static trace => trace.Root?.Service),
         Column(traces, static trace => trace.Root?.SpanKind), Column(traces, static trace => trace.Root?.Status),
-        Column(traces, static trace => trace.SessionId), Column(traces, static trace => trace.SessionId is null ? (long?)null : trace.SessionRank),
+        Column(traces, static trace => trace.SessionId),
+        Column(traces, static trace => trace.SessionId is null ? (long?)null : trace.SessionRank),
         Column(traces, static trace => trace.UserId), Column(traces, static trace => trace.UserId is null ? (long?)null : trace.UserNanos),
         Column(traces, static trace => (long)trace.Spans), Column(traces, static trace => (long)trace.Errors),
-        Column(traces, static trace => trace.PromptTokens), Column(traces, static trace => trace.CompletionTokens), Column(traces, static trace => trace.CostPicoUsd),
-        Column(traces, static trace => trace.LlmCalls), Column(traces, static trace => trace.LlmMask), Column(traces, static trace => trace.OpenMask),
+        Column(traces, static trace => trace.PromptTokens), Column(traces, static trace => trace.CompletionTokens),
+        Column(traces, static trace => trace.CostPicoUsd),
+        Column(traces, static trace => trace.LlmCalls), Column(traces, static trace => trace.LlmMask),
+        Column(traces, static trace => trace.OpenMask),
     ];
 
     /// <summary>The parameters of <see cref="RollupSql.MinuteRows"/>.</summary>
@@ -105,7 +111,8 @@ internal sealed class RollupDeltas(SpanVectors vectors, TimeProvider time)
         Column(minutes, static minute => (long)minute.Spans), Column(minutes, static minute => minute.PromptTokens),
         Column(minutes, static minute => minute.CompletionTokens), Column(minutes, static minute => minute.CostPicoUsd),
         Column(minutes, static minute => (long)minute.DurationNanos),
-        new NpgsqlParameter<long[]> { TypedValue = [.. minutes.SelectMany(static minute => minute.Buckets, static (_, count) => (long)count)] },
+        new NpgsqlParameter<long[]> { TypedValue = [.. minutes.SelectMany(
+            static minute => minute.Buckets, static (_, count) => (long)count)] },
     ];
 
     private static NpgsqlParameter<TValue[]> Column<TDelta, TValue>(List<TDelta> deltas, Func<TDelta, TValue> value)

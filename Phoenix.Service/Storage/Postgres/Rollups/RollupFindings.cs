@@ -11,7 +11,10 @@ internal sealed class RollupFindings
     /// <summary>Traces seen for the first time, by the name of their project.</summary>
     public IReadOnlyDictionary<string, long> Traces => _traces;
 
-    /// <summary>Usage that was added to the roll-ups, less what was taken out of them because calls below report it; after <see cref="OwedUsage"/>, what counters grow by.</summary>
+    /// <summary>
+    /// Usage that was added to the roll-ups, less what was taken out of them because calls below report it; after <see cref="OwedUsage"/>,
+    /// what counters grow by.
+    /// </summary>
     public IReadOnlyDictionary<(string Model, string Provider), ModelUsage> Usage => _usage;
 
     /// <summary>Adds <paramref name="traces"/> of <paramref name="project"/>.</summary>

@@ -3,8 +3,8 @@ using System.Globalization;
 namespace Phoenix.Service.Storage.Postgres.Rollups;
 
 /// <summary>
-/// The arithmetic of the roll-ups, once: what a set of spans adds up to, how deltas are added to what is there. The rules equal those of the decoder's
-/// own sums (Ingest/Decode/DeltaCollector.cs); a test compares the two.
+/// The arithmetic of the roll-ups, once: what a set of spans adds up to, how deltas are added to what is there. The rules equal those of
+/// the decoder's own sums (Ingest/Decode/DeltaCollector.cs); a test compares the two.
 /// </summary>
 internal static class RollupSql
 {
@@ -30,7 +30,8 @@ internal static class RollupSql
         """;
 
     /// <summary>
-    /// <see cref="TraceDelta.RankOf"/> of the span <c>s</c>, the values of <c>session_ns</c>: made of the user's address is a session that is named like it.
+    /// <see cref="TraceDelta.RankOf"/> of the span <c>s</c>, the values of <c>session_ns</c>: made of the user's address is a session that
+    /// is named like it.
     /// </summary>
     private static string SessionRank { get; } = $"""
         CASE WHEN starts_with(s.session_id, '{UserSession}') AND s.session_id = '{UserSession}' || (s.attributes::json ->> 'user.email')
@@ -46,7 +47,9 @@ internal static class RollupSql
     /// <summary>What a minute measures of its spans.</summary>
     private static readonly string[] s_measured = ["prompt_tokens", "completion_tokens", "cost_pico_usd", "duration_ns"];
 
-    /// <summary>One row a trace for the spans in <paramref name="spans"/>: a table with the columns of <c>spans</c>, or a query in parentheses.</summary>
+    /// <summary>
+    /// One row a trace for the spans in <paramref name="spans"/>: a table with the columns of <c>spans</c>, or a query in parentheses.
+    /// </summary>
     public static string TraceSums(string spans) => $"""
         SELECT s.project_id, s.trace_id, min(s.start_ns), max(s.end_ns),
             {FirstRoot("s.span_id")}, min(s.start_ns) FILTER (WHERE s.parent_id IS NULL), {FirstRoot("s.name")}, {FirstRoot("coalesce(r.service_name, '')")},
@@ -63,8 +66,8 @@ internal static class RollupSql
         """;
 
     /// <summary>
-    /// One row a minute and key for the spans in <paramref name="spans"/>, times <paramref name="sign"/>: -1 takes them away. With <paramref name="apart"/>,
-    /// names of further columns of them, as many rows as those have values; the values come last.
+    /// One row a minute and key for the spans in <paramref name="spans"/>, times <paramref name="sign"/>: -1 takes them away. With
+    /// <paramref name="apart"/>, names of further columns of them, as many rows as those have values; the values come last.
     /// </summary>
     public static string MinuteSums(string spans, int sign, params string[] apart) => $"""
         SELECT project_id, start_ns / 60000000000, coalesce(llm_model, ''), coalesce(llm_provider, ''), span_kind, status,
@@ -75,13 +78,13 @@ internal static class RollupSql
         """;
 
     /// <summary>
-    /// Takes up to <paramref name="rows"/> trace deltas out of a slot and adds them to <c>traces</c> and <c>sessions</c>; returns (project_id, session_id)
-    /// of the sessions that lost a trace to another one, because an earlier span named it: their extent must be recomputed; and, with a null session, how
-    /// many traces of a project (its name in the fourth column) were seen for the first time.
+    /// Takes up to <paramref name="rows"/> trace deltas out of a slot and adds them to <c>traces</c> and <c>sessions</c>; returns
+    /// (project_id, session_id) of the sessions that lost a trace to another one, because an earlier span named it: their extent must be
+    /// recomputed; and, with a null session, how many traces of a project (its name in the fourth column) were seen for the first time.
     /// </summary>
     /// <remarks>
-    /// Most traces come in one piece, so only those in several pay for the ordered aggregates; and most are new. Nobody else writes traces meanwhile, so
-    /// those that the look at <c>traces</c> did not find are inserted without a second one, which ON CONFLICT would take.
+    /// Most traces come in one piece, so only those in several pay for the ordered aggregates; and most are new. Nobody else writes traces
+    /// meanwhile, so those that the look at <c>traces</c> did not find are inserted without a second one, which ON CONFLICT would take.
     /// </remarks>
     public static string ApplyTraces(int slot, int rows) => $"""
         WITH taken AS ({Take($"trace_deltas_{slot}", rows)}),
@@ -137,7 +140,10 @@ internal static class RollupSql
         FROM (SELECT project_id, count(*) AS traces FROM fresh GROUP BY project_id) AS first LEFT JOIN projects p ON p.id = first.project_id
         """;
 
-    /// <summary>Takes up to <paramref name="rows"/> minute deltas out of a slot and adds them to <c>span_minutes</c>; returns <see cref="Usage"/> of them.</summary>
+    /// <summary>
+    /// Takes up to <paramref name="rows"/> minute deltas out of a slot and adds them to <c>span_minutes</c>; returns <see cref="Usage"/> of
+    /// them.
+    /// </summary>
     public static string ApplyMinutes(int slot, int rows) => $"""
         WITH taken AS ({Take($"minute_deltas_{slot}", rows)}), added AS ({AddMinutes($"(SELECT {MinuteColumns} FROM taken)")}) {Usage("taken")}
         """;
@@ -161,7 +167,10 @@ internal static class RollupSql
             duration_buckets = ARRAY[{Buckets(bucket => $"m.duration_buckets[{bucket}] + excluded.duration_buckets[{bucket}]")}]
         """;
 
-    /// <summary>Sets the traces in table <c>touched_traces</c> (trace_id, project_id) to what their stored spans add up to; those without spans vanish.</summary>
+    /// <summary>
+    /// Sets the traces in table <c>touched_traces</c> (trace_id, project_id) to what their stored spans add up to; those without spans
+    /// vanish.
+    /// </summary>
     public static string RecomputeTraces { get; } = $"""
         INSERT INTO traces AS t ({TraceColumns})
         {TraceSums("(SELECT spans.* FROM spans JOIN touched_traces USING (trace_id, project_id))")}
@@ -171,7 +180,10 @@ internal static class RollupSql
             AND NOT EXISTS (SELECT FROM spans s WHERE s.trace_id = t.trace_id AND s.project_id = t.project_id)
         """;
 
-    /// <summary>Sets the sessions in table <c>touched_sessions</c> (project_id, session_id) to what their traces add up to; those without traces vanish.</summary>
+    /// <summary>
+    /// Sets the sessions in table <c>touched_sessions</c> (project_id, session_id) to what their traces add up to; those without traces
+    /// vanish.
+    /// </summary>
     public static string RecomputeSessions { get; } = $"""
         INSERT INTO sessions AS s (project_id, session_id, user_id, user_ns, start_ns, end_ns, trace_count, error_count, prompt_tokens, completion_tokens, cost_pico_usd)
         SELECT t.project_id, t.session_id, {First("t.user_id", "t.user_ns")}, min(t.user_ns), min(t.start_ns), max(t.end_ns), count(*),
@@ -185,8 +197,8 @@ internal static class RollupSql
         """;
 
     /// <summary>
-    /// A numeric sum as bigint, 0 for NULL, held at what that can say: senders may claim any count and any duration, and one sum that does not fit must not stop
-    /// all roll-ups.
+    /// A numeric sum as bigint, 0 for NULL, held at what that can say: senders may claim any count and any duration, and one sum that does
+    /// not fit must not stop all roll-ups.
     /// </summary>
     public static string Whole(string sum) => $"greatest(least(coalesce({sum}, 0), {long.MaxValue}), {-long.MaxValue})::bigint";
 

@@ -3,8 +3,8 @@ using Npgsql;
 namespace Phoenix.Service.Storage.Postgres.Rollups;
 
 /// <summary>
-/// Adds pending deltas to the roll-ups, and sets roll-ups right after rows were removed. Every method runs in the caller's transaction; one transaction
-/// at a time holds the roll-ups (advisory lock), so that nobody reads a row that another one is changing.
+/// Adds pending deltas to the roll-ups, and sets roll-ups right after rows were removed. Every method runs in the caller's transaction; one
+/// transaction at a time holds the roll-ups (advisory lock), so that nobody reads a row that another one is changing.
 /// </summary>
 internal static class RollupStore
 {
@@ -36,10 +36,11 @@ internal static class RollupStore
     }
 
     /// <summary>
-    /// Applies up to <paramref name="rows"/> deltas of each kind and removes them; traces not known before and usage are added to <paramref name="found"/>.
-    /// Writers may go on appending meanwhile.
+    /// Applies up to <paramref name="rows"/> deltas of each kind and removes them; traces not known before and usage are added to
+    /// <paramref name="found"/>. Writers may go on appending meanwhile.
     /// </summary>
-    public static async Task ApplyAsync(NpgsqlConnection connection, int slot, int rows, RollupFindings found, CancellationToken cancellationToken)
+    public static async Task ApplyAsync(NpgsqlConnection connection, int slot, int rows, RollupFindings found,
+        CancellationToken cancellationToken)
     {
         // The planner's guesses about these tables trigger just-in-time compilation, which takes longer than the statement.
         await ExecuteAsync(connection, "SET LOCAL jit = off", cancellationToken);
@@ -48,14 +49,18 @@ internal static class RollupStore
         await using var reader = await minutes.ExecuteReaderAsync(cancellationToken);
         while (await reader.ReadAsync(cancellationToken))
         {
-            found.AddUsage(reader.GetString(0), reader.GetString(1), new ModelUsage(reader.GetInt64(2), reader.GetInt64(3), reader.GetInt64(4)));
+            found.AddUsage(reader.GetString(0), reader.GetString(1),
+                new ModelUsage(reader.GetInt64(2), reader.GetInt64(3), reader.GetInt64(4)));
         }
     }
 
-    /// <summary>Gives the space of an empty slot back once it is worth it; writers of the slot wait for the end of the transaction.</summary>
+    /// <summary>
+    /// Gives the space of an empty slot back once it is worth it; writers of the slot wait for the end of the transaction.
+    /// </summary>
     public static async Task TrimAsync(NpgsqlConnection connection, int slot, CancellationToken cancellationToken)
     {
-        await using (var size = new NpgsqlCommand($"SELECT pg_relation_size('trace_deltas_{slot}') + pg_relation_size('minute_deltas_{slot}')", connection))
+        await using (var size =
+            new NpgsqlCommand($"SELECT pg_relation_size('trace_deltas_{slot}') + pg_relation_size('minute_deltas_{slot}')", connection))
         {
             if ((long)(await size.ExecuteScalarAsync(cancellationToken))! < TrimBytes)
             {
@@ -71,21 +76,22 @@ internal static class RollupStore
     }
 
     /// <summary>
-    /// Applies all that is pending and keeps writers out until the transaction ends: from here on roll-ups and stored spans agree, which a recompute
-    /// needs. The caller owns the roll-ups.
+    /// Applies all that is pending and keeps writers out until the transaction ends: from here on roll-ups and stored spans agree, which a
+    /// recompute needs. The caller owns the roll-ups.
     /// </summary>
     public static async Task ApplyAllAsync(NpgsqlConnection connection, RollupFindings found, CancellationToken cancellationToken)
     {
         foreach (var slot in DeltaSlots.All)
         {
-            await ExecuteAsync(connection, $"LOCK TABLE trace_deltas_{slot}, minute_deltas_{slot} IN SHARE ROW EXCLUSIVE MODE", cancellationToken);
+            await ExecuteAsync(connection, $"LOCK TABLE trace_deltas_{slot}, minute_deltas_{slot} IN SHARE ROW EXCLUSIVE MODE",
+                cancellationToken);
             await ApplyAsync(connection, slot, int.MaxValue, found, cancellationToken);
         }
     }
 
     /// <summary>
-    /// Recomputes the traces in the temporary table <c>touched_traces</c> (trace_id, project_id) and the sessions they were and are in from the stored
-    /// spans. <see cref="ApplyAllAsync"/> must have run in this transaction.
+    /// Recomputes the traces in the temporary table <c>touched_traces</c> (trace_id, project_id) and the sessions they were and are in from
+    /// the stored spans. <see cref="ApplyAllAsync"/> must have run in this transaction.
     /// </summary>
     public static Task RecomputeAsync(NpgsqlConnection connection, CancellationToken cancellationToken) => ExecuteAsync(connection, $"""
         CREATE TEMP TABLE touched_sessions ON COMMIT DROP AS
@@ -99,8 +105,9 @@ internal static class RollupStore
         """, cancellationToken);
 
     /// <summary>
-    /// Sets the roll-ups of every trace with a span or roll-up that starts in [start, end), of their sessions, and of every minute in the range to what
-    /// the stored spans add up to. Bounds are widened to whole minutes. Runs in a transaction of its own and keeps writers out meanwhile.
+    /// Sets the roll-ups of every trace with a span or roll-up that starts in [start, end), of their sessions, and of every minute in the
+    /// range to what the stored spans add up to. Bounds are widened to whole minutes. Runs in a transaction of its own and keeps writers
+    /// out meanwhile.
     /// </summary>
     public static async Task RebuildAsync(NpgsqlConnection connection, long startNanos, long endNanos, CancellationToken cancellationToken)
     {
@@ -128,7 +135,8 @@ internal static class RollupStore
         await command.ExecuteNonQueryAsync(cancellationToken);
     }
 
-    private static async Task ApplyTracesAsync(NpgsqlConnection connection, int slot, int rows, RollupFindings found, CancellationToken cancellationToken)
+    private static async Task ApplyTracesAsync(
+        NpgsqlConnection connection, int slot, int rows, RollupFindings found, CancellationToken cancellationToken)
     {
         var losers = new List<(int ProjectId, string SessionId)>();
         await using (var command = new NpgsqlCommand(RollupSql.ApplyTraces(slot, rows), connection) { CommandTimeout = 0 })

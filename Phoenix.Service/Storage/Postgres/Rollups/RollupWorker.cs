@@ -5,12 +5,14 @@ using Phoenix.Service.Metrics;
 namespace Phoenix.Service.Storage.Postgres.Rollups;
 
 /// <summary>
-/// Adds pending deltas to the roll-ups, off the ingest path. Every replica runs one; an advisory lock lets one work at a time. A pass is one
-/// transaction that applies deltas and removes them, so each counts exactly once whenever a process or the database dies. Writers never wait for a
-/// pass; only giving an emptied table's space back takes the table for itself, for milliseconds, while writers use the other one.
+/// Adds pending deltas to the roll-ups, off the ingest path. Every replica runs one; an advisory lock lets one work at a time. A pass is
+/// one transaction that applies deltas and removes them, so each counts exactly once whenever a process or the database dies. Writers never
+/// wait for a pass; only giving an emptied table's space back takes the table for itself, for milliseconds, while writers use the other
+/// one.
 /// </summary>
 internal sealed partial class RollupWorker(
-    NpgsqlDataSource dataSource, DatabaseState state, RollupDeltas deltas, TraceMetrics metrics, TimeProvider time, ILogger<RollupWorker> logger) : BackgroundService
+    NpgsqlDataSource dataSource, DatabaseState state, RollupDeltas deltas, TraceMetrics metrics, TimeProvider time,
+    ILogger<RollupWorker> logger) : BackgroundService
 {
     /// <summary>Deltas that one pass applies at most; more, after an outage, take several passes.</summary>
     private const int PassRows = 50_000;
@@ -87,7 +89,8 @@ internal sealed partial class RollupWorker(
             var found = new RollupFindings();
             await RollupStore.ApplyAsync(connection, slot, PassRows, found, cancellationToken);
 
-            // In the same transaction, so that a call reported twice is mostly never counted twice; what is more than this waits for its own.
+            // In the same transaction, so that a call reported twice is mostly never counted twice; what is more than this waits for its
+            // own.
             for (var looks = 0; looks < SlotPasses && await UncountedCalls.HasSuspectsAsync(connection, cancellationToken); looks++)
             {
                 await UncountedCalls.SettleAsync(connection, RollupStore.SettleTraces, found, cancellationToken);
@@ -141,11 +144,13 @@ internal sealed partial class RollupWorker(
         await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
         try
         {
-            await RollupStore.ExecuteAsync(connection, $"SET LOCAL lock_timeout = {(long)s_lockTimeout.TotalMilliseconds}", cancellationToken);
+            await RollupStore.ExecuteAsync(connection, $"SET LOCAL lock_timeout = {(long)s_lockTimeout.TotalMilliseconds}",
+                cancellationToken);
             await RollupStore.TrimAsync(connection, slot, cancellationToken);
             await transaction.CommitAsync(cancellationToken);
         }
-        catch (PostgresException exception) when (exception.SqlState is PostgresErrorCodes.LockNotAvailable or PostgresErrorCodes.DeadlockDetected)
+        catch (PostgresException exception) when (exception.SqlState is PostgresErrorCodes.LockNotAvailable
+            or PostgresErrorCodes.DeadlockDetected)
         {
             Log.Busy(logger, slot);
         }

@@ -5,8 +5,8 @@ using Phoenix.Service.Storage.Postgres.Readers;
 namespace Phoenix.Service.Storage.Postgres.Rollups;
 
 /// <summary>
-/// Removes stored telemetry and sets the roll-ups right in the same transaction. All pending deltas are applied first and writers wait meanwhile,
-/// so a removal costs them some milliseconds; it is meant for people, not for retention, which drops partitions.
+/// Removes stored telemetry and sets the roll-ups right in the same transaction. All pending deltas are applied first and writers wait
+/// meanwhile, so a removal costs them some milliseconds; it is meant for people, not for retention, which drops partitions.
 /// </summary>
 internal sealed class TelemetryRemover(NpgsqlDataSource dataSource, TraceRanges ranges, TraceMetrics metrics)
 {
@@ -21,14 +21,17 @@ internal sealed class TelemetryRemover(NpgsqlDataSource dataSource, TraceRanges 
     public Task<long> RemoveTracesAsync(int projectId, Guid[] traceIds, CancellationToken cancellationToken) =>
         RemoveAsync(projectId, traceIds, null, keepMinutes: false, cancellationToken);
 
-    /// <summary>Removes whole traces, but leaves them counted in the minute series: what was sampled away still happened. Returns how many spans they had.</summary>
+    /// <summary>
+    /// Removes whole traces, but leaves them counted in the minute series: what was sampled away still happened. Returns how many spans
+    /// they had.
+    /// </summary>
     public Task<long> PruneTracesAsync(int projectId, Guid[] traceIds, CancellationToken cancellationToken) =>
         RemoveAsync(projectId, traceIds, null, keepMinutes: true, cancellationToken);
 
     /// <summary>
-    /// Removes a project with all it holds. The project and its roll-ups vanish first, in one transaction; its rows follow in steps, so that no long
-    /// transaction holds others up; in between, when its name is free again, <paramref name="gone"/> is called. Steps that a fault leaves out are done by
-    /// <see cref="FinishAsync"/>. False when there is no such project.
+    /// Removes a project with all it holds. The project and its roll-ups vanish first, in one transaction; its rows follow in steps, so
+    /// that no long transaction holds others up; in between, when its name is free again, <paramref name="gone"/> is called. Steps that a
+    /// fault leaves out are done by <see cref="FinishAsync"/>. False when there is no such project.
     /// </summary>
     public async Task<bool> RemoveProjectAsync(int projectId, Action gone, CancellationToken cancellationToken)
     {
@@ -65,14 +68,18 @@ internal sealed class TelemetryRemover(NpgsqlDataSource dataSource, TraceRanges 
     public async Task FinishAsync(CancellationToken cancellationToken)
     {
         await using var connection = await dataSource.OpenConnectionAsync(cancellationToken);
-        await using var left = new NpgsqlCommand($"SELECT EXISTS (SELECT FROM removed_projects) AND pg_try_advisory_lock({RemovalKey})", connection);
+        await using var left = new NpgsqlCommand($"SELECT EXISTS (SELECT FROM removed_projects) AND pg_try_advisory_lock({RemovalKey})",
+            connection);
         if ((bool)(await left.ExecuteScalarAsync(cancellationToken))!)
         {
             await RemoveRowsAsync(connection, cancellationToken);
         }
     }
 
-    /// <summary>Removes the rows of all removed projects, and gives up the lock, which the connection holds: two at once would each take the other's rows for the last ones.</summary>
+    /// <summary>
+    /// Removes the rows of all removed projects, and gives up the lock, which the connection holds: two at once would each take the other's
+    /// rows for the last ones.
+    /// </summary>
     private static async Task RemoveRowsAsync(NpgsqlConnection connection, CancellationToken cancellationToken)
     {
         try
@@ -114,7 +121,8 @@ internal sealed class TelemetryRemover(NpgsqlDataSource dataSource, TraceRanges 
         }
     }
 
-    private async Task<long> RemoveAsync(int projectId, Guid[] traceIds, long? spanId, bool keepMinutes, CancellationToken cancellationToken)
+    private async Task<long> RemoveAsync(int projectId, Guid[] traceIds, long? spanId, bool keepMinutes,
+        CancellationToken cancellationToken)
     {
         var found = await ranges.FindAsync(projectId, traceIds, cancellationToken);
         if (found.Count == 0)
@@ -177,7 +185,8 @@ internal sealed class TelemetryRemover(NpgsqlDataSource dataSource, TraceRanges 
         return removed;
     }
 
-    private static async Task<int> ExecuteAsync(NpgsqlConnection connection, string text, int projectId, CancellationToken cancellationToken)
+    private static async Task<int> ExecuteAsync(
+        NpgsqlConnection connection, string text, int projectId, CancellationToken cancellationToken)
     {
         await using var command = new NpgsqlCommand(text, connection) { CommandTimeout = 0 };
         command.Bind(projectId);

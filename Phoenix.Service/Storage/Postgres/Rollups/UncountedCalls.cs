@@ -3,9 +3,9 @@ using Npgsql;
 namespace Phoenix.Service.Storage.Postgres.Rollups;
 
 /// <summary>
-/// Takes LLM spans that repeat the calls below them out of the sums of traces, sessions and minutes, and puts them back. Only traces on the list of suspects
-/// are read. What was taken out is kept with the trace, so each span is taken out once, whenever and by whomever the list is worked on. Every method runs
-/// in a transaction that owns the roll-ups.
+/// Takes LLM spans that repeat the calls below them out of the sums of traces, sessions and minutes, and puts them back. Only traces on the
+/// list of suspects are read. What was taken out is kept with the trace, so each span is taken out once, whenever and by whomever the list
+/// is worked on. Every method runs in a transaction that owns the roll-ups.
 /// </summary>
 internal static class UncountedCalls
 {
@@ -23,14 +23,19 @@ internal static class UncountedCalls
             ON CONFLICT DO NOTHING
         """;
 
-    /// <summary>Puts what was taken out for the traces in table <c>touched_traces</c> back into the minutes; traces and sessions must be recomputed.</summary>
+    /// <summary>
+    /// Puts what was taken out for the traces in table <c>touched_traces</c> back into the minutes; traces and sessions must be recomputed.
+    /// </summary>
     public static string PutBackTouched { get; } = $"""
         WITH back AS (DELETE FROM uncounted_calls u USING touched_traces d WHERE u.trace_id = d.trace_id AND u.project_id = d.project_id RETURNING u.*)
         {AddToMinutes("back", 1)}
         """;
 
-    /// <summary>Forgets what was taken out for the traces in table <c>touched_traces</c>, which go as a whole while the minutes stay.</summary>
-    public const string ForgetTouched = "DELETE FROM uncounted_calls u USING touched_traces d WHERE u.trace_id = d.trace_id AND u.project_id = d.project_id";
+    /// <summary>
+    /// Forgets what was taken out for the traces in table <c>touched_traces</c>, which go as a whole while the minutes stay.
+    /// </summary>
+    public const string ForgetTouched =
+        "DELETE FROM uncounted_calls u USING touched_traces d WHERE u.trace_id = d.trace_id AND u.project_id = d.project_id";
 
     /// <summary>Whether the list holds anything.</summary>
     public static async Task<bool> HasSuspectsAsync(NpgsqlConnection connection, CancellationToken cancellationToken)
@@ -48,13 +53,17 @@ internal static class UncountedCalls
     }
 
     /// <summary>
-    /// Looks at up to <paramref name="traces"/> traces of the list and takes them off it; how many there were. What was taken out of the sums is taken from
+    /// Looks at up to <paramref name="traces"/> traces of the list and takes them off it; how many there were. What was taken out of the
+    /// sums is taken from
     /// <paramref name="found"/>.
     /// </summary>
-    public static async Task<int> SettleAsync(NpgsqlConnection connection, int traces, RollupFindings found, CancellationToken cancellationToken)
+    public static async Task<int> SettleAsync(
+        NpgsqlConnection connection, int traces, RollupFindings found, CancellationToken cancellationToken)
     {
         var (taken, spans) = await ReadSuspectsAsync(connection, traces, cancellationToken);
-        var uncounted = spans.SelectMany(trace => NestedCalls.Find(trace.Value).Select(span => (trace.Key.ProjectId, trace.Key.TraceId, SpanId: span))).ToList();
+        var uncounted =
+            spans.SelectMany(trace => NestedCalls.Find(trace.Value).Select(span => (trace.Key.ProjectId, trace.Key.TraceId, SpanId: span)))
+                .ToList();
         if (uncounted.Count == 0)
         {
             return taken;
@@ -67,7 +76,8 @@ internal static class UncountedCalls
         await using var reader = await command.ExecuteReaderAsync(cancellationToken);
         while (await reader.ReadAsync(cancellationToken))
         {
-            found.AddUsage(reader.GetString(0), reader.GetString(1), -new ModelUsage(reader.GetInt64(2), reader.GetInt64(3), reader.GetInt64(4)));
+            found.AddUsage(reader.GetString(0), reader.GetString(1),
+                -new ModelUsage(reader.GetInt64(2), reader.GetInt64(3), reader.GetInt64(4)));
         }
 
         return taken;
@@ -98,7 +108,9 @@ internal static class UncountedCalls
 
             if (!reader.IsDBNull(2))
             {
-                trace.Add(new CallSpan(reader.GetInt64(2), reader.IsDBNull(3) ? null : reader.GetInt64(3), reader.GetBoolean(4), reader.IsDBNull(5) ? null : reader.GetString(5)));
+                trace.Add(
+                    new CallSpan(reader.GetInt64(2), reader.IsDBNull(3) ? null : reader.GetInt64(3), reader.GetBoolean(4),
+                        reader.IsDBNull(5) ? null : reader.GetString(5)));
             }
         }
 

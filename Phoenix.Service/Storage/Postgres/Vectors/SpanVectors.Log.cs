@@ -10,7 +10,8 @@ internal sealed partial class SpanVectors
         [LoggerMessage(251, LogLevel.Information, "Vector search is off: {Reason}.")]
         public static partial void Off(ILogger logger, string reason);
 
-        [LoggerMessage(252, LogLevel.Warning, "The extension vector {Version} has no hnsw index, which comes with 0.5.0; an ivfflat index is used.")]
+        [LoggerMessage(252, LogLevel.Warning,
+            "The extension vector {Version} has no hnsw index, which comes with 0.5.0; an ivfflat index is used.")]
         public static partial void NoHnsw(ILogger logger, string version);
     }
 }

@@ -6,19 +6,25 @@ using Phoenix.Service.Storage.Postgres.Readers;
 
 namespace Phoenix.Service.Storage.Postgres.Vectors;
 
-/// <summary>A vector found: its span, which one of the span's it is, what it stands for, and how near it is (cosine, 1 = same direction).</summary>
+/// <summary>
+/// A vector found: its span, which one of the span's it is, what it stands for, and how near it is (cosine, 1 = same direction).
+/// </summary>
 internal readonly record struct VectorMatch(SpanKey Span, int Position, string? Text, double Similarity);
 
 /// <summary>
-/// The table <c>span_vectors</c>: whether there is vector search at all, its index, and the search. Nearest neighbours come from the index, which may miss some; when a narrow
-/// project or time leaves fewer than asked for, all of its vectors are compared, and then they are few. Thread-safe.
+/// The table <c>span_vectors</c>: whether there is vector search at all, its index, and the search. Nearest neighbours come from the index,
+/// which may miss some; when a narrow project or time leaves fewer than asked for, all of its vectors are compared, and then they are few.
+/// Thread-safe.
 /// </summary>
-internal sealed partial class SpanVectors(NpgsqlDataSource dataSource, ReadLimits limits, IOptions<VectorOptions> options, ILogger<SpanVectors> logger)
+internal sealed partial class SpanVectors(NpgsqlDataSource dataSource, ReadLimits limits,
+    IOptions<VectorOptions> options, ILogger<SpanVectors> logger)
 {
     /// <summary>Up to here comparing with every vector takes milliseconds; an inverted list needs data to be made of as well.</summary>
     public const int LeastIndexed = 10_000;
 
-    /// <summary>Lists of an ivfflat index, and how many of them a search looks into (mats.md §25; docs/benchmarks.md has what it finds).</summary>
+    /// <summary>
+    /// Lists of an ivfflat index, and how many of them a search looks into (mats.md §25; docs/benchmarks.md has what it finds).
+    /// </summary>
     private const int Lists = 100;
 
     private const int Probes = 10;
@@ -47,7 +53,10 @@ internal sealed partial class SpanVectors(NpgsqlDataSource dataSource, ReadLimit
 
     private string HasDimensions => $"{_schema}.vector_dims(embedding) = {Dimensions}";
 
-    /// <summary>Looks for the extension, creates it where that is allowed, and completes the table. Idempotent; without the extension the feature is off, and that is all.</summary>
+    /// <summary>
+    /// Looks for the extension, creates it where that is allowed, and completes the table. Idempotent; without the extension the feature is
+    /// off, and that is all.
+    /// </summary>
     public async Task PrepareAsync(CancellationToken cancellationToken)
     {
         if (!_options.Enabled)
@@ -60,7 +69,8 @@ internal sealed partial class SpanVectors(NpgsqlDataSource dataSource, ReadLimit
         {
             await using var connection = await dataSource.OpenConnectionAsync(cancellationToken);
             await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
-            await ExecuteAsync(connection, "SELECT pg_advisory_xact_lock(hashtextextended('mats.migrations.' || current_schema(), 0))", cancellationToken);
+            await ExecuteAsync(connection, "SELECT pg_advisory_xact_lock(hashtextextended('mats.migrations.' || current_schema(), 0))",
+                cancellationToken);
             if (!await HasExtensionAsync(connection, cancellationToken))
             {
                 WhyOff = "the PostgreSQL server does not have the extension 'vector' (pgvector)";
@@ -79,7 +89,8 @@ internal sealed partial class SpanVectors(NpgsqlDataSource dataSource, ReadLimit
                 (found, version) = (reader.GetString(0), reader.GetString(1));
             }
 
-            await ExecuteAsync(connection, $"ALTER TABLE span_vectors ADD COLUMN IF NOT EXISTS embedding {found}.vector", cancellationToken);
+            await ExecuteAsync(connection, $"ALTER TABLE span_vectors ADD COLUMN IF NOT EXISTS embedding {found}.vector",
+                cancellationToken);
             await transaction.CommitAsync(cancellationToken);
             if (_kind == VectorIndexKind.Hnsw && (!Version.TryParse(version, out var parsed) || parsed < s_firstHnsw))
             {
@@ -113,7 +124,10 @@ internal sealed partial class SpanVectors(NpgsqlDataSource dataSource, ReadLimit
         return (bool)(await command.ExecuteScalarAsync(cancellationToken))! ? [index] : [];
     }
 
-    /// <summary>The statement that notes in the transaction of their spans that <paramref name="traces"/> hold vectors; null when there are none, or nowhere to keep them.</summary>
+    /// <summary>
+    /// The statement that notes in the transaction of their spans that <paramref name="traces"/> hold vectors; null when there are none, or
+    /// nowhere to keep them.
+    /// </summary>
     public NpgsqlBatchCommand? Note(IReadOnlyList<TraceDelta> traces)
     {
         if (!IsOn || !traces.Any(static trace => trace.HasEmbeddings))
@@ -122,7 +136,8 @@ internal sealed partial class SpanVectors(NpgsqlDataSource dataSource, ReadLimit
         }
 
         var noted = traces.Where(static trace => trace.HasEmbeddings).ToList();
-        return new NpgsqlBatchCommand("INSERT INTO vector_pending (project_id, trace_id, start_ns, last_ns) SELECT * FROM unnest($1, $2, $3, $4)")
+        return new NpgsqlBatchCommand(
+            "INSERT INTO vector_pending (project_id, trace_id, start_ns, last_ns) SELECT * FROM unnest($1, $2, $3, $4)")
         {
             Parameters =
             {
@@ -141,7 +156,8 @@ internal sealed partial class SpanVectors(NpgsqlDataSource dataSource, ReadLimit
         """;
 
     /// <summary>Stores vectors; those stored already stay as they are.</summary>
-    public async Task AddAsync(NpgsqlConnection connection, IReadOnlyList<(int ProjectId, SpanKey Span, Embedding Embedding)> vectors, CancellationToken cancellationToken)
+    public async Task AddAsync(NpgsqlConnection connection, IReadOnlyList<(int ProjectId, SpanKey Span, Embedding Embedding)> vectors,
+        CancellationToken cancellationToken)
     {
         await using var command = new NpgsqlCommand(string.Empty, connection);
         command.CommandText = $"""
@@ -158,7 +174,8 @@ internal sealed partial class SpanVectors(NpgsqlDataSource dataSource, ReadLimit
     }
 
     /// <summary>
-    /// The vectors of a project's spans with start in [start, end) nearest to <paramref name="vector"/>, the nearest first, at most <paramref name="limit"/>, none less similar than
+    /// The vectors of a project's spans with start in [start, end) nearest to <paramref name="vector"/>, the nearest first, at most
+    /// <paramref name="limit"/>, none less similar than
     /// <paramref name="threshold"/>. <see cref="IsOn"/> must hold, and the vector must have <see cref="Dimensions"/> finite numbers.
     /// </summary>
     public async Task<List<VectorMatch>> SearchAsync(
@@ -166,7 +183,8 @@ internal sealed partial class SpanVectors(NpgsqlDataSource dataSource, ReadLimit
     {
         await using var connection = await dataSource.OpenConnectionAsync(cancellationToken);
         await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
-        // The planner does not see what it costs to fetch vectors that lie outside of their rows, and would rather sort all of them; jit looks at that bar's cost.
+        // The planner does not see what it costs to fetch vectors that lie outside of their rows, and would rather sort all of them; jit
+        // looks at that bar's cost.
         await ExecuteAsync(
             connection, $"SET LOCAL enable_sort = off; SET LOCAL jit = off; SET LOCAL ivfflat.probes = {Probes}; SET LOCAL hnsw.ef_search = {Math.Max(HnswSearch, limit)}", cancellationToken);
         var found = await NearestAsync(string.Empty);
@@ -181,7 +199,8 @@ internal sealed partial class SpanVectors(NpgsqlDataSource dataSource, ReadLimit
 
         async Task<List<VectorMatch>> NearestAsync(string exactly)
         {
-            await using var command = new NpgsqlCommand(string.Empty, connection) { CommandTimeout = (int)Math.Ceiling(limits.StatementTimeout.TotalSeconds) };
+            await using var command = new NpgsqlCommand(
+                string.Empty, connection) { CommandTimeout = (int)Math.Ceiling(limits.StatementTimeout.TotalSeconds) };
             var text = $"[{string.Join(',', vector.Select(static number => number.ToString("R", CultureInfo.InvariantCulture)))}]";
             command.CommandText = $"""
                 SELECT start_ns, trace_id, span_id, position, text, {Compared} OPERATOR({_schema}.<=>) {command.Bind(text)}::{Type}({Dimensions}) AS distance
@@ -193,7 +212,8 @@ internal sealed partial class SpanVectors(NpgsqlDataSource dataSource, ReadLimit
             while (await reader.ReadAsync(cancellationToken))
             {
                 matches.Add(new VectorMatch(
-                    new SpanKey(reader.GetInt64(0), reader.GetGuid(1), reader.GetInt64(2)), reader.GetInt32(3), reader.TextOrNull(4), 1 - reader.GetDouble(5)));
+                    new SpanKey(reader.GetInt64(0), reader.GetGuid(1), reader.GetInt64(2)), reader.GetInt32(3),
+                    reader.TextOrNull(4), 1 - reader.GetDouble(5)));
             }
 
             return matches;
@@ -202,7 +222,8 @@ internal sealed partial class SpanVectors(NpgsqlDataSource dataSource, ReadLimit
 
     private static async Task<bool> HasExtensionAsync(NpgsqlConnection connection, CancellationToken cancellationToken)
     {
-        await using var command = new NpgsqlCommand("SELECT EXISTS (SELECT FROM pg_available_extensions WHERE name = 'vector')", connection);
+        await using var command = new NpgsqlCommand(
+            "SELECT EXISTS (SELECT FROM pg_available_extensions WHERE name = 'vector')", connection);
         return (bool)(await command.ExecuteScalarAsync(cancellationToken))!;
     }
 

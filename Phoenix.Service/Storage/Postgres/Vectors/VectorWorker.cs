@@ -4,10 +4,12 @@ using Phoenix.Service.Storage.Postgres.Readers;
 namespace Phoenix.Service.Storage.Postgres.Vectors;
 
 /// <summary>
-/// Copies vectors from stored spans to <c>span_vectors</c>, off the ingest path. What is to be copied is noted with the spans (<c>vector_pending</c>); a pass copies some of it
-/// and removes the notes in one transaction, so it can be killed anywhere, and every replica may run one: each takes what no other one has.
+/// Copies vectors from stored spans to <c>span_vectors</c>, off the ingest path. What is to be copied is noted with the spans
+/// (<c>vector_pending</c>); a pass copies some of it and removes the notes in one transaction, so it can be killed anywhere, and every
+/// replica may run one: each takes what no other one has.
 /// </summary>
-internal sealed partial class VectorWorker(NpgsqlDataSource dataSource, SpanVectors vectors, DatabaseState state, TimeProvider time, ILogger<VectorWorker> logger) : BackgroundService
+internal sealed partial class VectorWorker(NpgsqlDataSource dataSource, SpanVectors vectors, DatabaseState state, TimeProvider time,
+    ILogger<VectorWorker> logger) : BackgroundService
 {
     private const int PassTraces = 20;
 

@@ -12,7 +12,8 @@ public partial class LogsPage
     private const int PageSize = 100;
 
     // Least severity numbers of OTLP's levels.
-    private static readonly (string Value, string Label)[] s_levels = [("5", "Debug and up"), ("9", "Info and up"), ("13", "Warnings and up"), ("17", "Errors and up")];
+    private static readonly (string Value, string Label)[] s_levels = [("5", "Debug and up"), ("9", "Info and up"),
+        ("13", "Warnings and up"), ("17", "Errors and up")];
 
     /// <summary>Part of the body.</summary>
     [SupplyParameterFromQuery]
@@ -49,7 +50,8 @@ public partial class LogsPage
             MinSeverity = short.TryParse(Level, NumberStyles.None, CultureInfo.InvariantCulture, out var level) ? level : (short)0,
             BodyContains = string.IsNullOrWhiteSpace(Q) ? null : Q.Trim(),
         };
-        var page = await Reader.ListLogsAsync(Row.Id, filter, ListCursor.Parse(Cursor) is { } at ? new LogKey(at.StartNanos, at.Id) : null, PageSize, cancellationToken);
+        var page = await Reader.ListLogsAsync(
+            Row.Id, filter, ListCursor.Parse(Cursor) is { } at ? new LogKey(at.StartNanos, at.Id) : null, PageSize, cancellationToken);
         Logs = page.Items;
         Next = page.Next is { } next ? ListCursor.Format(new TraceListKey(next.TimeNanos, next.Id)) : null;
     }

@@ -49,7 +49,8 @@ public partial class MetricsPage
         var metric = await Reader.ReadMetricAsync(Row.Id, Name, Span, MostSeries, MostPoints, cancellationToken);
         if (metric is not { } found)
         {
-            Problem = new PageProblem(StatusCodes.Status404NotFound, "No such metric", $"The project “{Row.Name}” has not sent a metric “{Name}”.");
+            Problem = new PageProblem(StatusCodes.Status404NotFound,
+                "No such metric", $"The project “{Row.Name}” has not sent a metric “{Name}”.");
             return;
         }
 

@@ -31,7 +31,8 @@ public partial class ProjectsPage
     protected override async Task LoadAsync(CancellationToken cancellationToken)
     {
         Span = TimeRange.Parse(Range, from: null, to: null, Time);
-        var rows = await Overviews.ListProjectsAsync(Span.StartNanos, Span.EndNanos, string.IsNullOrWhiteSpace(Q) ? null : Q.Trim(), cancellationToken);
+        var rows = await Overviews.ListProjectsAsync(
+            Span.StartNanos, Span.EndNanos, string.IsNullOrWhiteSpace(Q) ? null : Q.Trim(), cancellationToken);
         Rows = [.. rows.Select(ProjectOverview.From)];
     }
 }

@@ -45,7 +45,8 @@ public partial class TracePage
 
     private async Task LoadPaneAsync(Guid traceId, CancellationToken cancellationToken)
     {
-        if (TelemetryIds.TryParseSpan(SpanId, out var spanId) && await Reader.FindSpanAsync(Row.Id, traceId, spanId, cancellationToken) is { } row)
+        if (TelemetryIds.TryParseSpan(SpanId, out var spanId)
+            && await Reader.FindSpanAsync(Row.Id, traceId, spanId, cancellationToken) is { } row)
         {
             Selected = await Reader.DescribeAsync(row, cancellationToken);
             return;
@@ -58,7 +59,8 @@ public partial class TracePage
     {
         if (await Reader.FindTraceAsync(Row.Id, traceId, cancellationToken) is not { } trace)
         {
-            Problem = new PageProblem(StatusCodes.Status404NotFound, "No such trace", $"The project “{Row.Name}” has no spans of the trace {TraceId}.");
+            Problem = new PageProblem(StatusCodes.Status404NotFound,
+                "No such trace", $"The project “{Row.Name}” has no spans of the trace {TraceId}.");
             return;
         }
 

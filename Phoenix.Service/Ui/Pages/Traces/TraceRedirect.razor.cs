@@ -20,7 +20,8 @@ public partial class TraceRedirect
     /// <inheritdoc/>
     protected override async Task LoadAsync(CancellationToken cancellationToken)
     {
-        if (TelemetryIds.TryParseTrace(TraceId, out var traceId) && await Reader.FindProjectOfTraceAsync(traceId, cancellationToken) is { } project)
+        if (TelemetryIds.TryParseTrace(TraceId, out var traceId)
+            && await Reader.FindProjectOfTraceAsync(traceId, cancellationToken) is { } project)
         {
             Context.Response.Redirect($"{Context.Request.PathBase}/{Links.Trace(project, TelemetryIds.FormatTrace(traceId), SpanId)}");
             return;
