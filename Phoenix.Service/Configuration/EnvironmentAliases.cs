@@ -58,6 +58,7 @@ internal static class EnvironmentAliases
         ("Phoenix:Vectors:Index", ["VECTOR_INDEX"]),
         ("Phoenix:Normalize:SampleRate", ["TRACING_SAMPLE_RATE"]),
         ("Phoenix:Normalize:MaxTraceBytes", ["MAX_TRACE_SIZE"]),
+        ("Phoenix:Normalize:SessionRulesFile", ["SESSION_EVALUATOR_FILE_PATH"]),
         ("Phoenix:Retention:Days", ["DATA_RETENTION_DAYS", "DEFAULT_RETENTION_POLICY_DAYS"]),
         ("Logging:LogLevel:Default", ["LOG_LEVEL", "LOGGING_LEVEL"]),
     ];
@@ -80,7 +81,7 @@ internal static class EnvironmentAliases
         "ROOT_URL", "COMPRESSION_ENABLED", "SQL_DATABASE_READ_REPLICA_URL", "DATABASE_ALLOCATED_STORAGE_CAPACITY_GIBIBYTES",
         "DATABASE_USAGE_INSERTION_BLOCKING_THRESHOLD_PERCENTAGE", "DATABASE_USAGE_EMAIL_WARNING_THRESHOLD_PERCENTAGE",
         "METRICS_ENABLED", "PROMETHEUS_ENABLED", "ENABLE_PROMETHEUS", "LOG_FORMAT", "LOGGING_MODE", "ACCESS_LOG",
-        "WORKING_DIR", "SESSION_EVALUATOR_FILE_PATH", "ADMINS",
+        "WORKING_DIR", "ADMINS",
         "DISABLE_BASIC_AUTH", "PASSWORD_RESET_TOKEN_EXPIRY_MINUTES", "DISABLE_RATE_LIMIT",
         "DISABLE_BRUTE_FORCE_LOGIN_PROTECTION",
     ];

@@ -68,6 +68,22 @@ public sealed partial class SessionFactsTests(PostgresFixture postgres) : IClass
         Assert.Contains(session, (await found.Content.ReadAsStringAsync()).Replace("\\u0040", "@", StringComparison.Ordinal));
     }
 
+    [Fact, Trait("Req", "M21")]
+    public async Task Trace_WhoseRootNamesTheSessionByARuleOfTheOperator_BelongsToIt()
+    {
+        using var folder = new TemporaryFolder();
+        var file = folder.File("rules.json");
+        await File.WriteAllTextAsync(file, """[{"attribute": "ticket", "prefix": "ticket:"}]""");
+        await using var server = await PhoenixServer.StartAsync(postgres, ("PHOENIX_SESSION_EVALUATOR_FILE_PATH", file));
+        var trace = new AgentTrace("shop", "assistant", Otlp.NowNanos);
+        var root = trace.Add("handle_question", "CHAIN", null, 0, 100, null, ("ticket", 7), ("session.id", "s"));
+        trace.Add("find_order", "TOOL", root, 10, 20);
+        await trace.PostAsync(server.Client);
+
+        await Eventually.TrueAsync(
+            async () => await server.ScalarAsync<long>("SELECT count(*) FROM traces WHERE session_id = 'ticket:7' AND span_count = 2") == 1);
+    }
+
     private static async Task<string> TurnAsync(
         PhoenixServer server, ulong offset, ulong milliseconds, string input, string output, string? error)
     {

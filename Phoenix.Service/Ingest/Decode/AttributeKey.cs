@@ -9,11 +9,12 @@ namespace Phoenix.Service.Ingest.Decode;
 internal sealed class AttributeKey
 {
     /// <summary>Reads the meaning of <paramref name="utf8"/>.</summary>
-    public AttributeKey(ReadOnlySpan<byte> utf8, Redactor redactor)
+    public AttributeKey(ReadOnlySpan<byte> utf8, Redactor redactor, SessionRules sessions)
     {
         Utf8 = utf8.ToArray();
         Name = JsonText.ToText(utf8);
         Redaction = redactor.ForKey(Name);
+        SessionRule = sessions.Find(Name);
         IsDialect = Dialects.Owns(Name);
         Hash = ByteHash.Of(utf8);
         Known = KnownKeys.Find(utf8);
@@ -29,6 +30,9 @@ internal sealed class AttributeKey
 
     /// <summary>What must happen to every value of the key; null = nothing.</summary>
     public KeyRedaction? Redaction { get; }
+
+    /// <summary>The operator's rule that makes the value a session's name; null = none.</summary>
+    public SessionRule? SessionRule { get; }
 
     /// <summary>Whether the key belongs to a vocabulary that has to be translated.</summary>
     public bool IsDialect { get; }
@@ -52,7 +56,7 @@ internal sealed class AttributeKey
 /// <summary>
 /// Attribute keys by their bytes; the table never grows, a key that shares a slot replaces it. Safe for any number of threads.
 /// </summary>
-internal sealed class AttributeKeys(Redactor redactor)
+internal sealed class AttributeKeys(Redactor redactor, SessionRules sessions)
 {
     private const int Slots = 4096;
     private const int LongestRemembered = 256;
@@ -70,7 +74,7 @@ internal sealed class AttributeKeys(Redactor redactor)
             return known;
         }
 
-        var key = new AttributeKey(utf8, redactor);
+        var key = new AttributeKey(utf8, redactor, sessions);
         if (utf8.Length <= LongestRemembered)
         {
             slot = key;

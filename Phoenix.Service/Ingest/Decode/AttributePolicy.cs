@@ -160,6 +160,7 @@ internal sealed class AttributeUse(AttributePolicy policy)
         return bytes[..Policy.MaxBytes];
     }
 
-    private ReadOnlySpan<byte> Scrub(scoped ReadOnlySpan<byte> key, ReadOnlySpan<byte> text) =>
+    /// <summary>A text as the value of <paramref name="key"/>, without the secrets and patterns found in it.</summary>
+    public ReadOnlySpan<byte> Scrub(scoped ReadOnlySpan<byte> key, ReadOnlySpan<byte> text) =>
         Policy.Redactor.MayHoldSecret(text) && Policy.Redactor.Scrub(key, text) is { } scrubbed ? scrubbed : text;
 }

@@ -32,6 +32,7 @@ internal static class DecodeServices
         services.AddSingleton<NormalizeMetrics>();
         services.TryAddSingleton<UserLabels>();
         services.AddSingleton<Redactor>();
+        services.AddSingleton<SessionRules>();
         services.AddSingleton<AttributeKeys>();
         services.AddSingleton<AttributePolicy>();
         services.AddSingleton<LoggedEvents>();

@@ -2,6 +2,7 @@ using System.Buffers.Binary;
 using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
+using Phoenix.Service.Ingest.Normalize;
 using Phoenix.Service.Storage;
 
 namespace Phoenix.Service.Ingest.Decode;
@@ -93,7 +94,7 @@ internal sealed class ResourceInterner(AttributePolicy policy)
         return new ResourceEntry(
             new InternedResource(id, service, json, schema, dropped),
             project is null ? null : JsonText.ToText(project),
-            NameOf(message, attributes, "session.id"u8, use),
+            SessionOf(message, attributes, use),
             NameOf(message, attributes, "user.id"u8, use));
     }
 
@@ -174,6 +175,21 @@ internal sealed class ResourceInterner(AttributePolicy policy)
 
         var name = use.Label(key, policy.Readable(policy.Keys.Get(key), value, found).Data);
         return name.IsEmpty ? null : name.ToArray();
+    }
+
+    /// <summary>The session by the operator's rules, else by <c>session.id</c>; null when there is none.</summary>
+    private byte[]? SessionOf(ReadOnlySpan<byte> message, KeyValueList attributes, AttributeUse use)
+    {
+        var ruled = default(RuledSession);
+        for (var i = 0; i < attributes.Count; i++)
+        {
+            if (!attributes.IsOverwritten(i))
+            {
+                ruled.Offer(policy.Keys.Get(attributes.Key(message, i)), attributes.Value(message, i), use);
+            }
+        }
+
+        return ruled.Text.IsEmpty ? NameOf(message, attributes, "session.id"u8, use) : use.Label("session.id"u8, ruled.Text).ToArray();
     }
 
     /// <summary>

@@ -25,7 +25,7 @@ internal sealed class ForwardFilter
     public ForwardFilter(IOptions<RedactionOptions> options)
     {
         _redactor = new Redactor(options, new NormalizeMetrics());
-        _keys = new AttributeKeys(_redactor);
+        _keys = new AttributeKeys(_redactor, SessionRules.None);
     }
 
     /// <summary>

@@ -39,6 +39,11 @@ internal sealed class NormalizeOptions
     /// </summary>
     public string[] ExclusiveCacheScopes { get; set; } = [];
 
+    /// <summary>
+    /// A JSON file of attributes that name a span's session, tried before the built-in ones (<see cref="SessionRules"/>); empty = none.
+    /// </summary>
+    public string SessionRulesFile { get; set; } = string.Empty;
+
     /// <summary>One sentence a broken rule.</summary>
     public static IEnumerable<string> Check(NormalizeOptions options)
     {
@@ -72,6 +77,11 @@ internal sealed class NormalizeOptions
         if (options.MaxAttributes is < 1 or > 65536)
         {
             yield return $"{ValidatedOptions.Key(Section, nameof(MaxAttributes))} must be from 1 to 65536, got {options.MaxAttributes}";
+        }
+
+        foreach (var fault in SessionRules.Check(options.SessionRulesFile))
+        {
+            yield return fault;
         }
     }
 

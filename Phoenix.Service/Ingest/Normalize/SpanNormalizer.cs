@@ -9,9 +9,10 @@ namespace Phoenix.Service.Ingest.Normalize;
 
 /// <summary>
 /// What conventions make of one span: its typed columns, the column <c>derived</c>, and its cost. 1. OpenInference keys; 2. only when a key
-/// of a dialect was seen, the dialects; 3. sources settled; 4. cost. Thread-safe.
+/// of a dialect was seen, the dialects; 3. the operator's session rules; 4. sources settled; 5. cost. Thread-safe.
 /// </summary>
-internal sealed class SpanNormalizer(PriceBook prices, AttributePolicy policy, IOptions<NormalizeOptions> options)
+internal sealed class SpanNormalizer(
+    PriceBook prices, AttributePolicy policy, SessionRules sessions, IOptions<NormalizeOptions> options)
 {
     private const byte Failed = 2;
 
@@ -48,6 +49,11 @@ internal sealed class SpanNormalizer(PriceBook prices, AttributePolicy policy, I
         if (scratch.HasDialect)
         {
             Translate(message, fields, scratch, scope, ref facts);
+        }
+
+        if (sessions.Any)
+        {
+            ApplySessionRules(message, scratch, ref facts);
         }
 
         facts.Settle(resource, Texts, scratch.Use,
@@ -134,6 +140,20 @@ internal sealed class SpanNormalizer(PriceBook prices, AttributePolicy policy, I
 
         AttributeJson.WriteRaw(rows, separator[0] == '{' ? "{}"u8 : "}"u8);
         rows.EndField(field);
+    }
+
+    private static void ApplySessionRules(ReadOnlySpan<byte> message, SpanScratch scratch, ref SpanFacts facts)
+    {
+        var ruled = default(RuledSession);
+        foreach (var attribute in scratch.Attributes)
+        {
+            if (attribute.Key is { } key)
+            {
+                ruled.Offer(key, attribute.Value(message), scratch.Use);
+            }
+        }
+
+        facts.SessionId = ruled.Text.IsEmpty ? facts.SessionId : ruled.Text;
     }
 
     private void Translate(ReadOnlySpan<byte> message, in SpanFields fields, SpanScratch scratch, InternedScope scope, ref SpanFacts facts)
