@@ -1,4 +1,5 @@
 using System.Globalization;
+using MatsObservability.AppHost;
 
 var builder = DistributedApplication.CreateBuilder(args);
 
@@ -24,6 +25,9 @@ var orchestrator = builder.AddProject<Projects.Orchestrator_Agent>("orchestrator
     .WithHttpHealthCheck("/health")
     .WaitFor(phoenix);
 
+// Optional: a collector, which has the OTLP ports of the host then.
+var collector = bool.Parse(builder.Configuration["Collector:Enabled"] ?? "false") ? builder.AddCollector(phoenix, Port) : null;
+
 // Options, by Parameters:… or environment: a language model, without which the diagnosis is made by rules, and the key to a Phoenix.Service
 // that asks for one.
 foreach (var (setting, secret) in new[]
@@ -35,6 +39,10 @@ foreach (var (setting, secret) in new[]
         var value = builder.AddParameter(
             setting, () => builder.Configuration[$"Parameters:{setting}"] ?? builder.Configuration[variable]!, secret: secret);
         orchestrator.WithEnvironment(variable, value);
+        if (setting == "phoenix-api-key")
+        {
+            collector?.WithEnvironment(variable, value);
+        }
     }
 }
 

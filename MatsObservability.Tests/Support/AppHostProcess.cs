@@ -7,7 +7,7 @@ namespace MatsObservability.Tests.Support;
 internal sealed partial class AppHostProcess : IAsyncDisposable
 {
     private static readonly string[] s_ports = ["phoenix-http", "phoenix-otlp-grpc", "phoenix-otlp-http",
-        "phoenix-metrics", "orchestrator-http"];
+        "phoenix-metrics", "orchestrator-http", "collector-otlp-grpc", "collector-otlp-http"];
 
     private readonly Process _process;
     private readonly List<string> _lines = [];

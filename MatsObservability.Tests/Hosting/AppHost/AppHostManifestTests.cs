@@ -24,13 +24,15 @@ public sealed class AppHostManifestTests
         Assert.Equal("{phoenixdb.connectionString}", (string?)manifest["orchestrator"]!["env"]!["ConnectionStrings__phoenixdb"]);
     }
 
-    [Fact]
+    [Theory]
     [Trait("Req", "B040")]
     [Trait("Req", "B044")]
-    public async Task Publish_ToManifest_GivesNoHostPortToTwoAndTheOtlpPortsToPhoenix()
+    [InlineData("false", "phoenix")]
+    [InlineData("true", "otel-collector")]
+    public async Task Publish_ToManifest_GivesNoHostPortToTwoAndTheOtlpPortsToOne(string collector, string owner)
     {
         using var folder = new TemporaryFolder();
-        var manifest = JsonNode.Parse(await PublishAsync(folder, "m.json"))!["resources"]!.AsObject();
+        var manifest = JsonNode.Parse(await PublishAsync(folder, "m.json", $"Collector:Enabled={collector}"))!["resources"]!.AsObject();
 
         var ports = manifest
             .SelectMany(
@@ -42,13 +44,48 @@ public sealed class AppHostManifestTests
         Assert.Empty(
             ports.GroupBy(binding => binding.Port).Where(same => same.Count() > 1)
                 .Select(same => string.Join(" and ", same.Select(binding => binding.Owner))));
-        Assert.Equal(["phoenix.otlp-grpc=4317", "phoenix.otlp-http=4318"],
+        Assert.Equal([$"{owner}.otlp-grpc=4317", $"{owner}.otlp-http=4318"],
             ports.Where(binding => binding.Port is 4317 or 4318).Select(binding => $"{binding.Owner}={binding.Port}"));
     }
 
     /// <summary>The port that a binding takes on the host: its own, or that of the program when it is open to the outside.</summary>
     private static int? HostPort(JsonNode binding) =>
         (int?)binding["port"] ?? ((bool?)binding["external"] == true ? (int?)binding["targetPort"] : null);
+
+    [Fact]
+    [Trait("Req", "B042")]
+    [Trait("Req", "B044")]
+    public async Task Publish_WithTheCollector_MountsItsConfigurationAndSendsToThePortsInside()
+    {
+        using var folder = new TemporaryFolder();
+        var manifest = JsonNode.Parse(await PublishAsync(
+            folder, "m.json", "Collector:Enabled=true", "Collector:Program=/usr/bin/otelcol", "Parameters:phoenix-api-key=s3cret"))!["resources"]!;
+        var collector = manifest["otel-collector"]!;
+
+        Assert.Equal("container.v0", (string?)collector["type"]);
+        Assert.EndsWith("opentelemetry-collector-contrib:0.142.0", (string?)collector["image"], StringComparison.Ordinal);
+        var mount = Assert.Single(collector["bindMounts"]!.AsArray())!;
+        Assert.True(File.Exists(Path.Combine(folder.Path, (string)mount["source"]!)));
+        Assert.True((bool)mount["readOnly"]!);
+        Assert.Equal($"--config={mount["target"]}", (string?)Assert.Single(collector["args"]!.AsArray()));
+        Assert.Equal("{phoenix.bindings.otlp-grpc.url}", (string?)collector["env"]!["PHOENIX_OTLP_ENDPOINT"]);
+        Assert.Equal("{phoenix-api-key.value}", (string?)collector["env"]!["PHOENIX_API_KEY"]);
+        Assert.Equal(
+            [("otlp-grpc", 4317, true), ("otlp-http", 4318, true), ("health", 13133, false), ("metrics", 8888, false)],
+            collector["bindings"]!.AsObject().Select(binding => (binding.Key, (int)binding.Value!["targetPort"]!,
+                (bool?)binding.Value["external"] ?? false)));
+        Assert.All(["otlp-grpc", "otlp-http"], name => Assert.Null(manifest["phoenix"]!["bindings"]![name]!["external"]));
+    }
+
+    [Fact]
+    public async Task Publish_WithTheCollectorOff_IsAsIfThereWereNone()
+    {
+        using var folder = new TemporaryFolder();
+
+        Assert.Equal(
+            await PublishAsync(folder, "default.json"),
+            await PublishAsync(folder, "off.json", "Collector:Enabled=false", "Collector:Program=/usr/bin/otelcol", "Ports:collector-otlp-grpc=1"));
+    }
 
     [Fact]
     public async Task Publish_Twice_GivesIdenticalBytes()
