@@ -6,6 +6,7 @@ using Microsoft.Extensions.Configuration.Memory;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
+using Microsoft.Extensions.Logging;
 
 namespace Microsoft.Extensions.Hosting;
 
@@ -27,12 +28,11 @@ public static partial class Extensions
         where TBuilder : IHostApplicationBuilder
     {
         AddLogLevelDefaults(builder.Configuration);
+        builder.Services.AddSettingCheck(LogLevelFaults);
         builder.ConfigureOpenTelemetry(configureTelemetry);
         builder.AddDefaultHealthChecks();
         builder.Services.TryAddSingleton(TimeProvider.System);
-        builder.Services.AddOptions<HttpResilienceOptions>().BindConfiguration(HttpResilienceOptions.Section).ValidateOnStart();
-        builder.Services.TryAddEnumerable(
-            ServiceDescriptor.Singleton<Options.IValidateOptions<HttpResilienceOptions>, ValidateHttpResilienceOptions>());
+        builder.Services.AddValidatedOptions<HttpResilienceOptions>(HttpResilienceOptions.Section, HttpResilienceOptions.Check);
         builder.Services.TryAddSingleton<HttpResilience>();
         builder.Services.TryAddSingleton<ServiceEndpoints>();
         builder.Services.TryAddTransient<HttpResilienceHandler>();
@@ -56,6 +56,13 @@ public static partial class Extensions
             ["Logging:LogLevel:Npgsql"] = "Warning",
         },
     });
+
+    /// <summary>A level that is none would otherwise end the start with a stack trace of the logging library.</summary>
+    private static IEnumerable<string> LogLevelFaults(IConfiguration configuration) =>
+        from setting in configuration.GetSection("Logging").AsEnumerable()
+        where setting.Key.Contains(":LogLevel:", StringComparison.OrdinalIgnoreCase) && !string.IsNullOrEmpty(setting.Value)
+            && !Enum.GetNames<LogLevel>().Contains(setting.Value, StringComparer.OrdinalIgnoreCase)
+        select $"{setting.Key} must be one of {string.Join(", ", Enum.GetNames<LogLevel>())}, got '{setting.Value}'";
 
     /// <summary>Registers the check <c>self</c> (tag <c>live</c>): healthy as long as the process answers.</summary>
     public static TBuilder AddDefaultHealthChecks<TBuilder>(this TBuilder builder)

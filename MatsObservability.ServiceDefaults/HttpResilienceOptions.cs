@@ -1,5 +1,3 @@
-using Microsoft.Extensions.Options;
-
 namespace MatsObservability.ServiceDefaults;
 
 /// <summary>Limits of every outgoing HTTP request made through <see cref="IHttpClientFactory"/>.</summary>
@@ -31,34 +29,24 @@ public sealed class HttpResilienceOptions
 
     /// <summary>Time an open circuit refuses before it lets a trial through.</summary>
     public TimeSpan CircuitPause { get; set; } = TimeSpan.FromSeconds(5);
-}
 
-/// <summary>Collects every fault, each naming its key; the bounds are those of Polly's strategies.</summary>
-internal sealed class ValidateHttpResilienceOptions : IValidateOptions<HttpResilienceOptions>
-{
-    private static readonly TimeSpan s_shortest = TimeSpan.FromMilliseconds(500);
-
-    public ValidateOptionsResult Validate(string? name, HttpResilienceOptions options)
+    /// <summary>One sentence a broken rule; the bounds are those of Polly's strategies.</summary>
+    internal static IEnumerable<string> Check(HttpResilienceOptions options)
     {
-        var faults = new List<string>();
-        Check(options.AttemptTimeout > TimeSpan.Zero, nameof(options.AttemptTimeout), "be longer than zero", options.AttemptTimeout);
-        Check(options.TotalTimeout >= options.AttemptTimeout, nameof(options.TotalTimeout),
-            "be at least AttemptTimeout", options.TotalTimeout);
-        Check(options.MaxRetries is >= 0 and <= 20, nameof(options.MaxRetries), "be 0 to 20", options.MaxRetries);
-        Check(options.RetryDelay >= TimeSpan.Zero, nameof(options.RetryDelay), "not be negative", options.RetryDelay);
-        Check(options.CircuitFailureRatio is > 0 and <= 1, nameof(options.CircuitFailureRatio),
-            "be above 0 and at most 1", options.CircuitFailureRatio);
-        Check(options.CircuitMinimumRequests >= 2, nameof(options.CircuitMinimumRequests), "be at least 2", options.CircuitMinimumRequests);
-        Check(options.CircuitWindow >= s_shortest, nameof(options.CircuitWindow), "be at least 00:00:00.5", options.CircuitWindow);
-        Check(options.CircuitPause >= s_shortest, nameof(options.CircuitPause), "be at least 00:00:00.5", options.CircuitPause);
-        return faults.Count == 0 ? ValidateOptionsResult.Success : ValidateOptionsResult.Fail(faults);
-
-        void Check(bool valid, string key, string rule, object value)
-        {
-            if (!valid)
-            {
-                faults.Add(FormattableString.Invariant($"{HttpResilienceOptions.Section}:{key} must {rule}, got {value}"));
-            }
-        }
+        var (shortest, longest) = (TimeSpan.FromMilliseconds(10), TimeSpan.FromDays(1));
+        var circuit = TimeSpan.FromMilliseconds(500);
+        var faults = new SettingFaults(Section);
+        faults.Between(nameof(AttemptTimeout), options.AttemptTimeout, shortest, longest);
+        faults.Between(nameof(TotalTimeout), options.TotalTimeout, shortest, longest);
+        faults.Require(options.TotalTimeout >= options.AttemptTimeout, nameof(TotalTimeout), "be at least AttemptTimeout",
+            options.TotalTimeout);
+        faults.Between(nameof(MaxRetries), options.MaxRetries, 0, 20);
+        faults.Between(nameof(RetryDelay), options.RetryDelay, TimeSpan.Zero, longest);
+        faults.Require(options.CircuitFailureRatio is > 0 and <= 1, nameof(CircuitFailureRatio), "be above 0 and at most 1",
+            options.CircuitFailureRatio);
+        faults.Between(nameof(CircuitMinimumRequests), options.CircuitMinimumRequests, 2, 1_000_000);
+        faults.Between(nameof(CircuitWindow), options.CircuitWindow, circuit, longest);
+        faults.Between(nameof(CircuitPause), options.CircuitPause, circuit, longest);
+        return faults.Found;
     }
 }

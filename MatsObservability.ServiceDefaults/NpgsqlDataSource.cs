@@ -1,5 +1,6 @@
 using System.Data.Common;
 using Aspire.Npgsql;
+using MatsObservability.ServiceDefaults;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
@@ -17,6 +18,8 @@ namespace Aspire.Npgsql
     /// </summary>
     public sealed class NpgsqlSettings
     {
+        internal const string Section = "Aspire:Npgsql";
+
         /// <summary>The connection string; <c>ConnectionStrings:&lt;name&gt;</c> takes precedence.</summary>
         public string? ConnectionString { get; set; }
 
@@ -49,9 +52,9 @@ namespace Microsoft.Extensions.Hosting
         {
             ArgumentException.ThrowIfNullOrEmpty(connectionName);
             var settings = new NpgsqlSettings();
-            var section = builder.Configuration.GetSection("Aspire:Npgsql");
-            section.Bind(settings);
-            section.GetSection(connectionName).Bind(settings);
+            var section = builder.Configuration.GetSection(NpgsqlSettings.Section);
+            SettingBinder.Bind(settings, section).ForEach(builder.Services.AddFault);
+            SettingBinder.Bind(settings, section.GetSection(connectionName)).ForEach(builder.Services.AddFault);
             if (builder.Configuration.GetConnectionString(connectionName) is { Length: > 0 } connectionString)
             {
                 settings.ConnectionString = connectionString;

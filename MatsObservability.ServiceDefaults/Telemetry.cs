@@ -1,3 +1,4 @@
+using System.Globalization;
 using MatsObservability.ServiceDefaults;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.Extensions.Configuration;
@@ -25,11 +26,13 @@ public static partial class Extensions
     {
         var options = new TelemetryOptions();
         configure?.Invoke(options);
-        builder.Configuration.GetSection(TelemetryOptions.Section).Bind(options);
+        SettingBinder.Bind(options, builder.Configuration.GetSection(TelemetryOptions.Section)).ForEach(builder.Services.AddFault);
         if (!options.Export)
         {
             return builder;
         }
+
+        builder.Services.AddSettingCheck(ExporterFaults);
 
         AppContext.SetSwitch(SuppressActivityTags, false);
         var applicationName = builder.Environment.ApplicationName;
@@ -59,6 +62,32 @@ public static partial class Extensions
         builder.Services.AddSingleton<IStartupFilter, RequestTelemetryFilter>();
         builder.Services.AddHostedService<TelemetryLifetime>();
         return builder;
+    }
+
+    // The exporter itself would leave out in silence what it cannot read.
+    private static IEnumerable<string> ExporterFaults(IConfiguration configuration)
+    {
+        foreach (var signal in new[] { "", "TRACES_", "METRICS_", "LOGS_" })
+        {
+            var endpoint = $"OTEL_EXPORTER_OTLP_{signal}ENDPOINT";
+            if (configuration[endpoint] is { Length: > 0 } address && !SettingFaults.IsHttpAddress(address))
+            {
+                yield return $"{endpoint} must {SettingFaults.HttpAddressRule}";
+            }
+
+            var protocol = $"OTEL_EXPORTER_OTLP_{signal}PROTOCOL";
+            if (configuration[protocol] is { Length: > 0 } name && name is not ("grpc" or "http/protobuf"))
+            {
+                yield return $"{protocol} must be grpc or http/protobuf, got '{name}'";
+            }
+
+            var timeout = $"OTEL_EXPORTER_OTLP_{signal}TIMEOUT";
+            if (configuration[timeout] is { Length: > 0 } milliseconds
+                && !(int.TryParse(milliseconds, CultureInfo.InvariantCulture, out var number) && number > 0))
+            {
+                yield return $"{timeout} must be a number of milliseconds above 0, got '{milliseconds}'";
+            }
+        }
     }
 
     // Our attributes first: what OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES say is merged over them.

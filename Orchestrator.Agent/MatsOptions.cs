@@ -1,4 +1,4 @@
-using Microsoft.Extensions.Options;
+using MatsObservability.ServiceDefaults;
 
 namespace Orchestrator.Agent;
 
@@ -66,6 +66,51 @@ internal sealed class MatsOptions
 
     /// <summary>Refuse requests whose user has no role for the agent; off for local use.</summary>
     public bool EnforcePolicy { get; set; }
+
+    /// <summary>One sentence a broken rule; none holds a token.</summary>
+    public static IEnumerable<string> Check(MatsOptions options)
+    {
+        var (day, hour, minute) = (TimeSpan.FromDays(1), TimeSpan.FromHours(1), TimeSpan.FromMinutes(1));
+        var (second, instant) = (TimeSpan.FromSeconds(1), TimeSpan.FromMilliseconds(10));
+        var faults = new SettingFaults(Section);
+        faults.Require(!string.IsNullOrWhiteSpace(options.OwnProject), nameof(OwnProject), "not be empty");
+        faults.HttpAddress(nameof(PhoenixUrl), options.PhoenixUrl);
+        faults.HttpAddress(nameof(PublicUrl), options.PublicUrl);
+        faults.Require(
+            options.PhoenixCaFile.Length == 0 || File.Exists(options.PhoenixCaFile), nameof(PhoenixCaFile), "name an existing file",
+            options.PhoenixCaFile);
+        faults.Between(nameof(Concurrency), options.Concurrency, 1, 64);
+        faults.Between(nameof(Lease), options.Lease, second, hour);
+        faults.Between(nameof(PhoenixPatience), options.PhoenixPatience, TimeSpan.Zero, hour);
+        faults.Between(nameof(PhoenixStall), options.PhoenixStall, instant, hour);
+        faults.Between(nameof(ActiveTime), options.ActiveTime, second, day);
+        faults.Between(nameof(ToolCalls), options.ToolCalls, 1, 100_000);
+        faults.Between(nameof(RetriesPerAgent), options.RetriesPerAgent, 0, 100);
+        faults.Between(nameof(LinkLifetime), options.LinkLifetime, minute, 3660 * day);
+        faults.Between(nameof(StreamLifetime), options.StreamLifetime, second, day);
+        faults.Between(nameof(StreamHeartbeat), options.StreamHeartbeat, instant, hour);
+        faults.Between(nameof(SlowReader), options.SlowReader, instant, hour);
+        faults.Require(
+            !File.Exists(options.RepositoryCache) && !options.RepositoryCache.Any(char.IsControl), nameof(RepositoryCache), "name a folder",
+            options.RepositoryCache);
+        faults.Require(!options.AgentToken.Any(char.IsControl), nameof(AgentToken), "have no control characters");
+        foreach (var (user, role) in options.Roles)
+        {
+            faults.Require(
+                Api.AccessPolicy.IsRole(role), $"{nameof(Roles)}:{user}", $"be one of {string.Join(", ", Api.AccessPolicy.Roles)}", role);
+        }
+
+        for (var i = 0; i < options.Tokens.Count; i++)
+        {
+            var token = options.Tokens[i];
+            faults.Require(!string.IsNullOrWhiteSpace(token.User), $"{nameof(Tokens)}:{i}:{nameof(token.User)}", "not be empty");
+            faults.Require(
+                token.Token.Length >= ApiToken.LeastChars, $"{nameof(Tokens)}:{i}:{nameof(token.Token)}",
+                $"have at least {ApiToken.LeastChars} characters", $"{token.Token.Length} characters");
+        }
+
+        return faults.Found;
+    }
 }
 
 /// <summary>A bearer token and whose it is.</summary>
@@ -77,59 +122,4 @@ internal sealed class ApiToken
     public string User { get; set; } = "";
 
     public string Token { get; set; } = "";
-}
-
-/// <summary>All faults of the settings at once, each naming its key.</summary>
-internal sealed class ValidateMatsOptions : IValidateOptions<MatsOptions>
-{
-    public ValidateOptionsResult Validate(string? name, MatsOptions options)
-    {
-        var faults = new List<string>();
-        Require(!string.IsNullOrWhiteSpace(options.OwnProject), nameof(options.OwnProject), "not be empty", options.OwnProject);
-        Require(
-            options.PhoenixUrl.Length == 0 || IsHttp(options.PhoenixUrl), nameof(options.PhoenixUrl), "be an http(s) address",
-            options.PhoenixUrl);
-        Require(
-            options.PublicUrl.Length == 0 || IsHttp(options.PublicUrl), nameof(options.PublicUrl), "be an http(s) address",
-            options.PublicUrl);
-        Require(
-            options.PhoenixCaFile.Length == 0 || File.Exists(options.PhoenixCaFile), nameof(options.PhoenixCaFile), "name an existing file",
-            options.PhoenixCaFile);
-        Require(options.Concurrency is >= 1 and <= 64, nameof(options.Concurrency), "be 1 to 64", options.Concurrency);
-        Require(options.Lease >= TimeSpan.FromSeconds(1), nameof(options.Lease), "be at least 1 s", options.Lease);
-        Require(options.PhoenixPatience >= TimeSpan.Zero, nameof(options.PhoenixPatience), "not be negative", options.PhoenixPatience);
-        Require(options.PhoenixStall > TimeSpan.Zero, nameof(options.PhoenixStall), "be above 0", options.PhoenixStall);
-        Require(options.ActiveTime > TimeSpan.Zero, nameof(options.ActiveTime), "be above 0", options.ActiveTime);
-        Require(options.ToolCalls >= 1, nameof(options.ToolCalls), "be at least 1", options.ToolCalls);
-        Require(options.RetriesPerAgent >= 0, nameof(options.RetriesPerAgent), "not be negative", options.RetriesPerAgent);
-        Require(options.LinkLifetime > TimeSpan.Zero, nameof(options.LinkLifetime), "be above 0", options.LinkLifetime);
-        Require(options.StreamHeartbeat > TimeSpan.Zero, nameof(options.StreamHeartbeat), "be above 0", options.StreamHeartbeat);
-        Require(options.SlowReader > TimeSpan.Zero, nameof(options.SlowReader), "be above 0", options.SlowReader);
-        foreach (var (user, role) in options.Roles)
-        {
-            Require(Api.AccessPolicy.IsRole(role), $"Roles:{user}", $"be one of {string.Join(", ", Api.AccessPolicy.Roles)}", role);
-        }
-
-        for (var i = 0; i < options.Tokens.Count; i++)
-        {
-            Require(options.Tokens[i].User.Trim().Length > 0, $"Tokens:{i}:User", "not be empty", options.Tokens[i].User);
-
-            // The token itself stays out of the message.
-            Require(
-                options.Tokens[i].Token.Length >= ApiToken.LeastChars, $"Tokens:{i}:Token",
-                $"have at least {ApiToken.LeastChars} characters", $"{options.Tokens[i].Token.Length} characters");
-        }
-
-        return faults.Count == 0 ? ValidateOptionsResult.Success : ValidateOptionsResult.Fail(faults);
-
-        void Require(bool holds, string key, string rule, object? got)
-        {
-            if (!holds)
-            {
-                faults.Add($"{MatsOptions.Section}:{key} must {rule}, got '{got}'");
-            }
-        }
-    }
-
-    private static bool IsHttp(string url) => Uri.TryCreate(url, UriKind.Absolute, out var uri) && uri.Scheme is "http" or "https";
 }

@@ -1,3 +1,4 @@
+using MatsObservability.ServiceDefaults;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Options;
 using Orchestrator.Agent.Agents;
@@ -41,7 +42,7 @@ internal static class OrchestratorApp
         builder.AddLiveTraces(phoenix);
         builder.AddServiceDefaults(telemetry =>
         {
-            telemetry.ProjectName = builder.Configuration[$"{MatsOptions.Section}:OwnProject"] ?? new MatsOptions().OwnProject;
+            telemetry.ProjectName = ValidatedOptions.Peek<MatsOptions>(builder.Configuration, MatsOptions.Section).OwnProject;
             telemetry.Sources.Add(MatsTracing.SourceName);
 
             // An investigation is its own trace; the requests that start and poll it would only be noise beside it.
@@ -57,15 +58,16 @@ internal static class OrchestratorApp
 
         // With the telemetry's last second this stays well below the grace of supervisors (4 s in the AppHost).
         builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = TimeSpan.FromSeconds(1.2));
-        builder.Services.AddOptions<MatsOptions>().BindConfiguration(MatsOptions.Section).ValidateOnStart();
-        builder.Services.AddSingleton<IValidateOptions<MatsOptions>, ValidateMatsOptions>();
+        builder.Services.AddValidatedOptions<MatsOptions>(MatsOptions.Section, MatsOptions.Check);
         builder.Services.TryAddSingleton(TimeProvider.System);
+        builder.Services.AddSettingCheck(OtherSettings.Check);
         builder.Services.AddSingleton<PublicAddress>();
         AddPhoenix(builder.Services, phoenix);
         AddJobs(builder.Services);
         AddAgents(builder.Services);
         replace?.Invoke(builder.Services);
 
+        builder.CheckOptions();
         var app = builder.Build();
         app.UseRequestIds();
         app.UseFaultAnswers();
@@ -115,13 +117,11 @@ internal static class OrchestratorApp
 
     private static void AddAgents(IServiceCollection services)
     {
-        services.AddOptions<LlmOptions>().BindConfiguration(LlmOptions.Section).ValidateOnStart();
-        services.AddSingleton<IValidateOptions<LlmOptions>, ValidateLlmOptions>();
+        services.AddValidatedOptions<LlmOptions>(LlmOptions.Section, LlmOptions.Check);
         services.AddSingleton<Model>();
         services.AddSingleton<SummaryWriter>();
         services.AddSingleton<LookAround>();
-        services.AddOptions<McpOptions>().BindConfiguration(McpOptions.Section).ValidateOnStart();
-        services.AddSingleton<IValidateOptions<McpOptions>, ValidateMcpOptions>();
+        services.AddValidatedOptions<McpOptions>(McpOptions.Section, McpOptions.Check);
         services.AddSingleton<McpServers>();
         services.AddSingleton<SequentialThinking>();
         services.AddSingleton<Planner>();
@@ -131,8 +131,8 @@ internal static class OrchestratorApp
         services.AddSingleton<InvestigatorAgent>();
         services.AddSingleton<EvidenceVerifier>();
         services.AddSingleton<ArchitectAgent>();
-        services.AddOptions<RemoteAgentOptions>().Configure<IConfiguration>(RemoteAgentOptions.Read).ValidateOnStart();
-        services.AddSingleton<IValidateOptions<RemoteAgentOptions>, ValidateRemoteAgentOptions>();
+        services.AddOptions<RemoteAgentOptions>().Configure<IConfiguration>(RemoteAgentOptions.Read);
+        services.AddSettingCheck(RemoteAgentOptions.Check);
         services.AddSingleton<AgentCalls>();
         services.AddSingleton<RemoteAgents>();
         services.AddSingleton<RemoteRemediation>();
@@ -141,8 +141,7 @@ internal static class OrchestratorApp
         services.AddSingleton<RcaStore>();
         services.AddSingleton<RequestRouter>();
         services.AddSingleton<OperationalAgent>();
-        services.AddOptions<RemediationOptions>().BindConfiguration(RemediationOptions.Section).ValidateOnStart();
-        services.AddSingleton<IValidateOptions<RemediationOptions>, ValidateRemediationOptions>();
+        services.AddValidatedOptions<RemediationOptions>(RemediationOptions.Section, RemediationOptions.Check);
         services.AddSingleton<Validation>();
         services.AddSingleton<AuditLog>();
         services.AddSingleton<RemediationWork>();

@@ -12,6 +12,10 @@ internal sealed class PhoenixAccess
     private const string ExportHeaders = "OTEL_EXPORTER_OTLP_HEADERS";
     private const string ExportCertificate = "OTEL_EXPORTER_OTLP_CERTIFICATE";
 
+    private const string Discovered = "services:phoenix:http:0";
+    private const string ApiKey = "PHOENIX_API_KEY";
+    private const string ClientHeaders = "PHOENIX_CLIENT_HEADERS";
+
     private readonly Dictionary<string, string> _headers = new(StringComparer.OrdinalIgnoreCase);
     private readonly string _address;
     private readonly string? _caFile;
@@ -19,22 +23,45 @@ internal sealed class PhoenixAccess
     public PhoenixAccess(IConfiguration configuration)
     {
         var address = configuration[$"{MatsOptions.Section}:{nameof(MatsOptions.PhoenixUrl)}"] is { Length: > 0 } given ? given
-            : configuration["services:phoenix:http:0"] is { Length: > 0 } discovered ? discovered
+            : configuration[Discovered] is { Length: > 0 } discovered ? discovered
             : DefaultAddress;
         _address = address.TrimEnd('/') + "/";
         _caFile = configuration[$"{MatsOptions.Section}:{nameof(MatsOptions.PhoenixCaFile)}"] is { Length: > 0 } file ? file : null;
-        foreach (var pair in (configuration["PHOENIX_CLIENT_HEADERS"] ?? "").Split(',', StringSplitOptions.RemoveEmptyEntries))
+        foreach (var pair in Pairs(configuration))
         {
-            var equals = pair.IndexOf('=', StringComparison.Ordinal);
-            if (equals > 0)
+            if (TryParse(pair, out var name, out var value))
             {
-                _headers[pair[..equals].Trim()] = Uri.UnescapeDataString(pair[(equals + 1)..].Trim());
+                _headers[name] = value;
             }
         }
 
-        if (configuration["PHOENIX_API_KEY"] is { Length: > 0 } key)
+        if (configuration[ApiKey] is { Length: > 0 } key)
         {
             _headers["authorization"] = $"Bearer {key}";
+        }
+    }
+
+    /// <summary>One sentence a setting that cannot be used; none holds a key or a header's value.</summary>
+    public static IEnumerable<string> Check(IConfiguration configuration)
+    {
+        foreach (var fault in OtherSettings.Address(configuration, Discovered))
+        {
+            yield return fault;
+        }
+
+        if (configuration[ApiKey]?.Any(char.IsControl) == true)
+        {
+            yield return $"{ApiKey} must have no control characters";
+        }
+
+        var entry = 0;
+        foreach (var pair in Pairs(configuration))
+        {
+            entry++;
+            if (!TryParse(pair, out _, out _))
+            {
+                yield return $"{ClientHeaders} must be name=value pairs with commas between them; entry {entry} is none";
+            }
         }
     }
 
@@ -90,5 +117,17 @@ internal sealed class PhoenixAccess
         {
             configuration[ExportCertificate] = _caFile;
         }
+    }
+
+    private static string[] Pairs(IConfiguration configuration) =>
+        (configuration[ClientHeaders] ?? "").Split(',', StringSplitOptions.RemoveEmptyEntries);
+
+    private static bool TryParse(string pair, out string name, out string value)
+    {
+        var equals = pair.IndexOf('=', StringComparison.Ordinal);
+        name = equals > 0 ? pair[..equals].Trim() : "";
+        value = equals > 0 ? Uri.UnescapeDataString(pair[(equals + 1)..].Trim()) : "";
+        return name.Length > 0 && name.All(static c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' or '.')
+            && !value.Any(char.IsControl);
     }
 }

@@ -1,3 +1,4 @@
+using MatsObservability.ServiceDefaults;
 using Phoenix.Service.Configuration;
 using Phoenix.Service.Doctor;
 using Phoenix.Service.Health;
@@ -47,7 +48,7 @@ internal static class Program
         builder.AddIngest();
         builder.AddRetention();
 
-        builder.CheckOptions();
+        builder.CheckOptions(EnvironmentAliases.VariablesOf);
         var app = builder.Build();
         app.UseListeners();
         app.UseSecurity();

@@ -1,4 +1,4 @@
-using Microsoft.Extensions.Options;
+using MatsObservability.ServiceDefaults;
 
 namespace Orchestrator.Agent.Llm;
 
@@ -52,33 +52,27 @@ internal sealed class LlmOptions
 
     /// <summary>Take answers as a stream of pieces.</summary>
     public bool Stream { get; set; } = true;
-}
 
-/// <summary>All faults of the model's settings at once, each naming its key.</summary>
-internal sealed class ValidateLlmOptions : IValidateOptions<LlmOptions>
-{
-    public ValidateOptionsResult Validate(string? name, LlmOptions options)
+    /// <summary>One sentence a broken rule; none holds the key.</summary>
+    public static IEnumerable<string> Check(LlmOptions options)
     {
-        var faults = new List<string>();
-        Require(options.BaseUrl.Length == 0
-            || (Uri.TryCreate(options.BaseUrl, UriKind.Absolute, out var uri) && uri.Scheme is "http" or "https"),
-            nameof(options.BaseUrl), "be an http(s) address", options.BaseUrl);
-        Require(!string.IsNullOrWhiteSpace(options.Model), nameof(options.Model), "not be empty", options.Model);
-        Require(options.Attempts is >= 1 and <= 10, nameof(options.Attempts), "be 1 to 10", options.Attempts);
-        Require(options.Timeout > TimeSpan.Zero, nameof(options.Timeout), "be above 0", options.Timeout);
-        Require(options.RetryDelay >= TimeSpan.Zero, nameof(options.RetryDelay), "not be negative", options.RetryDelay);
-        Require(options.MaxCostUsd >= 0, nameof(options.MaxCostUsd), "not be negative", options.MaxCostUsd);
-        Require(options.MaxCalls >= 0, nameof(options.MaxCalls), "not be negative", options.MaxCalls);
-        Require(options.MaxSteps is >= 0 and <= 50, nameof(options.MaxSteps), "be 0 to 50", options.MaxSteps);
-        Require(options.MaxOutputTokens >= 16, nameof(options.MaxOutputTokens), "be at least 16", options.MaxOutputTokens);
-        return faults.Count == 0 ? ValidateOptionsResult.Success : ValidateOptionsResult.Fail(faults);
-
-        void Require(bool holds, string key, string rule, object got)
-        {
-            if (!holds)
-            {
-                faults.Add($"{LlmOptions.Section}:{key} must {rule}, got '{got}'");
-            }
-        }
+        var faults = new SettingFaults(Section);
+        faults.Require(!options.ApiKey.Any(char.IsControl), nameof(ApiKey), "have no control characters");
+        faults.HttpAddress(nameof(BaseUrl), options.BaseUrl);
+        faults.Require(!string.IsNullOrWhiteSpace(options.Model), nameof(Model), "not be empty");
+        faults.Require(!string.IsNullOrWhiteSpace(options.Provider), nameof(Provider), "not be empty");
+        faults.Require(!options.Fallbacks.Any(string.IsNullOrWhiteSpace), nameof(Fallbacks), "name a model in each entry");
+        faults.Between(nameof(Attempts), options.Attempts, 1, 10);
+        faults.Between(nameof(Timeout), options.Timeout, TimeSpan.FromMilliseconds(10), TimeSpan.FromHours(1));
+        faults.Between(nameof(RetryDelay), options.RetryDelay, TimeSpan.Zero, TimeSpan.FromMinutes(10));
+        faults.Between(nameof(MaxCostUsd), options.MaxCostUsd, 0, MostUsd);
+        faults.Between(nameof(MaxCalls), options.MaxCalls, 0, 100_000);
+        faults.Between(nameof(PromptPricePerMillion), options.PromptPricePerMillion, 0, MostUsd);
+        faults.Between(nameof(CompletionPricePerMillion), options.CompletionPricePerMillion, 0, MostUsd);
+        faults.Between(nameof(MaxOutputTokens), options.MaxOutputTokens, 16, 10_000_000);
+        faults.Between(nameof(MaxSteps), options.MaxSteps, 0, 50);
+        return faults.Found;
     }
+
+    private const decimal MostUsd = 1_000_000;
 }

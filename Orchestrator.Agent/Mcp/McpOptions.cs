@@ -1,10 +1,10 @@
 using System.Text.RegularExpressions;
-using Microsoft.Extensions.Options;
+using MatsObservability.ServiceDefaults;
 
 namespace Orchestrator.Agent.Mcp;
 
 /// <summary>Model Context Protocol servers whose tools agents may call; section <c>Mcp</c>. None by default.</summary>
-internal sealed class McpOptions
+internal sealed partial class McpOptions
 {
     public const string Section = "Mcp";
 
@@ -21,6 +21,38 @@ internal sealed class McpOptions
 
     /// <summary>Longest time to connect and to agree on a protocol.</summary>
     public TimeSpan ConnectTimeout { get; set; } = TimeSpan.FromSeconds(10);
+
+    /// <summary>One sentence a broken rule; none holds a token.</summary>
+    public static IEnumerable<string> Check(McpOptions options)
+    {
+        var faults = new SettingFaults(Section);
+        for (var i = 0; i < options.Servers.Count; i++)
+        {
+            var server = options.Servers[i];
+            var key = $"{nameof(Servers)}:{i}";
+            faults.Require(
+                Id().IsMatch(server.Id), $"{key}:{nameof(server.Id)}", "be 1 to 24 letters, digits, '-' or '_'", server.Id);
+            faults.Require(
+                SettingFaults.IsHttpAddress(server.Url), $"{key}:{nameof(server.Url)}", SettingFaults.HttpAddressRule,
+                SettingFaults.WithoutCredentials(server.Url));
+            faults.Require(!server.Token.Any(char.IsControl), $"{key}:{nameof(server.Token)}", "have no control characters");
+            faults.Require(
+                server.Agents.Count > 0 && server.Agents.All(agent => Agents.Contains(agent, StringComparer.Ordinal)),
+                $"{key}:{nameof(server.Agents)}", $"name some of {string.Join(", ", Agents)}", string.Join(", ", server.Agents));
+            faults.Require(
+                !server.Tools.Any(string.IsNullOrWhiteSpace), $"{key}:{nameof(server.Tools)}", "name a tool in each entry");
+        }
+
+        faults.Require(
+            options.Servers.Select(server => server.Id).Distinct(StringComparer.Ordinal).Count() == options.Servers.Count,
+            nameof(Servers), "have different Ids", string.Join(", ", options.Servers.Select(server => server.Id)));
+        faults.Between(nameof(CallTimeout), options.CallTimeout, TimeSpan.FromMilliseconds(10), TimeSpan.FromDays(1));
+        faults.Between(nameof(ConnectTimeout), options.ConnectTimeout, TimeSpan.FromMilliseconds(10), TimeSpan.FromHours(1));
+        return faults.Found;
+    }
+
+    [GeneratedRegex(@"\A[A-Za-z0-9_-]{1,24}\z", RegexOptions.None, 1000)]
+    private static partial Regex Id();
 }
 
 /// <summary>One server, spoken to over streamable HTTP.</summary>
@@ -39,51 +71,4 @@ internal sealed class McpServer
 
     /// <summary>The tools that may be called; empty = those that the server declares to be read-only.</summary>
     public IList<string> Tools { get; } = [];
-}
-
-/// <summary>All faults of the servers at once, each naming its key.</summary>
-internal sealed partial class ValidateMcpOptions : IValidateOptions<McpOptions>
-{
-    public ValidateOptionsResult Validate(string? name, McpOptions options)
-    {
-        var faults = new List<string>();
-        for (var i = 0; i < options.Servers.Count; i++)
-        {
-            var server = options.Servers[i];
-            var key = $"{McpOptions.Section}:Servers:{i}";
-            if (!Id().IsMatch(server.Id))
-            {
-                faults.Add($"{key}:Id must be 1 to 24 letters, digits, '-' or '_', got '{server.Id}'");
-            }
-
-            if (!Uri.TryCreate(server.Url, UriKind.Absolute, out var url) || url.Scheme is not ("http" or "https"))
-            {
-                faults.Add($"{key}:Url must be an absolute http(s) address, got '{server.Url}'");
-            }
-
-            if (server.Agents.Count == 0 || server.Agents.Any(agent => !McpOptions.Agents.Contains(agent, StringComparer.Ordinal)))
-            {
-                faults.Add(
-                    $"{key}:Agents must name some of {string.Join(", ", McpOptions.Agents)}, got '{string.Join(", ", server.Agents)}'");
-            }
-        }
-
-        if (options.Servers.Select(server => server.Id).Distinct(StringComparer.Ordinal).Count() < options.Servers.Count)
-        {
-            faults.Add(
-                $"{McpOptions.Section}:Servers must have different Ids, got '{string.Join(", ", options.Servers.Select(s => s.Id))}'");
-        }
-
-        if (options.CallTimeout <= TimeSpan.Zero || options.ConnectTimeout <= TimeSpan.Zero)
-        {
-            faults.Add(
-                $"{McpOptions.Section}:CallTimeout and ConnectTimeout must be above 0, got '{options.CallTimeout}' and " +
-                $"'{options.ConnectTimeout}'");
-        }
-
-        return faults.Count == 0 ? ValidateOptionsResult.Success : ValidateOptionsResult.Fail(faults);
-    }
-
-    [GeneratedRegex(@"\A[A-Za-z0-9_-]{1,24}\z", RegexOptions.None, 1000)]
-    private static partial Regex Id();
 }

@@ -1,3 +1,4 @@
+using MatsObservability.ServiceDefaults;
 using OpenTelemetry.Exporter;
 using OpenTelemetry.Trace;
 
@@ -31,7 +32,8 @@ internal static class LiveTraceExport
 
     /// <summary>Whether the orchestrator's own spans are sent anywhere.</summary>
     public static bool IsOn(IConfiguration configuration) =>
-        !string.IsNullOrWhiteSpace(configuration["OTEL_EXPORTER_OTLP_ENDPOINT"]) && configuration.GetValue("Telemetry:Export", true);
+        !string.IsNullOrWhiteSpace(configuration["OTEL_EXPORTER_OTLP_ENDPOINT"])
+            && ValidatedOptions.Peek<TelemetryOptions>(configuration, TelemetryOptions.Section).Export;
 
     private static OtlpExporterOptions Options(IConfiguration configuration, PhoenixAccess phoenix)
     {

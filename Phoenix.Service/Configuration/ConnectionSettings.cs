@@ -16,7 +16,7 @@ internal static class ConnectionSettings
         if (string.IsNullOrWhiteSpace(connectionString))
         {
             throw new StartUpException(
-                "ConnectionStrings:phoenixdb (PHOENIX_SQL_DATABASE_URL) must be set: the PostgreSQL database to keep telemetry in");
+                "ConnectionStrings:phoenixdb must be set: the PostgreSQL database to keep telemetry in");
         }
 
         NpgsqlConnectionStringBuilder builder;
@@ -26,12 +26,12 @@ internal static class ConnectionSettings
         }
         catch (ArgumentException exception)
         {
-            throw new StartUpException($"ConnectionStrings:phoenixdb (PHOENIX_SQL_DATABASE_URL) cannot be read: {Redact(exception, connectionString)}");
+            throw new StartUpException($"ConnectionStrings:phoenixdb cannot be read: {Redact(exception, connectionString)}");
         }
 
         if (string.IsNullOrEmpty(builder.Host))
         {
-            throw new StartUpException("ConnectionStrings:phoenixdb (PHOENIX_SQL_DATABASE_URL) must name a host");
+            throw new StartUpException("ConnectionStrings:phoenixdb must name a host");
         }
 
         Default(builder, "Search Path", string.IsNullOrWhiteSpace(schema) ? "phoenix" : schema.Trim());

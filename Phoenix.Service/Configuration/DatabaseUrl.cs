@@ -55,7 +55,9 @@ internal static class DatabaseUrl
         var kind = url[..scheme].Split('+')[0];
         if (kind is not ("postgresql" or "postgres"))
         {
-            throw new StartUpException($"{Key} must be a postgresql:// URL, got the scheme '{url[..scheme]}'");
+            // Where the text is no URL at all, what stands before "://" may be a password.
+            throw new StartUpException($"{Key} must be a postgresql:// URL"
+                + (Uri.CheckSchemeName(kind) ? $", got the scheme '{kind}'" : ""));
         }
 
         var builder = new NpgsqlConnectionStringBuilder();
@@ -106,7 +108,8 @@ internal static class DatabaseUrl
             if ((end < part.Length && end > 0 && part[end] != ':')
                 || !int.TryParse(port, NumberStyles.None, CultureInfo.InvariantCulture, out var number) || number is < 1 or > 65535)
             {
-                throw new StartUpException($"{Key}: the host or port of '{part}' cannot be read");
+                // Not the text: a '/' in a password that is not escaped ends up here.
+                throw new StartUpException($"{Key}: the port of a host cannot be read, or '/', '@', '?' of the password is not escaped");
             }
 
             hosts.Add(Uri.UnescapeDataString(host.Trim('[', ']')));

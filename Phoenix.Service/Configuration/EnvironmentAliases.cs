@@ -89,8 +89,11 @@ internal static class EnvironmentAliases
     /// <summary>Families of such variables, by their first letters.</summary>
     private static readonly string[] s_unsupportedFamilies = ["OAUTH2_", "LDAP_", "SMTP_"];
 
-    private static readonly FrozenDictionary<string, string> s_variableByKey = s_table.ToFrozenDictionary(
-        entry => entry.Key, entry => PhoenixEnvironment.Prefix + entry.Variables[0], StringComparer.OrdinalIgnoreCase);
+    private static readonly FrozenDictionary<string, string> s_variablesByKey = s_table
+        .Append(("ConnectionStrings:phoenixdb", ["SQL_DATABASE_URL", "POSTGRES_HOST"]))
+        .ToFrozenDictionary(
+            entry => entry.Key, entry => string.Join(" or ", entry.Variables.Select(name => PhoenixEnvironment.Prefix + name)),
+            StringComparer.OrdinalIgnoreCase);
 
     private static readonly FrozenSet<string> s_known = s_table.SelectMany(entry => entry.Variables).Concat(s_elsewhere)
         .ToFrozenSet(StringComparer.OrdinalIgnoreCase);
@@ -98,8 +101,11 @@ internal static class EnvironmentAliases
     /// <summary>Every key with its variables (without prefix), the winner first.</summary>
     public static IReadOnlyList<(string Key, string[] Variables)> Table => s_table;
 
-    /// <summary>The variable that sets <paramref name="key"/>; null when there is none.</summary>
-    public static string? VariableOf(string key) => s_variableByKey.GetValueOrDefault(key);
+    /// <summary>The variables that set <paramref name="key"/>, as messages name them; null when there are none.</summary>
+    public static string? VariablesOf(string key) => s_variablesByKey.GetValueOrDefault(key);
+
+    /// <summary>The key as its operator may have written it: configuration path and, where there are any, variables.</summary>
+    public static string Named(string key) => VariablesOf(key) is { } variables ? $"{key} ({variables})" : key;
 
     /// <summary>Whether a variable, given without its prefix, is read by this system.</summary>
     public static bool IsKnown(string name) => s_known.Contains(name);

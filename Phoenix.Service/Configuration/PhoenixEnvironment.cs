@@ -1,3 +1,4 @@
+using MatsObservability.ServiceDefaults;
 using Microsoft.Extensions.Configuration.EnvironmentVariables;
 using Microsoft.Extensions.Configuration.Memory;
 
@@ -16,7 +17,6 @@ internal static class PhoenixEnvironment
     private const string DefaultFile = ".env.phoenix-observability";
 
     /// <summary>Adds the translated keys to the configuration; conflicts and unknown names become warnings in the log at start.</summary>
-    /// <exception cref="StartUpException">The file cannot be read.</exception>
     public static void AddPhoenixEnvironment(this WebApplicationBuilder builder)
     {
         var (_, warnings, faults) = Read(builder.Configuration);
@@ -27,11 +27,21 @@ internal static class PhoenixEnvironment
     /// <summary>
     /// Adds the translated keys to <paramref name="configuration"/>; the variables (without prefix), and what was found wrong with them.
     /// </summary>
-    /// <exception cref="StartUpException">The file cannot be read.</exception>
     public static (Dictionary<string, string> Variables, List<string> Warnings, List<string> Faults) Read(
         ConfigurationManager configuration)
     {
-        var variables = ReadFile(configuration[Prefix + "ENV_FILE"]);
+        var variables = new Dictionary<string, string>(StringComparer.OrdinalIgnoreCase);
+        var unreadable = new List<string>();
+        try
+        {
+            variables = ReadFile(configuration[Prefix + "ENV_FILE"]);
+        }
+        catch (StartUpException exception)
+        {
+            // Told together with what is wrong with the other settings.
+            unreadable.Add(exception.Message);
+        }
+
         foreach (var (name, value) in configuration.AsEnumerable())
         {
             if (name.StartsWith(Prefix, StringComparison.OrdinalIgnoreCase) && value is not null)
@@ -45,7 +55,7 @@ internal static class PhoenixEnvironment
         var environment = sources.ToList()
             .FindLastIndex(source => source is EnvironmentVariablesConfigurationSource { Prefix: null or "" });
         sources.Insert(environment < 0 ? 0 : environment, new MemoryConfigurationSource { InitialData = keys });
-        return (variables, warnings, faults);
+        return (variables, warnings, [.. unreadable, .. faults]);
     }
 
     /// <summary>

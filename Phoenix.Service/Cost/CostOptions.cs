@@ -1,5 +1,3 @@
-using Phoenix.Service.Configuration;
-
 namespace Phoenix.Service.Cost;
 
 /// <summary>Where prices come from beside the built-in table.</summary>
@@ -21,12 +19,12 @@ internal sealed class CostOptions
     {
         if (options.ReloadInterval < TimeSpan.FromMilliseconds(100) || options.ReloadInterval > TimeSpan.FromHours(1))
         {
-            yield return $"{ValidatedOptions.Key(Section, nameof(ReloadInterval))} must be from 100 ms to 1 h, got {options.ReloadInterval}";
+            yield return $"{Section}:{nameof(ReloadInterval)} must be from 100 ms to 1 h, got {options.ReloadInterval}";
         }
 
         if (options.PricesFile.Length > 0 && !File.Exists(options.PricesFile))
         {
-            yield return $"{ValidatedOptions.Key(Section, nameof(PricesFile))} must name a file, got '{options.PricesFile}'";
+            yield return $"{Section}:{nameof(PricesFile)} must name a file, got '{options.PricesFile}'";
         }
     }
 }

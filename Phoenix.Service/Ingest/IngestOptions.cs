@@ -39,19 +39,19 @@ internal sealed class IngestOptions
             yield return $"{Key(nameof(MaxRequestBytes))} must be from 1K to 512M, got {options.MaxRequestBytes}";
         }
 
-        if (options.MaxQueueRecords < 1)
+        if (options.MaxQueueRecords is < 1 or > 100_000_000)
         {
-            yield return $"{Key(nameof(MaxQueueRecords))} must be at least 1, got {options.MaxQueueRecords}";
+            yield return $"{Key(nameof(MaxQueueRecords))} must be from 1 to 100000000, got {options.MaxQueueRecords}";
         }
 
-        if (options.MaxQueueBytes < 1024 * 1024)
+        if (options.MaxQueueBytes is < 1024 * 1024 or > MostMemory)
         {
-            yield return $"{Key(nameof(MaxQueueBytes))} must be at least 1M, got {options.MaxQueueBytes}";
+            yield return $"{Key(nameof(MaxQueueBytes))} must be from 1M to 64T, got {options.MaxQueueBytes}";
         }
 
-        if (options.MemoryLimitBytes is not 0 and < 128 * 1024 * 1024)
+        if (options.MemoryLimitBytes is not 0 and (< 128 * 1024 * 1024 or > MostMemory))
         {
-            yield return $"{Key(nameof(MemoryLimitBytes))} must be 0 or at least 128M, got {options.MemoryLimitBytes}";
+            yield return $"{Key(nameof(MemoryLimitBytes))} must be 0 or from 128M to 64T, got {options.MemoryLimitBytes}";
         }
 
         foreach (var (name, value) in new[]
@@ -67,5 +67,8 @@ internal sealed class IngestOptions
         }
     }
 
-    private static string Key(string property) => ValidatedOptions.Key(Section, property);
+    /// <summary>More than any machine has: a larger number is a slip of the pen.</summary>
+    private const long MostMemory = 64L << 40;
+
+    private static string Key(string property) => $"{Section}:{property}";
 }

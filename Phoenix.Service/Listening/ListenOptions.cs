@@ -1,5 +1,4 @@
 using System.Net;
-using Phoenix.Service.Configuration;
 
 namespace Phoenix.Service.Listening;
 
@@ -85,13 +84,9 @@ internal sealed class ListenOptions
             yield return $"{Key(nameof(HostRootPath))} must start with '/' and not end with one, got '{options.HostRootPath}'";
         }
 
-        foreach (var origin in options.CorsOrigins.Where(origin => origin != "*"))
+        foreach (var origin in options.CorsOrigins.Where(static origin => origin != "*" && !IsOrigin(origin)))
         {
-            if (!Uri.TryCreate(origin, UriKind.Absolute, out var uri) || uri.Scheme is not ("http" or "https") || uri.AbsolutePath != "/"
-                || origin.EndsWith('/'))
-            {
-                yield return $"{Key(nameof(CorsOrigins))} must list origins such as https://host:port, got '{origin}'";
-            }
+            yield return $"{Key(nameof(CorsOrigins))} must list origins such as https://host:port, got '{origin}'";
         }
 
         foreach (var (name, value) in new[] { (nameof(HeaderTimeout), options.HeaderTimeout), (nameof(IdleTimeout), options.IdleTimeout),
@@ -103,16 +98,21 @@ internal sealed class ListenOptions
             }
         }
 
-        if (options.MinBodyBytesPerSecond < 1)
+        if (options.MinBodyBytesPerSecond is < 1 or > 1024 * 1024 * 1024)
         {
-            yield return $"{Key(nameof(MinBodyBytesPerSecond))} must be at least 1, got {options.MinBodyBytesPerSecond}";
+            yield return $"{Key(nameof(MinBodyBytesPerSecond))} must be from 1 to 1G, got {options.MinBodyBytesPerSecond}";
         }
 
-        if (options.MaxConnections < 1)
+        if (options.MaxConnections is < 1 or > 1_000_000)
         {
-            yield return $"{Key(nameof(MaxConnections))} must be at least 1, got {options.MaxConnections}";
+            yield return $"{Key(nameof(MaxConnections))} must be from 1 to 1000000, got {options.MaxConnections}";
         }
     }
 
-    private static string Key(string property) => ValidatedOptions.Key(Section, property);
+    /// <summary>Whether <paramref name="text"/> is an origin as browsers send it: scheme, host and port, and nothing behind them.</summary>
+    public static bool IsOrigin(string text) =>
+        Uri.TryCreate(text, UriKind.Absolute, out var uri) && uri.Scheme is "http" or "https" && uri.UserInfo.Length == 0
+            && uri.PathAndQuery == "/" && uri.Fragment.Length == 0 && !text.EndsWith('/');
+
+    private static string Key(string property) => $"{Section}:{property}";
 }

@@ -1,5 +1,3 @@
-using Phoenix.Service.Configuration;
-
 namespace Phoenix.Service.Listening;
 
 /// <summary>Which listeners speak TLS, and the PEM files they do it with (names of phoenix-api.md §10 and mats.md §18).</summary>
@@ -59,5 +57,5 @@ internal sealed class TlsOptions
     }
 
     /// <summary>The key of <paramref name="property"/> as messages name it.</summary>
-    public static string Key(string property) => ValidatedOptions.Key(Section, property);
+    public static string Key(string property) => $"{Section}:{property}";
 }

@@ -1,5 +1,5 @@
+using MatsObservability.ServiceDefaults;
 using Microsoft.Extensions.Options;
-using Phoenix.Service.Configuration;
 using Phoenix.Service.Query.Export;
 using Phoenix.Service.Query.Http;
 using Phoenix.Service.Query.Logs;

@@ -1,5 +1,4 @@
 using System.Globalization;
-using Phoenix.Service.Configuration;
 
 namespace Phoenix.Service.Retention;
 
@@ -83,5 +82,5 @@ internal sealed class RetentionOptions
             && days <= 36_500;
     }
 
-    private static string Key(string property) => ValidatedOptions.Key(Section, property);
+    private static string Key(string property) => $"{Section}:{property}";
 }

@@ -1,4 +1,4 @@
-using Phoenix.Service.Configuration;
+using MatsObservability.ServiceDefaults;
 using Phoenix.Service.Metrics;
 using Phoenix.Service.Storage.Postgres;
 

@@ -1,5 +1,3 @@
-using Phoenix.Service.Configuration;
-
 namespace Phoenix.Service.Retention;
 
 /// <summary>
@@ -46,9 +44,9 @@ internal sealed class TailSamplingOptions
             yield return $"{Key(nameof(CostAboveUsd))} must be from 0 to 1000000, got {options.CostAboveUsd}";
         }
 
-        if (options.LongerThan < TimeSpan.Zero)
+        if (options.LongerThan < TimeSpan.Zero || options.LongerThan > TimeSpan.FromDays(30))
         {
-            yield return $"{Key(nameof(LongerThan))} must not be negative, got {options.LongerThan}";
+            yield return $"{Key(nameof(LongerThan))} must be from 0 to 30 days, got {options.LongerThan}";
         }
 
         if (options.StepTraces is < 1 or > 10_000)
@@ -57,5 +55,5 @@ internal sealed class TailSamplingOptions
         }
     }
 
-    private static string Key(string property) => ValidatedOptions.Key(Section, property);
+    private static string Key(string property) => $"{Section}:{property}";
 }

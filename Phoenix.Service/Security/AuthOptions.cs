@@ -1,4 +1,4 @@
-using Phoenix.Service.Configuration;
+using Phoenix.Service.Listening;
 
 namespace Phoenix.Service.Security;
 
@@ -81,9 +81,9 @@ internal sealed class AuthOptions
         foreach (var (name, value) in new[] { (nameof(RequestsPerMinute), options.RequestsPerMinute),
             (nameof(MaxFailedLogins), options.MaxFailedLogins) })
         {
-            if (value < 1)
+            if (value is < 1 or > 100_000)
             {
-                yield return $"{Key(name)} must be at least 1, got {value}";
+                yield return $"{Key(name)} must be from 1 to 100000, got {value}";
             }
         }
 
@@ -92,12 +92,12 @@ internal sealed class AuthOptions
             yield return $"{Key(nameof(LockTime))} must be from 1 s to 1 d, got {options.LockTime}";
         }
 
-        if (!options.CookiesPath.StartsWith('/') || options.CookiesPath.Contains(';', StringComparison.Ordinal))
+        if (!options.CookiesPath.StartsWith('/') || options.CookiesPath.Any(static c => c == ';' || char.IsControl(c)))
         {
             yield return $"{Key(nameof(CookiesPath))} must be a path that starts with '/', got '{options.CookiesPath}'";
         }
 
-        foreach (var origin in options.TrustedOrigins.Where(origin => !Uri.TryCreate(origin, UriKind.Absolute, out _)))
+        foreach (var origin in options.TrustedOrigins.Where(static origin => !ListenOptions.IsOrigin(origin)))
         {
             yield return $"{Key(nameof(TrustedOrigins))} must list origins such as https://host:port, got '{origin}'";
         }
@@ -110,7 +110,7 @@ internal sealed class AuthOptions
 
     private static IEnumerable<string> CheckSecrets(AuthOptions options)
     {
-        var (secret, key) = (options.Secret, Key(nameof(Secret)));
+        var (secret, key) = ((string?)options.Secret, Key(nameof(Secret)));
         if (options.SecretFile.Length > 0)
         {
             key = Key(nameof(SecretFile));
@@ -119,16 +119,14 @@ internal sealed class AuthOptions
                 yield return $"{key} and {Key(nameof(Secret))} must not both be set";
             }
 
-            if (ReadFile(options.SecretFile) is not { } text)
-            {
-                yield return $"{key} must name a file that can be read, got '{options.SecretFile}'";
-                yield break;
-            }
-
-            secret = text;
+            secret = ReadFile(options.SecretFile);
         }
 
-        if (secret.Length == 0)
+        if (secret is null)
+        {
+            yield return $"{key} must name a file that can be read, got '{options.SecretFile}'";
+        }
+        else if (secret.Length == 0)
         {
             yield return $"{key} must be set: authentication is on";
         }
@@ -164,5 +162,5 @@ internal sealed class AuthOptions
         }
     }
 
-    private static string Key(string property) => ValidatedOptions.Key(Section, property);
+    private static string Key(string property) => $"{Section}:{property}";
 }

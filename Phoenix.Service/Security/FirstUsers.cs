@@ -59,8 +59,8 @@ internal sealed partial class FirstUsers(
         }
         else if (options.Value.AdminSecret.Length == 0)
         {
-            fatal.Declare($"authentication is on and nobody can log in yet: set {ValidatedOptions.Key(AuthOptions.Section, nameof(AuthOptions.InitialAdminPassword))} "
-                + $"or {ValidatedOptions.Key(AuthOptions.Section, nameof(AuthOptions.AdminSecret))}");
+            fatal.Declare($"authentication is on and nobody can log in yet: set {EnvironmentAliases.Named($"{AuthOptions.Section}:{nameof(AuthOptions.InitialAdminPassword)}")} "
+                + $"or {EnvironmentAliases.Named($"{AuthOptions.Section}:{nameof(AuthOptions.AdminSecret)}")}");
         }
     }
 

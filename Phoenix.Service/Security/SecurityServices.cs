@@ -1,9 +1,9 @@
 using System.Threading.RateLimiting;
+using MatsObservability.ServiceDefaults;
 using Microsoft.AspNetCore.Authentication;
 using Microsoft.AspNetCore.Authorization;
 using Microsoft.AspNetCore.RateLimiting;
 using Microsoft.Extensions.Options;
-using Phoenix.Service.Configuration;
 using Phoenix.Service.Metrics;
 using Phoenix.Service.Query.Http;
 using Phoenix.Service.Storage.Postgres.Accounts;

@@ -61,7 +61,9 @@ internal sealed class StorageOptions
     public TimeSpan DrainTimeout { get; set; } = TimeSpan.FromSeconds(20);
 
     /// <summary>As many connections as PostgreSQL will hardly give to one service.</summary>
-    private const int MostWriters = 32;
+    public const int MostWriters = 32;
+
+    private const int MostBatchRecords = 1_000_000;
 
     /// <summary>Each is one more index to write with every span.</summary>
     private const int MostIndexedAttributes = 16;
@@ -71,22 +73,22 @@ internal sealed class StorageOptions
     {
         if (options.BatchRecords is < 512 or > 1024)
         {
-            yield return $"{Key(nameof(BatchRecords))} is best from 512 to 1024, got {options.BatchRecords}";
+            yield return $"{Named(nameof(BatchRecords))} is best from 512 to 1024, got {options.BatchRecords}";
         }
 
         if (options.MaxBatchRecords < 2048)
         {
-            yield return $"{Key(nameof(MaxBatchRecords))} is best 2048 or more, got {options.MaxBatchRecords}: small transactions cost the database more than large ones";
+            yield return $"{Named(nameof(MaxBatchRecords))} is best 2048 or more, got {options.MaxBatchRecords}: small transactions cost the database more than large ones";
         }
 
         if (options.Linger > TimeSpan.FromSeconds(5))
         {
-            yield return $"{Key(nameof(Linger))} is best at most 5 s, got {options.Linger}: senders wait for their answer that long, and most give up after 10 s";
+            yield return $"{Named(nameof(Linger))} is best at most 5 s, got {options.Linger}: senders wait for their answer that long, and most give up after 10 s";
         }
 
         if (options.WriteTimeout < TimeSpan.FromSeconds(5))
         {
-            yield return $"{Key(nameof(WriteTimeout))} is best 5 s or more, got {options.WriteTimeout}: writes that are only slow are cancelled and done again";
+            yield return $"{Named(nameof(WriteTimeout))} is best 5 s or more, got {options.WriteTimeout}: writes that are only slow are cancelled and done again";
         }
     }
 
@@ -103,14 +105,14 @@ internal sealed class StorageOptions
             yield return $"{Key(nameof(Writers))} must be from 1 to {MostWriters}, got {options.Writers}";
         }
 
-        if (options.BatchRecords < 1 || options.BatchRecords > options.MaxBatchRecords)
+        if (options.BatchRecords is < 1 or > MostBatchRecords || options.BatchRecords > options.MaxBatchRecords)
         {
             yield return $"{Key(nameof(BatchRecords))} must be from 1 to {nameof(MaxBatchRecords)} ({options.MaxBatchRecords}), got {options.BatchRecords}";
         }
 
-        if (options.MaxBatchRecords is < 1 or > 1_000_000)
+        if (options.MaxBatchRecords is < 1 or > MostBatchRecords)
         {
-            yield return $"{Key(nameof(MaxBatchRecords))} must be from 1 to 1000000, got {options.MaxBatchRecords}";
+            yield return $"{Key(nameof(MaxBatchRecords))} must be from 1 to {MostBatchRecords}, got {options.MaxBatchRecords}";
         }
 
         if (options.MaxBatchBytes is < 64 * 1024 or > 1024 * 1024 * 1024)
@@ -158,5 +160,7 @@ internal sealed class StorageOptions
         text.Length is > 0 and <= 63 && !char.IsAsciiDigit(text[0])
             && text.All(c => char.IsAsciiLetterLower(c) || char.IsAsciiDigit(c) || c == '_');
 
-    private static string Key(string property) => ValidatedOptions.Key(Section, property);
+    private static string Key(string property) => $"{Section}:{property}";
+
+    private static string Named(string property) => EnvironmentAliases.Named(Key(property));
 }

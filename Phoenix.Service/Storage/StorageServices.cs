@@ -1,3 +1,4 @@
+using MatsObservability.ServiceDefaults;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Options;
 using Npgsql;
@@ -23,7 +24,8 @@ internal static class StorageServices
         var options = ValidatedOptions.Peek<StorageOptions>(builder.Configuration, StorageOptions.Section);
         try
         {
-            builder.Configuration[key] = ConnectionSettings.Complete(builder.Configuration[key], options.Schema, options.Writers);
+            builder.Configuration[key] = ConnectionSettings.Complete(
+                builder.Configuration[key], options.Schema, Math.Clamp(options.Writers, 1, StorageOptions.MostWriters));
         }
         catch (StartUpException exception)
         {

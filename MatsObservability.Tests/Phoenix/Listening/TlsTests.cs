@@ -167,10 +167,11 @@ public sealed class TlsTests(PostgresFixture postgres) : IClassFixture<PostgresF
 
         Assert.Equal(4, faults.Count);
         Assert.Contains(
-            faults, fault => fault.Contains("Phoenix:Tls:CertFile (PHOENIX_SSL_CERT_PATH)", StringComparison.Ordinal)
+            faults, fault => fault.Contains("Phoenix:Tls:CertFile (PHOENIX_SSL_CERT_PATH or PHOENIX_TLS_CERT_FILE)", StringComparison.Ordinal)
                 && fault.Contains("/nowhere/server.crt", StringComparison.Ordinal));
         Assert.Contains(
-            faults, fault => fault.Contains("Phoenix:Tls:KeyFile (PHOENIX_SSL_KEY_PATH) must name a PEM file", StringComparison.Ordinal));
+            faults, fault => fault.Contains(
+                "Phoenix:Tls:KeyFile (PHOENIX_SSL_KEY_PATH or PHOENIX_TLS_KEY_FILE) must name a PEM file", StringComparison.Ordinal));
         Assert.Contains(
             faults, fault => fault.Contains("Phoenix:Tls:CaFile (PHOENIX_TLS_CA_FILE) must name a PEM file", StringComparison.Ordinal));
         Assert.Contains(faults, fault => fault.Contains("Phoenix:Server:MetricsPort", StringComparison.Ordinal));

@@ -153,7 +153,7 @@ public sealed class RetentionJobTests(PostgresFixture postgres) : IClassFixture<
                 new RetentionOptions { Days = -1, ProjectDays = ["a=b"], LateDays = -1, Interval = TimeSpan.Zero, StepRows = 0 }).ToList();
 
         Assert.Equal(5, faults.Count);
-        Assert.Contains("PHOENIX_DATA_RETENTION_DAYS", faults[0], StringComparison.Ordinal);
+        Assert.StartsWith("Phoenix:Retention:Days must", faults[0], StringComparison.Ordinal);
         Assert.Equal(90, new RetentionOptions().Days);
     }
 

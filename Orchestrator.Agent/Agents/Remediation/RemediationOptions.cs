@@ -1,5 +1,5 @@
 using System.Text.RegularExpressions;
-using Microsoft.Extensions.Options;
+using MatsObservability.ServiceDefaults;
 
 namespace Orchestrator.Agent.Agents.Remediation;
 
@@ -25,6 +25,55 @@ internal sealed class RemediationOptions
 
     /// <summary>How long a service may take to recover before a fix counts as no help and is rolled back.</summary>
     public TimeSpan ValidationPatience { get; set; } = TimeSpan.FromMinutes(1);
+
+    /// <summary>One sentence a broken rule.</summary>
+    public static IEnumerable<string> Check(RemediationOptions options)
+    {
+        var faults = new SettingFaults(Section);
+        for (var i = 0; i < options.Commands.Count; i++)
+        {
+            var command = options.Commands[i];
+            var key = $"{nameof(Commands)}:{i}";
+            faults.Require(
+                Path.IsPathFullyQualified(command.Program), $"{key}:{nameof(command.Program)}", "be a full path", command.Program);
+            faults.Require(
+                command.Proposal.Count == 0 || (command.Proposal.Count == command.Arguments.Count && command.FaultTypes.Count > 0),
+                $"{key}:{nameof(command.Proposal)}",
+                $"have as many entries as Arguments ({command.Arguments.Count}) and name FaultTypes",
+                $"{command.Proposal.Count} and {command.FaultTypes.Count}");
+            foreach (var pattern in command.Arguments)
+            {
+                faults.Require(IsRegex(pattern), $"{key}:{nameof(command.Arguments)}", "be regular expressions", pattern);
+            }
+        }
+
+        foreach (var target in options.Targets)
+        {
+            faults.Require(
+                SettingFaults.IsHttpAddress(target), nameof(Targets), "be absolute http(s) addresses",
+                SettingFaults.WithoutCredentials(target));
+        }
+
+        var (second, day) = (TimeSpan.FromSeconds(1), TimeSpan.FromDays(1));
+        faults.Between(nameof(ApprovalLifetime), options.ApprovalLifetime, second, 30 * day);
+        faults.Between(nameof(CommandTimeout), options.CommandTimeout, second, day);
+        faults.Between(nameof(ValidationWindow), options.ValidationWindow, second, day);
+        faults.Between(nameof(ValidationPatience), options.ValidationPatience, TimeSpan.Zero, day);
+        return faults.Found;
+    }
+
+    private static bool IsRegex(string pattern)
+    {
+        try
+        {
+            _ = new Regex(pattern, RegexOptions.None, TimeSpan.FromSeconds(1));
+            return true;
+        }
+        catch (ArgumentException)
+        {
+            return false;
+        }
+    }
 }
 
 /// <summary>One command of the allow-list: a program and the pattern of each of its arguments.</summary>
@@ -55,48 +104,4 @@ internal sealed class AllowedCommand
     /// Arguments of the same program that show what would change, without changing it; empty = the command line itself is shown.
     /// </summary>
     public IList<string> DryRun { get; } = [];
-}
-
-/// <summary>All faults of the allow-list at once, each naming its key.</summary>
-internal sealed class ValidateRemediationOptions : IValidateOptions<RemediationOptions>
-{
-    public ValidateOptionsResult Validate(string? name, RemediationOptions options)
-    {
-        var faults = new List<string>();
-        for (var i = 0; i < options.Commands.Count; i++)
-        {
-            var command = options.Commands[i];
-            if (!Path.IsPathFullyQualified(command.Program))
-            {
-                faults.Add($"{RemediationOptions.Section}:Commands:{i}:Program must be a full path, got '{command.Program}'");
-            }
-
-            if (command.Proposal.Count > 0 && (command.Proposal.Count != command.Arguments.Count || command.FaultTypes.Count == 0))
-            {
-                faults.Add(
-                    $"{RemediationOptions.Section}:Commands:{i}:Proposal must have as many entries as Arguments " +
-                    $"({command.Arguments.Count}) and name FaultTypes, got " +
-                    $"{command.Proposal.Count} and {command.FaultTypes.Count}");
-            }
-
-            foreach (var pattern in command.Arguments)
-            {
-                try
-                {
-                    _ = new Regex(pattern, RegexOptions.None, TimeSpan.FromSeconds(1));
-                }
-                catch (ArgumentException)
-                {
-                    faults.Add($"{RemediationOptions.Section}:Commands:{i}:Arguments must be regular expressions, got '{pattern}'");
-                }
-            }
-        }
-
-        foreach (var target in options.Targets.Where(target => !Uri.TryCreate(target, UriKind.Absolute, out _)))
-        {
-            faults.Add($"{RemediationOptions.Section}:Targets must be absolute addresses, got '{target}'");
-        }
-
-        return faults.Count == 0 ? ValidateOptionsResult.Success : ValidateOptionsResult.Fail(faults);
-    }
 }

@@ -1,4 +1,4 @@
-using Microsoft.Extensions.Options;
+using MatsObservability.ServiceDefaults;
 
 namespace Orchestrator.Agent.Agents.Remote;
 
@@ -40,18 +40,9 @@ internal sealed class RemoteAgentOptions
             }
         }
     }
-}
 
-/// <summary>Every address that is none, naming its setting.</summary>
-internal sealed class ValidateRemoteAgentOptions : IValidateOptions<RemoteAgentOptions>
-{
-    public ValidateOptionsResult Validate(string? name, RemoteAgentOptions options)
-    {
-        var faults = options.Urls.Where(static pair => !IsHttp(pair.Value))
-            .Select(static pair => $"{RemoteAgentOptions.Setting(pair.Key)} must be an absolute http(s) address, got '{pair.Value}'")
-                .ToList();
-        return faults.Count == 0 ? ValidateOptionsResult.Success : ValidateOptionsResult.Fail(faults);
-    }
-
-    private static bool IsHttp(string url) => Uri.TryCreate(url, UriKind.Absolute, out var uri) && uri.Scheme is "http" or "https";
+    /// <summary>Every address that is none, naming its setting.</summary>
+    public static IEnumerable<string> Check(IConfiguration configuration) =>
+        Agents.Where(agent => configuration[Setting(agent)] is { Length: > 0 } url && !SettingFaults.IsHttpAddress(url))
+            .Select(agent => $"{Setting(agent)} must {SettingFaults.HttpAddressRule}");
 }

@@ -14,7 +14,7 @@ internal sealed class DecodeOptions
     {
         if (string.IsNullOrWhiteSpace(options.DefaultProject))
         {
-            yield return $"{Configuration.ValidatedOptions.Key(Section, nameof(DefaultProject))} must not be empty";
+            yield return $"{Section}:{nameof(DefaultProject)} must not be empty";
         }
     }
 }

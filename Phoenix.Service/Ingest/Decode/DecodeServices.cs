@@ -1,5 +1,5 @@
+using MatsObservability.ServiceDefaults;
 using Microsoft.Extensions.DependencyInjection.Extensions;
-using Phoenix.Service.Configuration;
 using Phoenix.Service.Cost;
 using Phoenix.Service.Ingest.Normalize;
 using Phoenix.Service.Metrics;

@@ -11,6 +11,8 @@ internal sealed class ForwardOptions
 {
     public const string Section = "Phoenix:Forward";
 
+    private static readonly TimeSpan s_leastDelay = TimeSpan.FromMilliseconds(100);
+
     /// <summary>
     /// Base URL of the other OTLP/HTTP endpoint, such as https://collector:4318; /v1/traces and so on are added. Empty = nothing is
     /// forwarded.
@@ -77,9 +79,9 @@ internal sealed class ForwardOptions
             yield return $"{Key(nameof(Signals))} must list traces, logs or metrics, got '{signal}'";
         }
 
-        if (options.MaxQueueBytes < 1024 * 1024)
+        if (options.MaxQueueBytes is < 1024 * 1024 or > 64L << 40)
         {
-            yield return $"{Key(nameof(MaxQueueBytes))} must be at least 1M, got {options.MaxQueueBytes}";
+            yield return $"{Key(nameof(MaxQueueBytes))} must be from 1M to 64T, got {options.MaxQueueBytes}";
         }
 
         if (options.Connections is < 1 or > 64)
@@ -90,8 +92,9 @@ internal sealed class ForwardOptions
         foreach (var (name, value, least, most) in new[]
         {
             (nameof(RequestTimeout), options.RequestTimeout, TimeSpan.FromSeconds(1), TimeSpan.FromMinutes(10)),
-            (nameof(FirstRetryDelay), options.FirstRetryDelay, TimeSpan.FromMilliseconds(100), TimeSpan.FromMinutes(10)),
-            (nameof(LongestRetryDelay), options.LongestRetryDelay, options.FirstRetryDelay, TimeSpan.FromHours(1)),
+            (nameof(FirstRetryDelay), options.FirstRetryDelay, s_leastDelay, TimeSpan.FromMinutes(10)),
+            (nameof(LongestRetryDelay), options.LongestRetryDelay,
+                options.FirstRetryDelay > s_leastDelay ? options.FirstRetryDelay : s_leastDelay, TimeSpan.FromHours(1)),
             (nameof(RetryLimit), options.RetryLimit, TimeSpan.Zero, TimeSpan.FromDays(1)),
             (nameof(DrainTimeout), options.DrainTimeout, TimeSpan.Zero, TimeSpan.FromMinutes(5)),
         })
@@ -162,5 +165,5 @@ internal sealed class ForwardOptions
                 .Any(card => card.GetIPProperties().UnicastAddresses.Any(own => own.Address.Equals(address)))));
     }
 
-    private static string Key(string property) => ValidatedOptions.Key(Section, property);
+    private static string Key(string property) => $"{Section}:{property}";
 }

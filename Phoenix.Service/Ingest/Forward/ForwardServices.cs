@@ -1,4 +1,4 @@
-using Phoenix.Service.Configuration;
+using MatsObservability.ServiceDefaults;
 using Phoenix.Service.Ingest.Enqueue;
 using Phoenix.Service.Listening;
 using Phoenix.Service.Metrics;

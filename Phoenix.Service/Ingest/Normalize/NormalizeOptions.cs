@@ -1,5 +1,4 @@
 using System.Globalization;
-using Phoenix.Service.Configuration;
 
 namespace Phoenix.Service.Ingest.Normalize;
 
@@ -49,7 +48,7 @@ internal sealed class NormalizeOptions
     {
         if (options.SampleRate is not (>= 0 and <= 1))
         {
-            yield return $"{ValidatedOptions.Key(Section, nameof(SampleRate))} must be from 0 to 1, got {options.SampleRate}";
+            yield return $"{Section}:{nameof(SampleRate)} must be from 0 to 1, got {options.SampleRate}";
         }
 
         foreach (var (key, rates) in new[]
@@ -59,24 +58,24 @@ internal sealed class NormalizeOptions
         {
             foreach (var rate in rates.Where(rate => !TryParseRate(rate, out _, out _)))
             {
-                yield return $"{ValidatedOptions.Key(Section, key)} must be name=rate with a rate from 0 to 1, got '{rate}'";
+                yield return $"{Section}:{key} must be name=rate with a rate from 0 to 1, got '{rate}'";
             }
         }
 
         foreach (var path in options.FilterPaths.Where(
             static path => !path.StartsWith('/') || path.Contains('?', StringComparison.Ordinal)))
         {
-            yield return $"{ValidatedOptions.Key(Section, nameof(FilterPaths))} must list paths such as /health, got '{path}'";
+            yield return $"{Section}:{nameof(FilterPaths)} must list paths such as /health, got '{path}'";
         }
 
         if (options.MaxTraceBytes is < 256 or > 256 * 1024 * 1024)
         {
-            yield return $"{ValidatedOptions.Key(Section, nameof(MaxTraceBytes))} must be from 256 to 256M, got {options.MaxTraceBytes}";
+            yield return $"{Section}:{nameof(MaxTraceBytes)} must be from 256 to 256M, got {options.MaxTraceBytes}";
         }
 
         if (options.MaxAttributes is < 1 or > 65536)
         {
-            yield return $"{ValidatedOptions.Key(Section, nameof(MaxAttributes))} must be from 1 to 65536, got {options.MaxAttributes}";
+            yield return $"{Section}:{nameof(MaxAttributes)} must be from 1 to 65536, got {options.MaxAttributes}";
         }
 
         foreach (var fault in SessionRules.Check(options.SessionRulesFile))

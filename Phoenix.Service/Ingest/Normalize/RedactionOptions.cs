@@ -1,5 +1,4 @@
 using System.Text.RegularExpressions;
-using Phoenix.Service.Configuration;
 
 namespace Phoenix.Service.Ingest.Normalize;
 
@@ -88,14 +87,14 @@ internal sealed class RedactionOptions
     {
         if (options.PatternTimeout <= TimeSpan.Zero || options.PatternTimeout > TimeSpan.FromSeconds(10))
         {
-            yield return $"{ValidatedOptions.Key(Section, nameof(PatternTimeout))} must be above 0 and at most 10 s, got {options.PatternTimeout}";
+            yield return $"{Section}:{nameof(PatternTimeout)} must be above 0 and at most 10 s, got {options.PatternTimeout}";
         }
 
         for (var i = 0; i < options.Rules.Length; i++)
         {
             if (RedactionRule.Parse(options.Rules[i], out var fault) is null)
             {
-                yield return $"{ValidatedOptions.Key(Section, $"{nameof(Rules)}:{i}")} {fault}, got '{options.Rules[i]}'";
+                yield return $"{Section}:{nameof(Rules)}:{i} {fault}, got '{options.Rules[i]}'";
             }
         }
     }

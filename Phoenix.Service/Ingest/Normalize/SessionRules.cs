@@ -58,7 +58,7 @@ internal sealed class SessionRules
             return rules;
         }
 
-        var key = ValidatedOptions.Key(NormalizeOptions.Section, nameof(NormalizeOptions.SessionRulesFile));
+        var key = $"{NormalizeOptions.Section}:{nameof(NormalizeOptions.SessionRulesFile)}";
         if (!File.Exists(path))
         {
             faults.Add($"{key} must name a file, got '{path}'");

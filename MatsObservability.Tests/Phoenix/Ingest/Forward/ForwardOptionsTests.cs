@@ -61,7 +61,7 @@ public sealed class ForwardOptionsTests
 
         Assert.Equal(
             isLoop,
-            fault?.StartsWith("Phoenix:Forward:Endpoint (PHOENIX_FORWARD_ENDPOINT) must not be this service itself",
+            fault?.StartsWith("Phoenix:Forward:Endpoint must not be this service itself",
                 StringComparison.Ordinal) == true);
     }
 

@@ -126,7 +126,7 @@ public sealed class SessionRulesTests : IDisposable
 
         var told = Assert.Single(NormalizeOptions.Check(new NormalizeOptions { SessionRulesFile = path }));
 
-        Assert.StartsWith("Phoenix:Normalize:SessionRulesFile (PHOENIX_SESSION_EVALUATOR_FILE_PATH)", told);
+        Assert.StartsWith("Phoenix:Normalize:SessionRulesFile", told);
         Assert.Contains($"'{path}' {fault}", told, StringComparison.Ordinal);
     }
 

@@ -1,5 +1,3 @@
-using Phoenix.Service.Configuration;
-
 namespace Phoenix.Service.Storage.Postgres.Readers;
 
 /// <summary>How long and how much one read may take.</summary>
@@ -38,5 +36,5 @@ internal sealed class ReadLimits
         }
     }
 
-    private static string Key(string property) => ValidatedOptions.Key(Section, property);
+    private static string Key(string property) => $"{Section}:{property}";
 }

@@ -1,5 +1,3 @@
-using Phoenix.Service.Configuration;
-
 namespace Phoenix.Service.Storage.Postgres.Vectors;
 
 /// <summary>Kind of index over the vectors.</summary>
@@ -34,7 +32,7 @@ internal sealed class VectorOptions
     {
         if (options.Dimensions is < 1 or > MostDimensions)
         {
-            yield return $"{ValidatedOptions.Key(Section, nameof(Dimensions))} must be from 1 to {MostDimensions}, got {options.Dimensions}";
+            yield return $"{Section}:{nameof(Dimensions)} must be from 1 to {MostDimensions}, got {options.Dimensions}";
         }
     }
 }

@@ -1,6 +1,6 @@
 using System.Globalization;
 
-namespace Phoenix.Service.Configuration;
+namespace MatsObservability.ServiceDefaults;
 
 /// <summary>Sizes and durations as people write them in configuration.</summary>
 internal static class Quantities
@@ -23,14 +23,14 @@ internal static class Quantities
         };
         if (shift < 0 || !decimal.TryParse(digits, NumberStyles.AllowLeadingSign | NumberStyles.AllowDecimalPoint,
             CultureInfo.InvariantCulture, out var number)
-            || (shift == 0 && number != decimal.Truncate(number)))
+            || (shift == 0 && number != decimal.Truncate(number))
+            || decimal.Abs(number) > long.MaxValue >> shift)
         {
             return false;
         }
 
-        var scaled = number * (1L << shift);
-        bytes = decimal.Abs(scaled) <= long.MaxValue ? (long)scaled : 0;
-        return decimal.Abs(scaled) <= long.MaxValue;
+        bytes = (long)(number * (1L << shift));
+        return true;
     }
 
     /// <summary>A duration: "500ms", "30s", "5m", "2h", "7d", a plain number of seconds, or the constant format hh:mm:ss.</summary>
