@@ -12,38 +12,24 @@ namespace Phoenix.Service.Retention;
 internal sealed partial class RetentionJob(
     RetentionStore store, DatabaseState state, RetentionMetrics metrics, IOptions<RetentionOptions> options,
     TimeProvider time, ILogger<RetentionJob> logger)
-    : BackgroundService
+    : DatabaseLoop(state, time, Every(options.Value.Interval, time), options.Value.Interval)
 {
     private readonly RetentionOptions _options = options.Value;
 
     /// <inheritdoc/>
-    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    protected override async Task<TimeSpan> StepAsync(CancellationToken cancellationToken)
     {
-        try
-        {
-            await state.WaitReadyAsync(stoppingToken);
-            using var timer = new PeriodicTimer(_options.Interval, time);
-            while (await timer.WaitForNextTickAsync(stoppingToken))
-            {
-                try
-                {
-                    await RunAsync(stoppingToken);
-                }
-                catch (Exception exception) when (PostgresErrors.IsDatabase(exception) && !stoppingToken.IsCancellationRequested)
-                {
-                    Log.Failed(logger, PostgresErrors.Describe(exception));
-                }
-            }
-        }
-        catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
-        {
-        }
+        await RunAsync(cancellationToken);
+        return _options.Interval;
     }
+
+    /// <inheritdoc/>
+    protected override void Failed(string reason) => Log.Failed(logger, reason);
 
     /// <summary>Removes what has expired by now. Can be stopped and repeated at any time.</summary>
     internal async Task RunAsync(CancellationToken cancellationToken)
     {
-        var now = time.GetUtcNow();
+        var now = Time.GetUtcNow();
         var projects = (await store.ReadProjectsAsync(cancellationToken)).ConvertAll(
             project => new Keeping(project.Id, project.Name, _options.DaysOf(project.Name), now));
         var oldestKept = long.MaxValue;

@@ -14,7 +14,7 @@ namespace Phoenix.Service.Retention;
 internal sealed partial class TailSampler(
     NpgsqlDataSource dataSource, DatabaseState state, TelemetryRemover remover, TailSamplingMetrics metrics,
     IOptions<TailSamplingOptions> options, TimeProvider time,
-    ILogger<TailSampler> logger) : BackgroundService
+    ILogger<TailSampler> logger) : DatabaseLoop(state, time, new WriteBackoff(time))
 {
     private static readonly TimeSpan s_interval = TimeSpan.FromSeconds(1);
 
@@ -35,51 +35,22 @@ internal sealed partial class TailSampler(
     }
 
     /// <inheritdoc/>
-    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
-    {
-        if (!_options.Enabled)
-        {
-            return;
-        }
+    protected override bool IsOn => _options.Enabled;
 
-        var backoff = new WriteBackoff(time);
-        try
-        {
-            await state.WaitReadyAsync(stoppingToken);
-            while (true)
-            {
-                try
-                {
-                    if (!await StepAsync(stoppingToken))
-                    {
-                        await Task.Delay(s_interval, time, stoppingToken);
-                    }
+    /// <inheritdoc/>
+    protected override void Failed(string reason) => Log.Failed(logger, reason);
 
-                    backoff.Succeeded();
-                }
-                catch (Exception exception) when (PostgresErrors.IsDatabase(exception) && !stoppingToken.IsCancellationRequested)
-                {
-                    Log.Failed(logger, PostgresErrors.Describe(exception));
-                    await backoff.WaitAsync(stoppingToken);
-                }
-            }
-        }
-        catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
-        {
-        }
-    }
-
-    /// <summary>Takes up new traces and decides quiet ones, at most a step of each; false when there is nothing more to do now.</summary>
-    private async Task<bool> StepAsync(CancellationToken cancellationToken)
+    /// <summary>Takes up new traces and decides quiet ones, at most a step of each.</summary>
+    protected override async Task<TimeSpan> StepAsync(CancellationToken cancellationToken)
     {
         await using var connection = await dataSource.OpenConnectionAsync(cancellationToken);
         await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
         if (!await TailDecisions.TryOwnAsync(connection, cancellationToken))
         {
-            return false;
+            return s_interval;
         }
 
-        var now = time.GetUtcNow();
+        var now = Time.GetUtcNow();
         var taken = await TailDecisions.TakeNewAsync(connection, _options.StepTraces, now, cancellationToken);
         var quiet = await TailDecisions.FindQuietAsync(
             connection, _options.StepTraces, now - _options.DecisionWindow, now, cancellationToken);
@@ -93,7 +64,7 @@ internal sealed partial class TailSampler(
         metrics.CountKept(quiet.Count - dropped.Count);
         await TailDecisions.ForgetAsync(connection, quiet.Select(static trace => (trace.ProjectId, trace.TraceId)), cancellationToken);
         await transaction.CommitAsync(cancellationToken);
-        return taken == _options.StepTraces || quiet.Count == _options.StepTraces;
+        return taken == _options.StepTraces || quiet.Count == _options.StepTraces ? TimeSpan.Zero : s_interval;
     }
 
     private static partial class Log

@@ -8,52 +8,33 @@ namespace Phoenix.Service.Storage.Postgres;
 /// </summary>
 internal sealed partial class StorageUpkeep(
     Partitions partitions, ProjectDirectory projects, TelemetryRemover remover, DatabaseState state, TimeProvider time,
-    ILogger<StorageUpkeep> logger) : BackgroundService
+    ILogger<StorageUpkeep> logger) : DatabaseLoop(state, time, Every(s_interval, time), s_interval)
 {
     private static readonly TimeSpan s_interval = TimeSpan.FromSeconds(15);
     private const int RoundsBetweenPartitions = 40;
 
+    private int _round;
+
     /// <inheritdoc/>
-    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    protected override async Task<TimeSpan> StepAsync(CancellationToken cancellationToken)
     {
-        try
+        _round++;
+        await projects.RefreshAsync(cancellationToken);
+        await remover.FinishAsync(cancellationToken);
+        if (_round % RoundsBetweenPartitions == 0)
         {
-            await state.WaitReadyAsync(stoppingToken);
-            using var timer = new PeriodicTimer(s_interval, time);
-            for (var round = 1; await timer.WaitForNextTickAsync(stoppingToken); round++)
-            {
-                await RunAsync(round % RoundsBetweenPartitions == 0, stoppingToken);
-            }
+            await partitions.EnsureAheadAsync(cancellationToken);
         }
-        catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
-        {
-            Log.Stopped(logger);
-        }
+
+        return s_interval;
     }
 
-    private async Task RunAsync(bool withPartitions, CancellationToken cancellationToken)
-    {
-        try
-        {
-            await projects.RefreshAsync(cancellationToken);
-            await remover.FinishAsync(cancellationToken);
-            if (withPartitions)
-            {
-                await partitions.EnsureAheadAsync(cancellationToken);
-            }
-        }
-        catch (Exception exception) when (PostgresErrors.IsDatabase(exception) && !cancellationToken.IsCancellationRequested)
-        {
-            Log.Failed(logger, PostgresErrors.Describe(exception));
-        }
-    }
+    /// <inheritdoc/>
+    protected override void Failed(string reason) => Log.Failed(logger, reason);
 
     private static partial class Log
     {
         [LoggerMessage(220, LogLevel.Warning, "Upkeep of projects and partitions failed and runs again soon: {Reason}")]
         public static partial void Failed(ILogger logger, string reason);
-
-        [LoggerMessage(221, LogLevel.Debug, "Upkeep stopped.")]
-        public static partial void Stopped(ILogger logger);
     }
 }

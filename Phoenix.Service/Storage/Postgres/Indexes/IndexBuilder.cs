@@ -17,7 +17,7 @@ namespace Phoenix.Service.Storage.Postgres.Indexes;
 /// </remarks>
 internal sealed partial class IndexBuilder(
     NpgsqlDataSource dataSource, AttributeIndexes attributes, SpanVectors vectors, DatabaseState state, TimeProvider time,
-    ILogger<IndexBuilder> logger) : BackgroundService
+    ILogger<IndexBuilder> logger) : DatabaseLoop(state, time, Every(s_interval, time))
 {
     private const string LockKey = "hashtextextended('mats.indexes.' || current_schema(), 0)";
     private static readonly TimeSpan s_interval = TimeSpan.FromSeconds(30);
@@ -26,29 +26,14 @@ internal sealed partial class IndexBuilder(
     private static readonly TimeSpan s_lockTimeout = TimeSpan.FromMilliseconds(500);
 
     /// <inheritdoc/>
-    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    protected override async Task<TimeSpan> StepAsync(CancellationToken cancellationToken)
     {
-        try
-        {
-            await state.WaitReadyAsync(stoppingToken);
-            using var timer = new PeriodicTimer(s_interval, time);
-            do
-            {
-                try
-                {
-                    await RunAsync(stoppingToken);
-                }
-                catch (Exception exception) when (PostgresErrors.IsDatabase(exception) && !stoppingToken.IsCancellationRequested)
-                {
-                    Log.Failed(logger, PostgresErrors.Describe(exception));
-                }
-            }
-            while (await timer.WaitForNextTickAsync(stoppingToken));
-        }
-        catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
-        {
-        }
+        await RunAsync(cancellationToken);
+        return s_interval;
     }
+
+    /// <inheritdoc/>
+    protected override void Failed(string reason) => Log.Failed(logger, reason);
 
     /// <summary>One pass. False when another replica is at work.</summary>
     internal async Task<bool> RunAsync(CancellationToken cancellationToken)
@@ -142,7 +127,7 @@ internal sealed partial class IndexBuilder(
         {
             await TryAsync(connection, index.Name, async () =>
             {
-                var started = time.GetTimestamp();
+                var started = Time.GetTimestamp();
                 if (invalid.Contains(index.Name))
                 {
                     await DropAsync(connection, index.Name, cancellationToken);
@@ -158,7 +143,7 @@ internal sealed partial class IndexBuilder(
                     await AttachAsync(connection, index, cancellationToken);
                 }
 
-                Log.Built(logger, ++done, missing.Count, index.Name, time.GetElapsedTime(started).TotalSeconds);
+                Log.Built(logger, ++done, missing.Count, index.Name, Time.GetElapsedTime(started).TotalSeconds);
             });
         }
     }

@@ -12,7 +12,7 @@ namespace Phoenix.Service.Storage.Postgres.Rollups;
 /// </summary>
 internal sealed partial class RollupWorker(
     NpgsqlDataSource dataSource, DatabaseState state, RollupDeltas deltas, TraceMetrics metrics, TimeProvider time,
-    ILogger<RollupWorker> logger) : BackgroundService
+    ILogger<RollupWorker> logger) : DatabaseLoop(state, time, new WriteBackoff(time))
 {
     /// <summary>Deltas that one pass applies at most; more, after an outage, take several passes.</summary>
     private const int PassRows = 50_000;
@@ -20,57 +20,42 @@ internal sealed partial class RollupWorker(
     /// <summary>Passes over one slot before the other has its turn.</summary>
     private const int SlotPasses = 10;
 
+    /// <summary>Passes without work after which the next one waits for a signal.</summary>
+    private const int IdlePasses = 5;
+
     private static readonly TimeSpan s_busyPause = TimeSpan.FromMilliseconds(500);
     private static readonly TimeSpan s_idlePause = TimeSpan.FromSeconds(5);
 
     /// <summary>Longest wait for a writer that is still in a slot: who waits for a table holds up everybody behind.</summary>
     private static readonly TimeSpan s_lockTimeout = TimeSpan.FromMilliseconds(100);
 
+    private int _idlePasses;
+
     /// <inheritdoc/>
-    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    protected override async Task<TimeSpan> StepAsync(CancellationToken cancellationToken)
     {
-        var backoff = new WriteBackoff(time);
-        var idlePasses = 0;
-        try
+        var applied = false;
+        foreach (var slot in DeltaSlots.All)
         {
-            await state.WaitReadyAsync(stoppingToken);
-            while (true)
-            {
-                try
-                {
-                    var applied = false;
-                    foreach (var slot in DeltaSlots.All)
-                    {
-                        applied |= await ApplyAsync(slot, stoppingToken);
-                    }
-
-                    applied |= await SettleAsync(stoppingToken);
-
-                    idlePasses = applied ? 0 : idlePasses + 1;
-                    backoff.Succeeded();
-                }
-                catch (Exception exception) when (PostgresErrors.IsDatabase(exception) && !stoppingToken.IsCancellationRequested)
-                {
-                    Log.Failed(logger, PostgresErrors.Describe(exception));
-                    await backoff.WaitAsync(stoppingToken);
-                }
-
-                // A signal comes before the commit of what it announces, so idle means idle for a while.
-                if (idlePasses < 5)
-                {
-                    await Task.Delay(s_busyPause, time, stoppingToken);
-                }
-                else
-                {
-                    await deltas.WaitAsync(s_idlePause, stoppingToken);
-                    idlePasses = 0;
-                }
-            }
+            applied |= await ApplyAsync(slot, cancellationToken);
         }
-        catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
+
+        applied |= await SettleAsync(cancellationToken);
+
+        // A signal comes before the commit of what it announces, so idle means idle for a while.
+        _idlePasses = applied ? 0 : _idlePasses + 1;
+        if (_idlePasses < IdlePasses)
         {
+            return s_busyPause;
         }
+
+        await deltas.WaitAsync(s_idlePause, cancellationToken);
+        _idlePasses = 0;
+        return TimeSpan.Zero;
     }
+
+    /// <inheritdoc/>
+    protected override void Failed(string reason) => Log.Failed(logger, reason);
 
     /// <summary>Applies what is in a slot; false when there was nothing to do or somebody else works.</summary>
     private async Task<bool> ApplyAsync(int slot, CancellationToken cancellationToken)
@@ -102,7 +87,7 @@ internal sealed partial class RollupWorker(
             applied = true;
         }
 
-        if (slot != DeltaSlots.Active(time.GetUtcNow()))
+        if (slot != DeltaSlots.Active(Time.GetUtcNow()))
         {
             await TrimAsync(connection, slot, cancellationToken);
         }

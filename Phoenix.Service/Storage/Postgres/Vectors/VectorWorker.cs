@@ -9,7 +9,7 @@ namespace Phoenix.Service.Storage.Postgres.Vectors;
 /// replica may run one: each takes what no other one has.
 /// </summary>
 internal sealed partial class VectorWorker(NpgsqlDataSource dataSource, SpanVectors vectors, DatabaseState state, TimeProvider time,
-    ILogger<VectorWorker> logger) : BackgroundService
+    ILogger<VectorWorker> logger) : DatabaseLoop(state, time, new WriteBackoff(time))
 {
     private const int PassTraces = 20;
 
@@ -19,34 +19,14 @@ internal sealed partial class VectorWorker(NpgsqlDataSource dataSource, SpanVect
     private static readonly TimeSpan s_idlePause = TimeSpan.FromSeconds(2);
 
     /// <inheritdoc/>
-    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
-    {
-        var backoff = new WriteBackoff(time);
-        try
-        {
-            await state.WaitReadyAsync(stoppingToken);
-            while (vectors.IsOn)
-            {
-                try
-                {
-                    if (!await RunAsync(stoppingToken))
-                    {
-                        await Task.Delay(s_idlePause, time, stoppingToken);
-                    }
+    protected override bool IsOn => vectors.IsOn;
 
-                    backoff.Succeeded();
-                }
-                catch (Exception exception) when (PostgresErrors.IsDatabase(exception) && !stoppingToken.IsCancellationRequested)
-                {
-                    Log.Failed(logger, PostgresErrors.Describe(exception));
-                    await backoff.WaitAsync(stoppingToken);
-                }
-            }
-        }
-        catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
-        {
-        }
-    }
+    /// <inheritdoc/>
+    protected override async Task<TimeSpan> StepAsync(CancellationToken cancellationToken) =>
+        await RunAsync(cancellationToken) ? TimeSpan.Zero : s_idlePause;
+
+    /// <inheritdoc/>
+    protected override void Failed(string reason) => Log.Failed(logger, reason);
 
     /// <summary>Copies the vectors of some traces. False when nothing was left to do.</summary>
     internal async Task<bool> RunAsync(CancellationToken cancellationToken)
