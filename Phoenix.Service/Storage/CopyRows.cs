@@ -20,6 +20,9 @@ public sealed class CopyRows(int expectedBytes = 64 * 1024) : IDisposable
     /// <summary>The complete rows, back to back.</summary>
     public ReadOnlyMemory<byte> Written => _buffer.AsMemory(0, _rowStart);
 
+    /// <summary>Where the next byte goes; a place in this row for <see cref="Replace"/>.</summary>
+    public int Position => _length;
+
     /// <summary>Starts a row of <paramref name="fields"/> fields; a row not ended is dropped by the next start.</summary>
     public void StartRow(short fields)
     {
@@ -108,6 +111,9 @@ public sealed class CopyRows(int expectedBytes = 64 * 1024) : IDisposable
 
     /// <summary>Counts <paramref name="count"/> of the reserved bytes as written.</summary>
     public void Advance(int count) => _length += count;
+
+    /// <summary>Puts another byte in the place of the one at <paramref name="position"/>.</summary>
+    public void Replace(int position, byte value) => _buffer[position] = value;
 
     /// <summary>Writes the length of the field opened at <paramref name="start"/>.</summary>
     public void EndField(int start) => BinaryPrimitives.WriteInt32BigEndian(_buffer.AsSpan(start - 4), _length - start);

@@ -35,11 +35,29 @@ internal static class AttributeJson
         TryWriteObject(rows, message, field, 0, use, out excess);
 
     /// <summary>
-    /// One member, <c>,"key":value</c>, as redaction lets it through; <paramref name="skip"/> is 1 for the first one, which has no comma,
-    /// and 0 behind it. False when the value breaks the encoding.
+    /// One member, <c>,"key":value</c>, as redaction lets it through, of an object that <see cref="CloseObject"/> closes. False when the
+    /// value breaks the encoding.
     /// </summary>
-    public static bool TryWriteMember(CopyRows rows, AttributeKey key, ReadOnlySpan<byte> message, AttributeUse use, ref int skip) =>
-        TryWriteMember(rows, key, message, 0, use, ref skip);
+    public static bool TryWriteMember(CopyRows rows, AttributeKey key, ReadOnlySpan<byte> message, AttributeUse use) =>
+        TryWriteMember(rows, key, message, 0, use);
+
+    /// <summary>
+    /// Makes the members written since the position <paramref name="start"/>, each with a comma before it, an object: its brace takes the
+    /// place of the first comma.
+    /// </summary>
+    public static void CloseObject(CopyRows rows, int start)
+    {
+        if (rows.Position == start)
+        {
+            WriteRaw(rows, "{"u8);
+        }
+        else
+        {
+            rows.Replace(start, (byte)'{');
+        }
+
+        WriteRaw(rows, "}"u8);
+    }
 
     /// <summary>Text that is JSON already.</summary>
     public static void WriteRaw(CopyRows rows, ReadOnlySpan<byte> json)
@@ -173,12 +191,11 @@ internal static class AttributeJson
             return false;
         }
 
-        WriteRaw(rows, "{"u8);
-        var skip = 1;
+        var start = rows.Position;
         for (var i = 0; i < entries.Count; i++)
         {
             if (!entries.IsOverwritten(i)
-                && !TryWriteMember(rows, use.Policy.Keys.Get(entries.Key(message, i)), entries.Value(message, i), depth, use, ref skip))
+                && !TryWriteMember(rows, use.Policy.Keys.Get(entries.Key(message, i)), entries.Value(message, i), depth, use))
             {
                 return false;
             }
@@ -187,30 +204,27 @@ internal static class AttributeJson
         // A record has a count for what was dropped; a value inside of one has not.
         if (depth > 0 && excess > 0)
         {
-            WriteRaw(rows, ""","$truncated":"members"}"""u8[(skip == 1 ? 1 : 0)..]);
-            return true;
+            WriteRaw(rows, ",\"$truncated\":\"members\""u8);
         }
 
-        WriteRaw(rows, "}"u8);
+        CloseObject(rows, start);
         return true;
     }
 
-    private static bool TryWriteMember(CopyRows rows, AttributeKey key, ReadOnlySpan<byte> message, int depth,
-        AttributeUse use, ref int skip)
+    private static bool TryWriteMember(CopyRows rows, AttributeKey key, ReadOnlySpan<byte> message, int depth, AttributeUse use)
     {
         if (key.Redaction is { } redaction)
         {
-            return TryWriteRedacted(rows, key, redaction, message, use, ref skip);
+            return TryWriteRedacted(rows, key, redaction, message, use);
         }
 
-        WriteRaw(rows, key.Json.AsSpan(skip));
-        skip = 0;
+        WriteRaw(rows, key.Json);
         use.Repaired += key.Repaired ? 1 : 0;
         return AnyValue.TryRead(message, out var value) && TryWriteValue(rows, key.Utf8, value, depth, use);
     }
 
     private static bool TryWriteRedacted(
-        CopyRows rows, AttributeKey key, KeyRedaction redaction, ReadOnlySpan<byte> message, AttributeUse use, ref int skip)
+        CopyRows rows, AttributeKey key, KeyRedaction redaction, ReadOnlySpan<byte> message, AttributeUse use)
     {
         if (!AnyValue.TryRead(message, out var value))
         {
@@ -223,8 +237,7 @@ internal static class AttributeJson
             return true;
         }
 
-        WriteRaw(rows, key.Json.AsSpan(skip));
-        skip = 0;
+        WriteRaw(rows, key.Json);
         JsonText.WriteString(rows, use.Policy.Redactor.Replace(redaction, value.Kind == AnyValueKind.String ? value.Data : message));
         return true;
     }

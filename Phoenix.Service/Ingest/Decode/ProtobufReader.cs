@@ -17,7 +17,8 @@ internal static class WireType
 /// <summary>
 /// Forward-only reader of one protobuf message. Nothing is copied and nothing throws: every read returns false, with the position
 /// unchanged, when the input ends first or breaks the encoding. Callers switch on whole tags, so a known field of a wrong wire type is
-/// skipped as unknown. What is too large to inline works on a copy: a reader whose address is never taken stays in registers.
+/// skipped as unknown. What is rare works on values, not on the reader, and is not inlined: a reader whose address is never taken stays
+/// in registers.
 /// </summary>
 internal ref struct ProtobufReader(ReadOnlySpan<byte> message)
 {
@@ -46,10 +47,14 @@ internal ref struct ProtobufReader(ReadOnlySpan<byte> message)
             }
         }
 
-        var copy = this;
-        var ok = copy.TryReadLongTag(out var read);
-        (tag, _position) = (read, copy._position);
-        return ok;
+        if (LongVarint(_message, _position, out var read) is var end and > 0 && read is >= 8 and <= uint.MaxValue)
+        {
+            (tag, _position) = ((uint)read, end);
+            return true;
+        }
+
+        tag = 0;
+        return false;
     }
 
     /// <summary>Reads a base-128 varint. False when the input ends first or a tenth byte overflows 64 bits.</summary>
@@ -66,10 +71,10 @@ internal ref struct ProtobufReader(ReadOnlySpan<byte> message)
             }
         }
 
-        var copy = this;
-        var ok = copy.TryReadLongVarint(out var read);
-        (value, _position) = (read, copy._position);
-        return ok;
+        var end = LongVarint(_message, _position, out var read);
+        _position = end > 0 ? end : _position;
+        value = read;
+        return end > 0;
     }
 
     /// <summary>Reads eight bytes, little endian.</summary>
@@ -119,10 +124,16 @@ internal ref struct ProtobufReader(ReadOnlySpan<byte> message)
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public bool TrySkip(uint tag)
     {
-        var copy = this;
-        var ok = copy.TrySkip(tag, 0);
-        _position = copy._position;
-        return ok;
+        var end = Skip(_message, _position, tag);
+        _position = end > 0 ? end : _position;
+        return end > 0;
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static int Skip(ReadOnlySpan<byte> message, int position, uint tag)
+    {
+        var reader = new ProtobufReader(message) { _position = position };
+        return reader.TrySkip(tag, 0) ? reader._position : 0;
     }
 
     private bool TrySkip(uint tag, int depth)
@@ -157,27 +168,14 @@ internal ref struct ProtobufReader(ReadOnlySpan<byte> message)
         }
     }
 
-    private bool TryReadLongTag(out uint tag)
-    {
-        var start = _position;
-        if (TryReadVarint(out var value) && value is >= 8 and <= uint.MaxValue)
-        {
-            tag = (uint)value;
-            return true;
-        }
-
-        _position = start;
-        tag = 0;
-        return false;
-    }
-
-    private bool TryReadLongVarint(out ulong value)
+    /// <summary>Where the varint at <paramref name="position"/> ends; 0 when the input ends first or a tenth byte overflows 64 bits.</summary>
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static int LongVarint(ReadOnlySpan<byte> message, int position, out ulong value)
     {
         value = 0;
-        var shift = 0;
-        for (var i = _position; i < _message.Length && shift < 70; i++, shift += 7)
+        for (var shift = 0; position < message.Length && shift < 70; shift += 7)
         {
-            var next = _message[i];
+            var next = message[position++];
             if (shift == 63 && next > 1)
             {
                 break;
@@ -186,12 +184,11 @@ internal ref struct ProtobufReader(ReadOnlySpan<byte> message)
             value |= (ulong)(next & 0x7F) << shift;
             if (next < 0x80)
             {
-                _position = i + 1;
-                return true;
+                return position;
             }
         }
 
         value = 0;
-        return false;
+        return 0;
     }
 }

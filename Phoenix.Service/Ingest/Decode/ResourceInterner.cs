@@ -210,19 +210,17 @@ internal sealed class ResourceInterner(AttributePolicy policy)
         using var rows = new CopyRows();
         rows.StartRow(1);
         var field = rows.BeginField();
-        AttributeJson.WriteRaw(rows, "{"u8);
         var use = new AttributeUse(policy);
-        var skip = 1;
         foreach (var (key, index) in order)
         {
-            if (!AttributeJson.TryWriteMember(rows, key, attributes.Value(message, index), use, ref skip))
+            if (!AttributeJson.TryWriteMember(rows, key, attributes.Value(message, index), use))
             {
                 json = string.Empty;
                 return false;
             }
         }
 
-        AttributeJson.WriteRaw(rows, "}"u8);
+        AttributeJson.CloseObject(rows, field);
         rows.EndField(field);
         rows.EndRow();
         use.Report(sampledOut: 0);

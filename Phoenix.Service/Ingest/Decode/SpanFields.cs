@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Runtime.CompilerServices;
 using Phoenix.Service.Metrics;
 
 namespace Phoenix.Service.Ingest.Decode;
@@ -48,6 +49,7 @@ internal ref struct SpanFields
     }
 
     /// <summary>Reads the Span <paramref name="message"/>; false when it breaks the encoding.</summary>
+    [MethodImpl(MethodImplOptions.NoInlining)]
     public bool TryRead(ReadOnlySpan<byte> message, SpanScratch scratch)
     {
         var reader = new ProtobufReader(message);

@@ -132,17 +132,15 @@ internal sealed class SpanRequest(
     private bool TryWriteAttributes(CopyRows rows, ReadOnlySpan<byte> message)
     {
         var field = rows.BeginField();
-        AttributeJson.WriteRaw(rows, "{"u8);
-        var skip = 1;
         foreach (var attribute in scratch.Attributes)
         {
-            if (attribute.Key is { } key && !AttributeJson.TryWriteMember(rows, key, attribute.Value(message), scratch.Use, ref skip))
+            if (attribute.Key is { } key && !AttributeJson.TryWriteMember(rows, key, attribute.Value(message), scratch.Use))
             {
                 return false;
             }
         }
 
-        AttributeJson.WriteRaw(rows, "}"u8);
+        AttributeJson.CloseObject(rows, field);
         rows.EndField(field);
         return true;
     }

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Buffers.Text;
 using System.Text;
 using Microsoft.Extensions.Options;
@@ -28,6 +29,7 @@ internal sealed class SpanNormalizer(
     /// <summary>
     /// Reads <paramref name="facts"/> from the attributes in <paramref name="scratch"/>; false when a value breaks the encoding.
     /// </summary>
+    [MethodImpl(MethodImplOptions.NoInlining)]
     public bool TryReadFacts(
         ReadOnlySpan<byte> message, in SpanFields fields, SpanScratch scratch, ResourceEntry resource,
         InternedScope scope, ref SpanFacts facts)
