@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 
 namespace Phoenix.Service.Storage;
 
@@ -27,7 +28,7 @@ public sealed class CopyRows(int expectedBytes = 64 * 1024) : IDisposable
     public void StartRow(short fields)
     {
         _length = _rowStart;
-        BinaryPrimitives.WriteInt16BigEndian(Claim(2), fields);
+        Put(ref Claim(2), BinaryPrimitives.ReverseEndianness(fields));
     }
 
     /// <summary>Makes the row started last part of <see cref="Written"/>.</summary>
@@ -38,54 +39,49 @@ public sealed class CopyRows(int expectedBytes = 64 * 1024) : IDisposable
     }
 
     /// <summary>NULL.</summary>
-    public void WriteNull() => BinaryPrimitives.WriteInt32BigEndian(Claim(4), -1);
+    public void WriteNull() => Put(ref Claim(4), -1);
 
     /// <summary>smallint.</summary>
     public void Write(short value)
     {
-        var field = Claim(6);
-        BinaryPrimitives.WriteInt32BigEndian(field, 2);
-        BinaryPrimitives.WriteInt16BigEndian(field[4..], value);
+        ref var field = ref Claim(6);
+        Put(ref field, BinaryPrimitives.ReverseEndianness(2));
+        Put(ref Unsafe.Add(ref field, 4), BinaryPrimitives.ReverseEndianness(value));
     }
 
     /// <summary>integer.</summary>
     public void Write(int value)
     {
-        var field = Claim(8);
-        BinaryPrimitives.WriteInt32BigEndian(field, 4);
-        BinaryPrimitives.WriteInt32BigEndian(field[4..], value);
+        ref var field = ref Claim(8);
+        Put(ref field, BinaryPrimitives.ReverseEndianness(4));
+        Put(ref Unsafe.Add(ref field, 4), BinaryPrimitives.ReverseEndianness(value));
     }
 
     /// <summary>bigint.</summary>
     public void Write(long value)
     {
-        var field = Claim(12);
-        BinaryPrimitives.WriteInt32BigEndian(field, 8);
-        BinaryPrimitives.WriteInt64BigEndian(field[4..], value);
+        ref var field = ref Claim(12);
+        Put(ref field, BinaryPrimitives.ReverseEndianness(8));
+        Put(ref Unsafe.Add(ref field, 4), BinaryPrimitives.ReverseEndianness(value));
     }
 
     /// <summary>double precision.</summary>
-    public void Write(double value)
-    {
-        var field = Claim(12);
-        BinaryPrimitives.WriteInt32BigEndian(field, 8);
-        BinaryPrimitives.WriteDoubleBigEndian(field[4..], value);
-    }
+    public void Write(double value) => Write(BitConverter.DoubleToInt64Bits(value));
 
     /// <summary>boolean.</summary>
     public void Write(bool value)
     {
-        var field = Claim(5);
-        BinaryPrimitives.WriteInt32BigEndian(field, 1);
-        field[4] = value ? (byte)1 : (byte)0;
+        ref var field = ref Claim(5);
+        Put(ref field, BinaryPrimitives.ReverseEndianness(1));
+        Unsafe.Add(ref field, 4) = value ? (byte)1 : (byte)0;
     }
 
     /// <summary>uuid, bytea or text whose bytes are already in wire form (text: valid UTF-8 without NUL).</summary>
     public void WriteBytes(ReadOnlySpan<byte> value)
     {
-        var field = Claim(4 + value.Length);
-        BinaryPrimitives.WriteInt32BigEndian(field, value.Length);
-        value.CopyTo(field[4..]);
+        ref var field = ref Claim(checked(4 + value.Length));
+        Put(ref field, BinaryPrimitives.ReverseEndianness(value.Length));
+        value.CopyTo(MemoryMarshal.CreateSpan(ref Unsafe.Add(ref field, 4), value.Length));
     }
 
     /// <summary>
@@ -126,19 +122,24 @@ public sealed class CopyRows(int expectedBytes = 64 * 1024) : IDisposable
         _length = _rowStart = 0;
     }
 
+    /// <summary>The next <paramref name="size"/> bytes, which are there: no write into them needs another check.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private Span<byte> Claim(int size)
+    private ref byte Claim(int size)
     {
         if (_buffer.Length - _length < size)
         {
             Grow(size);
         }
 
-        var span = _buffer.AsSpan(_length, size);
+        ref var start = ref Unsafe.Add(ref MemoryMarshal.GetArrayDataReference(_buffer), _length);
         _length += size;
-        return span;
+        return ref start;
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Put<T>(ref byte target, T value) => Unsafe.WriteUnaligned(ref target, value);
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
     private void Grow(int size)
     {
         var larger = BufferPool.Rent(checked(Math.Max(_buffer.Length * 2, _length + size)));

@@ -1,5 +1,6 @@
 using System.Buffers.Text;
 using System.Globalization;
+using System.Runtime.CompilerServices;
 using Phoenix.Service.Ingest.Normalize;
 using Phoenix.Service.Storage;
 
@@ -60,6 +61,7 @@ internal static class AttributeJson
     }
 
     /// <summary>Text that is JSON already.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void WriteRaw(CopyRows rows, ReadOnlySpan<byte> json)
     {
         json.CopyTo(rows.Reserve(json.Length));
@@ -218,7 +220,7 @@ internal static class AttributeJson
             return TryWriteRedacted(rows, key, redaction, message, use);
         }
 
-        WriteRaw(rows, key.Json);
+        key.WriteTo(rows);
         use.Repaired += key.Repaired ? 1 : 0;
         return AnyValue.TryRead(message, out var value) && TryWriteValue(rows, key.Utf8, value, depth, use);
     }
@@ -237,7 +239,7 @@ internal static class AttributeJson
             return true;
         }
 
-        WriteRaw(rows, key.Json);
+        key.WriteTo(rows);
         JsonText.WriteString(rows, use.Policy.Redactor.Replace(redaction, value.Kind == AnyValueKind.String ? value.Data : message));
         return true;
     }

@@ -1,13 +1,22 @@
+using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
 using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using Phoenix.Service.Ingest.Normalize;
+using Phoenix.Service.Storage;
 
 namespace Phoenix.Service.Ingest.Decode;
 
 /// <summary>What the service knows of one attribute key; worked out once and shared by every span that carries it.</summary>
 internal sealed class AttributeKey
 {
+    // Whole vectors, which are copied faster than the bytes that count.
+    private const int Block = 32;
+
+    private readonly byte[] _json;
+    private readonly int _jsonLength;
+
     /// <summary>Reads the meaning of <paramref name="utf8"/>.</summary>
     public AttributeKey(ReadOnlySpan<byte> utf8, Redactor redactor, SessionRules sessions)
     {
@@ -18,7 +27,10 @@ internal sealed class AttributeKey
         IsDialect = Dialects.Owns(Name);
         Hash = ByteHash.Of(utf8);
         Known = KnownKeys.Find(utf8);
-        Json = Encoding.UTF8.GetBytes(",\"" + EscapeName(Name) + "\":");
+        var json = Encoding.UTF8.GetBytes(",\"" + EscapeName(Name) + "\":");
+        _jsonLength = json.Length;
+        _json = new byte[(json.Length + Block - 1) / Block * Block];
+        json.CopyTo(_json, 0);
         Repaired = !JsonText.IsStorable(utf8);
     }
 
@@ -43,11 +55,22 @@ internal sealed class AttributeKey
     /// <summary>Its meaning for the typed columns.</summary>
     public KnownKey Known { get; }
 
-    /// <summary>A comma, the key as a JSON string, and a colon.</summary>
-    public byte[] Json { get; }
-
     /// <summary>Whether the key had to be repaired to be storable.</summary>
     public bool Repaired { get; }
+
+    /// <summary>A comma, the key as a JSON string, and a colon.</summary>
+    public void WriteTo(CopyRows rows)
+    {
+        var room = rows.Reserve(_json.Length);
+        ref var source = ref MemoryMarshal.GetArrayDataReference(_json);
+        ref var target = ref MemoryMarshal.GetReference(room);
+        for (nuint offset = 0; offset < (nuint)_jsonLength; offset += Block)
+        {
+            Vector256.LoadUnsafe(ref source, offset).StoreUnsafe(ref target, offset);
+        }
+
+        rows.Advance(_jsonLength);
+    }
 
     private static string EscapeName(string name) =>
         JsonEncodedText.Encode(name, JavaScriptEncoder.UnsafeRelaxedJsonEscaping).ToString();

@@ -43,6 +43,8 @@ internal sealed class DeltaCollector(UserLabels users)
     private readonly List<TraceDelta> _traces = [];
     private (int Project, Guid Trace) _lastTraceKey;
     private int _lastTrace = -1;
+    private long _lastMinuteStart;
+    private long _lastMinuteNumber;
     private MinuteSlot _lastMinuteSlot;
     private MinuteDelta? _lastMinute;
     private CachedText _lastUser = TextCache.Empty;
@@ -148,13 +150,12 @@ internal sealed class DeltaCollector(UserLabels users)
     private void AddToMinute(in SpanFigures span)
     {
         var (model, provider) = (span.Model, span.Provider);
-        var minute = Math.DivRem(span.StartNanos, NanosPerMinute, out var rest) - (rest < 0 ? 1 : 0);
-        var slot = new MinuteSlot(minute, span.ProjectId, model.Id, provider.Id, span.SpanKind, span.Status);
+        var slot = new MinuteSlot(MinuteOf(span.StartNanos), span.ProjectId, model.Id, provider.Id, span.SpanKind, span.Status);
         if (_lastMinute is not { } delta || _lastMinuteSlot != slot)
         {
             ref var known = ref CollectionsMarshal.GetValueRefOrAddDefault(_minutes, slot, out _);
             delta = known ??= new MinuteDelta { Key = new MinuteKey(
-                span.ProjectId, minute, model.Text, provider.Text, span.SpanKind, span.Status) };
+                span.ProjectId, slot.Minute, model.Text, provider.Text, span.SpanKind, span.Status) };
             (_lastMinute, _lastMinuteSlot) = (delta, slot);
         }
 
@@ -186,6 +187,18 @@ internal sealed class DeltaCollector(UserLabels users)
         }
 
         return _lastUserLabel;
+    }
+
+    /// <summary>The minute since 1970; a division is done only where it is not the one of the span before.</summary>
+    private long MinuteOf(long nanos)
+    {
+        if ((ulong)(nanos - _lastMinuteStart) >= NanosPerMinute)
+        {
+            _lastMinuteStart = nanos - ((nanos % NanosPerMinute) + NanosPerMinute) % NanosPerMinute;
+            _lastMinuteNumber = _lastMinuteStart / NanosPerMinute;
+        }
+
+        return _lastMinuteNumber;
     }
 
     private static int Bucket(double seconds)

@@ -124,6 +124,11 @@ internal ref struct ProtobufReader(ReadOnlySpan<byte> message)
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public bool TrySkip(uint tag)
     {
+        if ((tag & 7) == WireType.Bytes)
+        {
+            return TryReadBytes(out _);
+        }
+
         var end = Skip(_message, _position, tag);
         _position = end > 0 ? end : _position;
         return end > 0;

@@ -25,6 +25,18 @@ internal ref struct SpanFields
     public uint DroppedEvents;
     public uint DroppedLinks;
 
+    /// <summary>The id as PostgreSQL keeps it; of a span without <see cref="Fault"/>.</summary>
+    public readonly long Id => BinaryPrimitives.ReadInt64BigEndian(SpanId);
+
+    /// <summary>The parent's id as PostgreSQL keeps it, 0 for none; of a span without <see cref="Fault"/>.</summary>
+    public readonly long ParentId => ParentSpanId.IsEmpty ? 0 : BinaryPrimitives.ReadInt64BigEndian(ParentSpanId);
+
+    /// <summary>The status code, unset (0) for one that nobody knows.</summary>
+    public readonly short Status => StatusCode is >= 0 and <= 2 ? (short)StatusCode : (short)0;
+
+    /// <summary>The end, or the start where the end lies before it.</summary>
+    public readonly long ClampedEnd => Math.Max((long)StartNanos, (long)EndNanos);
+
     /// <summary>Why the span cannot be stored; null when it can.</summary>
     public readonly string? Fault()
     {

@@ -1,4 +1,4 @@
-using System.Buffers.Binary;
+using System.Runtime.CompilerServices;
 using Phoenix.Service.Ingest.Normalize;
 using Phoenix.Service.Storage;
 
@@ -59,21 +59,31 @@ internal sealed class SpanRequest(
             return true;
         }
 
+        fields.Name = scratch.Use.Keep(default, fields.Name, scratch.Use.Policy.MaxBytes);
+        if (!TryWriteRow(message, fields, facts))
+        {
+            return false;
+        }
+
+        CountFigures(message, fields, facts);
+        return true;
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private bool TryWriteRow(ReadOnlySpan<byte> message, in SpanFields fields, in SpanFacts facts)
+    {
         var start = (long)fields.StartNanos;
-        var end = Math.Max(start, (long)fields.EndNanos);
-        var spanId = BinaryPrimitives.ReadInt64BigEndian(fields.SpanId);
-        var parentId = fields.ParentSpanId.IsEmpty ? 0 : BinaryPrimitives.ReadInt64BigEndian(fields.ParentSpanId);
-        var status = fields.StatusCode is >= 0 and <= 2 ? (short)fields.StatusCode : (short)0;
-        var name = scratch.Use.Keep(default, fields.Name, scratch.Use.Policy.MaxBytes);
+        var parentId = fields.ParentId;
+        var status = fields.Status;
         var rows = RowsFor(start);
         rows.StartRow(SpanColumns.Count);
         rows.Write(ProjectId);
         rows.WriteBytes(fields.TraceId);
-        rows.Write(spanId);
+        rows.Write(fields.Id);
         WriteOptional(rows, parentId, parentId != 0);
         rows.Write(start);
-        rows.Write(end);
-        scratch.Use.WriteKept(rows, name);
+        rows.Write(fields.ClampedEnd);
+        scratch.Use.WriteKept(rows, fields.Name);
         rows.Write(fields.Kind is >= 0 and <= 5 ? (short)fields.Kind : (short)0);
         rows.Write(facts.Kind);
         rows.Write(status);
@@ -102,21 +112,26 @@ internal sealed class SpanRequest(
         WriteText(rows, fields.TraceState);
         SpanChildren.WriteExtra(rows, fields, scratch);
         rows.EndRow();
+        return true;
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private void CountFigures(ReadOnlySpan<byte> message, in SpanFields fields, in SpanFacts facts) =>
         scratch.Deltas.Add(new SpanFigures
         {
             ProjectId = ProjectId,
             TraceId = new Guid(fields.TraceId, bigEndian: true),
-            SpanId = spanId,
-            ParentId = parentId,
+            SpanId = fields.Id,
+            ParentId = fields.ParentId,
             OtlpBytes = message.Length,
-            Error = facts.ErrorOf(status, message, scratch),
-            StartNanos = start,
-            EndNanos = end,
-            Name = name,
+            Error = facts.ErrorOf(fields.Status, message, scratch),
+            StartNanos = (long)fields.StartNanos,
+            EndNanos = fields.ClampedEnd,
+            Name = fields.Name,
             Service = Resource.Row.ServiceName,
             Texts = normalizer.Texts,
             SpanKind = facts.Kind,
-            Status = status,
+            Status = fields.Status,
             SessionId = facts.SessionId,
             SessionIsUsers = facts.SessionIsUsers,
             UserId = facts.UserId,
@@ -126,8 +141,6 @@ internal sealed class SpanRequest(
             CompletionTokens = facts.Tokens.Completion.GetValueOrDefault(),
             CostPicoUsd = facts.CostPicoUsd.GetValueOrDefault(),
         });
-        return true;
-    }
 
     private bool TryWriteAttributes(CopyRows rows, ReadOnlySpan<byte> message)
     {

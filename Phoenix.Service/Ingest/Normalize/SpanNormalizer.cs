@@ -1,5 +1,5 @@
-using System.Runtime.CompilerServices;
 using System.Buffers.Text;
+using System.Runtime.CompilerServices;
 using System.Text;
 using Microsoft.Extensions.Options;
 using Phoenix.Service.Cost;
@@ -205,19 +205,18 @@ internal sealed class SpanNormalizer(
 
     private static void WriteTruncated(CopyRows rows, SpanScratch scratch)
     {
-        AttributeJson.WriteRaw(rows, "\"phoenix.truncated\":{"u8);
-        var skip = 1;
+        AttributeJson.WriteRaw(rows, "\"phoenix.truncated\":"u8);
+        var start = rows.Position;
         foreach (var attribute in scratch.Attributes)
         {
             if (attribute.Key is { Redaction: null } key && attribute.Length > scratch.Use.Policy.MaxBytes)
             {
-                AttributeJson.WriteRaw(rows, key.Json.AsSpan(skip));
-                skip = 0;
+                key.WriteTo(rows);
                 AttributeJson.WriteInt(rows, attribute.Length);
             }
         }
 
-        AttributeJson.WriteRaw(rows, "}"u8);
+        AttributeJson.CloseObject(rows, start);
     }
 
     private static void Separate(CopyRows rows, ref ReadOnlySpan<byte> separator)
