@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace Phoenix.Service.Ingest.Decode;
 
 /// <summary>Which member of an AnyValue is set.</summary>
@@ -15,52 +17,38 @@ internal enum AnyValueKind : byte
 }
 
 /// <summary>One AnyValue message, read one level deep: lists keep their undecoded bytes in <see cref="Data"/>.</summary>
-internal readonly ref struct AnyValue
+internal ref struct AnyValue
 {
-    private AnyValue(AnyValueKind kind, ulong bits, ReadOnlySpan<byte> data)
-    {
-        Kind = kind;
-        Bits = bits;
-        Data = data;
-    }
-
     /// <summary>Which member is set; the last one wins when a sender set several.</summary>
-    public AnyValueKind Kind { get; }
+    public AnyValueKind Kind { get; private set; }
 
     /// <summary>The int64 as its bits, the bool as 0 or 1, the double as its bits.</summary>
-    public ulong Bits { get; }
+    public ulong Bits { get; private set; }
 
     /// <summary>Text, bytes, or the undecoded ArrayValue or KeyValueList.</summary>
-    public ReadOnlySpan<byte> Data { get; }
+    public ReadOnlySpan<byte> Data { get; private set; }
 
     /// <summary>The int64 member.</summary>
-    public long Int => (long)Bits;
+    public readonly long Int => (long)Bits;
 
     /// <summary>The double member.</summary>
-    public double Double => BitConverter.UInt64BitsToDouble(Bits);
+    public readonly double Double => BitConverter.UInt64BitsToDouble(Bits);
 
     /// <summary>A string.</summary>
-    public static AnyValue OfText(ReadOnlySpan<byte> utf8) => new(AnyValueKind.String, 0, utf8);
+    public static AnyValue OfText(ReadOnlySpan<byte> utf8) => new() { Kind = AnyValueKind.String, Data = utf8 };
 
     /// <summary>Reads the AnyValue <paramref name="message"/>; false when it breaks the encoding.</summary>
     public static bool TryRead(ReadOnlySpan<byte> message, out AnyValue value)
     {
-        // The usual value is one short string and nothing else.
-        if (message.Length >= 2 && message[0] == ((CommonFields.AnyString << 3) | WireType.Bytes) && message[1] == message.Length - 2
-            && message[1] < 0x80)
-        {
-            value = new AnyValue(AnyValueKind.String, 0, message[2..]);
-            return true;
-        }
-
-        if (message.Length >= 3 && message[0] == ((CommonFields.AnyString << 3) | WireType.Bytes) && message[1] >= 0x80 && message[2] < 0x80
-            && (message[1] & 0x7F) + (message[2] << 7) == message.Length - 3)
-        {
-            value = new AnyValue(AnyValueKind.String, 0, message[3..]);
-            return true;
-        }
-
+        // Set field by field: a copy of the whole would wait for the stores of its parts.
         value = default;
+        if (TryReadText(message, out var text))
+        {
+            value.Kind = AnyValueKind.String;
+            value.Data = text;
+            return true;
+        }
+
         var reader = new ProtobufReader(message);
         while (!reader.AtEnd)
         {
@@ -111,10 +99,36 @@ internal readonly ref struct AnyValue
                 return false;
             }
 
-            value = new AnyValue(kind, bits, data);
+            value.Kind = kind;
+            value.Bits = bits;
+            value.Data = data;
         }
 
         return true;
+    }
+
+    /// <summary>Reads the usual AnyValue, which is one string of less than 16 KiB and nothing else; false for any other.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static bool TryReadText(ReadOnlySpan<byte> message, out ReadOnlySpan<byte> text)
+    {
+        if (message.Length >= 2 && message[0] == ((CommonFields.AnyString << 3) | WireType.Bytes))
+        {
+            int length = message[1];
+            if (length < 0x80)
+            {
+                text = message[2..];
+                return length == text.Length;
+            }
+
+            if (message.Length >= 3 && message[2] < 0x80)
+            {
+                text = message[3..];
+                return (length & 0x7F) + (message[2] << 7) == text.Length;
+            }
+        }
+
+        text = default;
+        return false;
     }
 
     /// <summary>

@@ -222,6 +222,12 @@ internal static class AttributeJson
 
         key.WriteTo(rows);
         use.Repaired += key.Repaired ? 1 : 0;
+        if (AnyValue.TryReadText(message, out var text))
+        {
+            use.WriteString(rows, key.Utf8, text);
+            return true;
+        }
+
         return AnyValue.TryRead(message, out var value) && TryWriteValue(rows, key.Utf8, value, depth, use);
     }
 
