@@ -58,6 +58,13 @@ internal sealed class AgentTrace(string project, string service, ulong startNano
         return id;
     }
 
+    /// <summary>Adds a span under an id that another one has already, with a start of its own.</summary>
+    public void AddAgain(string name, string id, ulong offsetMilliseconds, params (string Key, object Value)[] attributes)
+    {
+        Add(name, "LLM", null, offsetMilliseconds, 1, null, attributes);
+        _spans[^1]!["spanId"] = id;
+    }
+
     /// <summary>Adds a log record of a span.</summary>
     public void Log(string spanId, string body) => _logs.Add((JsonNode)new JsonObject
     {

@@ -139,7 +139,14 @@ internal sealed class PageReader(
         var ids = roots.Where(static root => root is { TraceId: not null, SpanId: not null })
             .Select(static root => (root.TraceId!.Value, root.SpanId!.Value)).ToList();
         var found = ids.Count == 0 ? [] : await spans.FindAsync(projectId, ids, cancellationToken);
-        return found.ToDictionary(static row => row.TraceId, static row => new AttributeSet(row.Attributes, row.Derived));
+        var attributes = new Dictionary<Guid, AttributeSet>();
+        foreach (var row in found)
+        {
+            // A sender may repeat a span's id with another start: both are stored, the first stands for the trace.
+            attributes.TryAdd(row.TraceId, new AttributeSet(row.Attributes, row.Derived));
+        }
+
+        return attributes;
     }
 
     /// <summary>One page of log records, newest first, from <paramref name="from"/> (inclusive) on, and where the next starts.</summary>

@@ -46,5 +46,7 @@ internal readonly record struct TimeRange(string Name, long StartNanos, long End
         return parsed;
     }
 
-    private static long Nanos(DateTimeOffset moment) => (moment - DateTimeOffset.UnixEpoch).Ticks * 100;
+    /// <summary>A moment outside of what 64-bit nanoseconds hold (the years 1677 to 2262) counts as the last or first inside.</summary>
+    private static long Nanos(DateTimeOffset moment) =>
+        (long)Int128.Clamp((Int128)(moment - DateTimeOffset.UnixEpoch).Ticks * 100, long.MinValue, long.MaxValue);
 }

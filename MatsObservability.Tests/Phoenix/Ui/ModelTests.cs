@@ -44,6 +44,7 @@ public sealed class ModelTests
     [InlineData("""{"user_request":"why?","other":1}""", "why?")]
     [InlineData("plain text", "plain text")]
     [InlineData("{broken", "{broken")]
+    [InlineData("{\"question\":\"\\ud800\"}", "{\"question\":\"\\ud800\"}")]
     [InlineData("""{"n":1}""", """{"n":1}""")]
     public void Preview_Input_IsTheQuestionItself(string input, string expected) =>
         Assert.Equal(
@@ -60,6 +61,14 @@ public sealed class ModelTests
     [InlineData("[1,2", false)]
     [InlineData("", false)]
     public void IsJson_OnlyObjectsAndArrays(string text, bool expected) => Assert.Equal(expected, JsonText.IsJson(text));
+
+    [Fact]
+    public void TimeRange_BoundsThatNanosecondsCannotHold_AreTheLastThatTheyCan()
+    {
+        var range = TimeRange.Parse(name: null, "0001-01-01", "9999-12-31", TimeProvider.System);
+
+        Assert.Equal((long.MinValue, long.MaxValue), (range.StartNanos, range.EndNanos));
+    }
 
     [Theory]
     [InlineData(0, "0")]

@@ -124,6 +124,28 @@ public sealed class PageTests(PostgresFixture postgres, PageTests.Shop shop) : I
         }
     }
 
+    [Fact]
+    public async Task Pages_JsonThatIsNoTextAndIdsThatRepeat_AreShownWithoutAnError()
+    {
+        await using var server = await PhoenixServer.StartAsync(postgres);
+        const string HalfPair = "{\"question\":\"\\ud800\",\"\\udc00\":1}";
+        var deep = new string('[', 60) + "[]" + string.Concat(Enumerable.Repeat(",[]", 12_000)) + new string(']', 60);
+        var trace = new AgentTrace("odd", "shop", Otlp.NowNanos);
+        var root = trace.Add("root", "LLM", null, 0, 10, null, ("input.value", HalfPair), ("deep", deep), ("session.id", "s"));
+        trace.AddAgain("root again", root, 5, ("input.value", HalfPair), ("session.id", "s"));
+        await trace.PostAsync(server.Client);
+        await Eventually.GetAsync(() => server.ScalarAsync<long>("SELECT count(*) FROM sessions"), count => count == 1);
+
+        foreach (var path in new[] { "traces", "spans", "sessions", "session?id=s", $"traces/{trace.TraceId}" })
+        {
+            using var response = await server.Client.GetAsync($"/projects/odd/{path}");
+            var html = await response.Content.ReadAsStringAsync();
+
+            Assert.True(response.StatusCode == HttpStatusCode.OK, $"{path}: {response.StatusCode}");
+            Assert.InRange(html.Length, 1000, 2_000_000);
+        }
+    }
+
     [Theory]
     [InlineData("/projects/nowhere")]
     [InlineData("/projects/default/traces/00000000000000000000000000000001")]

@@ -80,16 +80,30 @@ public sealed class JsonText : ComponentBase
         return true;
     }
 
-    // Punctuation and line breaks are gathered into one piece between coloured ones; null when there are too many.
+    private static bool IsText(ref Utf8JsonReader reader)
+    {
+        try
+        {
+            return reader.GetString() is not null;
+        }
+        catch (InvalidOperationException)
+        {
+            return false;
+        }
+    }
+
+    // Punctuation and line breaks are gathered into one piece between coloured ones; null when there are too many tokens, or one that
+    // cannot be shown.
     private static List<(string? Style, string Text)>? ReadTokens(string json)
     {
         var pieces = new List<(string? Style, string Text)>();
         var plain = new StringBuilder();
         var reader = new Utf8JsonReader(Encoding.UTF8.GetBytes(json));
         var (afterKey, first) = (false, true);
-        while (reader.Read())
+        for (var tokens = 0; reader.Read(); tokens++)
         {
-            if (pieces.Count > MostTokens)
+            // Half of a surrogate pair, written as an escape, is valid JSON and no text.
+            if (tokens > MostTokens || (reader.ValueIsEscaped && !IsText(ref reader)))
             {
                 return null;
             }

@@ -50,8 +50,9 @@ internal static class Preview
 
             return null;
         }
-        catch (JsonException)
+        catch (Exception exception) when (exception is JsonException or InvalidOperationException)
         {
+            // Also half of a surrogate pair, written as an escape: valid JSON that is no text.
             return null;
         }
     }
