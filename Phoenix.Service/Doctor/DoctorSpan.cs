@@ -111,21 +111,31 @@ internal sealed class DoctorSpan(DoctorTarget target, TimeProvider time)
         using var body = new StringContent(
             $$"""{"refs":[{"kind":"span","trace_id":"{{_sent.TraceId}}","span_id":"{{_sent.SpanId}}"}]}""",
             Encoding.UTF8, "application/json");
+        using var deadline = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        deadline.CancelAfter(s_patience);
         try
         {
             using var response = await http.PostAsync(
-                new Uri(target.Http, $"v1/projects/{Project}/records/resolve"), body, cancellationToken);
+                new Uri(target.Http, $"v1/projects/{Project}/records/resolve"), body, deadline.Token);
             if (response.StatusCode != HttpStatusCode.OK)
             {
                 return (null, $"status {(int)response.StatusCode}");
             }
 
-            var found = JsonElement.Parse(await response.Content.ReadAsStringAsync(cancellationToken)).GetProperty("data")[0];
+            var found = JsonElement.Parse(await response.Content.ReadAsStringAsync(deadline.Token)).GetProperty("data")[0];
             return found.ValueKind == JsonValueKind.Object ? (found.GetProperty("span"), "") : (null, "no such span");
         }
         catch (HttpRequestException fault)
         {
             return (null, fault.Message);
+        }
+        catch (JsonException)
+        {
+            return (null, "the answer is no JSON");
+        }
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        {
+            return (null, "no answer");
         }
     }
 

@@ -1,6 +1,8 @@
 using System.Net;
 using System.Net.Security;
+using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
+using MatsObservability.ServiceDefaults;
 using Npgsql;
 using Phoenix.Service.Configuration;
 using Phoenix.Service.Listening;
@@ -15,6 +17,10 @@ internal sealed class DoctorTarget
 {
     private const string Masked = "***";
     private const int LeastSecretChars = 3;
+
+    /// <summary>More than a scrape of a busy service has; who answers more is another program.</summary>
+    private const int MostAnswerBytes = 64 * 1024 * 1024;
+
     private static readonly string[] s_secretWords = ["PASSWORD", "SECRET", "KEY", "TOKEN", "HEADERS"];
     private static readonly string[] s_fileSuffixes = ["_FILE", "_PATH"];
 
@@ -24,7 +30,7 @@ internal sealed class DoctorTarget
     private DoctorTarget(ConfigurationManager configuration, IReadOnlyDictionary<string, string> variables)
     {
         Variables = variables;
-        _tls = configuration.GetSection(TlsOptions.Section).Get<TlsOptions>() ?? new TlsOptions();
+        _tls = ValidatedOptions.Peek<TlsOptions>(configuration, TlsOptions.Section);
         var options = new ListenOptions();
         var host = configuration[$"{ListenOptions.Section}:Host"] ?? options.Host;
         var prefix = configuration[$"{ListenOptions.Section}:HostRootPath"] ?? "";
@@ -49,7 +55,8 @@ internal sealed class DoctorTarget
             var port = configuration[$"{ListenOptions.Section}:{name}"] is { Length: > 0 } text ? text : $"{standard}";
             return int.TryParse(port, System.Globalization.CultureInfo.InvariantCulture, out var number) && number is > 0 and < 65536
                 ? new Uri($"{(_tls.IsOn(listener) ? "https" : "http")}://{Reachable(host)}:{number}{path}/")
-                : throw new StartUpException($"{ListenOptions.Section}:{name} must be a port from 1 to 65535 to be found by, got '{port}'");
+                : throw new StartUpException(
+                    $"{EnvironmentAliases.Named($"{ListenOptions.Section}:{name}")} must be a port from 1 to 65535 to be found by, got '{port}'");
         }
     }
 
@@ -93,7 +100,10 @@ internal sealed class DoctorTarget
     public HttpClient Client()
     {
         var client = new HttpClient(
-            new SocketsHttpHandler { SslOptions = new SslClientAuthenticationOptions { RemoteCertificateValidationCallback = IsTrusted } });
+            new SocketsHttpHandler { SslOptions = new SslClientAuthenticationOptions { RemoteCertificateValidationCallback = IsTrusted } })
+        {
+            MaxResponseContentBufferSize = MostAnswerBytes,
+        };
         if (ApiKey is not null)
         {
             client.DefaultRequestHeaders.Authorization = new("Bearer", ApiKey);
@@ -129,9 +139,17 @@ internal sealed class DoctorTarget
             return true;
         }
 
-        return certificate is not null && File.Exists(_tls.CertFile)
-            && X509Certificate2.CreateFromPem(File.ReadAllText(_tls.CertFile)).RawDataMemory.Span.SequenceEqual(
-                certificate.GetRawCertData());
+        try
+        {
+            return certificate is not null && File.Exists(_tls.CertFile)
+                && X509Certificate2.CreateFromPem(File.ReadAllText(_tls.CertFile)).RawDataMemory.Span.SequenceEqual(
+                    certificate.GetRawCertData());
+        }
+        catch (Exception exception) when (exception is CryptographicException or IOException or UnauthorizedAccessException)
+        {
+            // The service itself says what is wrong with its file.
+            return false;
+        }
     }
 
     /// <summary>Collects what must never be printed.</summary>

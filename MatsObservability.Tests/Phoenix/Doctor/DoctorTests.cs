@@ -44,6 +44,17 @@ public sealed class DoctorTests(PostgresFixture postgres) : IClassFixture<Postgr
         Assert.InRange(span.GetProperty("end_ns").GetInt64() - span.GetProperty("start_ns").GetInt64(), 400_000_000, 5_000_000_000);
     }
 
+    [Theory]
+    [InlineData("yes", "https")]
+    [InlineData("off", "http")]
+    public void Read_TlsAsTheServiceUnderstandsIt_IsTheSchemeOfTheAddress(string tls, string scheme)
+    {
+        var (target, _, faults) = DoctorTarget.Read([$"--PHOENIX_TLS_ENABLED={tls}", "--PHOENIX_PORT=6106"]);
+
+        Assert.Empty(faults);
+        Assert.Equal($"{scheme}://127.0.0.1:6106/", target.Http.ToString());
+    }
+
     [Theory, Trait("Req", "B110")]
     [InlineData("nothing at the port", "FAIL ui", "nothing_listening")]
     [InlineData("another program at the port", "FAIL ui", "not_phoenix")]
