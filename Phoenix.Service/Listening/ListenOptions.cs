@@ -28,7 +28,7 @@ internal sealed class ListenOptions
     /// <summary>Whether browsers of other origins are answered at all.</summary>
     public bool CorsEnabled { get; set; } = true;
 
-    /// <summary>Origins that browsers may call from, exact; empty = none.</summary>
+    /// <summary>Origins that browsers may call from, exact, or <c>*</c> alone for all; empty = none.</summary>
     public string[] CorsOrigins { get; set; } = [];
 
     /// <summary>Time a client has to send the request line and headers.</summary>
@@ -87,6 +87,11 @@ internal sealed class ListenOptions
         foreach (var origin in options.CorsOrigins.Where(static origin => origin != "*" && !IsOrigin(origin)))
         {
             yield return $"{Key(nameof(CorsOrigins))} must list origins such as https://host:port, got '{origin}'";
+        }
+
+        if (options.CorsOrigins.Length > 1 && options.CorsOrigins.Contains("*"))
+        {
+            yield return $"{Key(nameof(CorsOrigins))} must be * alone or a list of origins, got both";
         }
 
         foreach (var (name, value) in new[] { (nameof(HeaderTimeout), options.HeaderTimeout), (nameof(IdleTimeout), options.IdleTimeout),

@@ -95,7 +95,7 @@ internal sealed class SeriesSet<TKey, TSeries>(Func<TKey, string> labels, Func<T
     /// <summary>Every series with its label text, ordered by it so that scrapes are comparable.</summary>
     public IEnumerable<(string Labels, TSeries Series)> All => _series.Values.OrderBy(static entry => entry.Labels, StringComparer.Ordinal);
 
-    /// <summary>Writes the family <paramref name="name"/> of counters; nothing while it has no series.</summary>
+    /// <summary>Writes the family <paramref name="name"/> of counters; without a series its HELP and TYPE lines alone.</summary>
     public void WriteCounters(PrometheusWriter writer, string name, string help, Func<TSeries, double> value)
     {
         writer.Family(name, MetricType.Counter, help);

@@ -49,12 +49,13 @@ internal static class MetricsRegistration
         var wanted = new HashSet<MetricGroup>();
         foreach (var name in context.Request.Query["collect"])
         {
-            if (int.TryParse(name, out _) || !Enum.TryParse<MetricGroup>(name, ignoreCase: true, out var group))
+            // By its name alone: the framework's parser would also take numbers and lists.
+            if (!Enum.GetNames<MetricGroup>().Contains(name, StringComparer.OrdinalIgnoreCase))
             {
                 return TypedResults.BadRequest($"collect must be one of {string.Join(", ", Enum.GetNames<MetricGroup>()).ToLowerInvariant()}, got '{name}'");
             }
 
-            wanted.Add(group);
+            wanted.Add(Enum.Parse<MetricGroup>(name!, ignoreCase: true));
         }
 
         var writer = new PrometheusWriter(

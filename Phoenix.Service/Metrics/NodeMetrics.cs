@@ -75,29 +75,47 @@ internal sealed class NodeMetrics : IMetricSource
 
     private static void WriteDisks(PrometheusWriter writer, string[] mounts)
     {
-        var disks = new List<(string Labels, DriveInfo Drive)>();
+        var disks = new List<(string Labels, long Available, long Size)>();
         var devices = new HashSet<string>(StringComparer.Ordinal);
         foreach (var mount in mounts)
         {
             // The root of a container is an overlay and still the disk that fills up.
-            if (mount.Split(' ') is [var device, var point, var type, ..] && (point == "/" || !s_virtualTypes.Contains(type))
-                && devices.Add(device)
-                && new DriveInfo(point) is { IsReady: true } drive)
+            if (mount.Split(' ') is not [var device, var field, var type, ..] || (field != "/" && s_virtualTypes.Contains(type))
+                || !devices.Add(device))
             {
-                disks.Add((PrometheusWriter.Labels(("device", device), ("fstype", type), ("mountpoint", point)), drive));
+                continue;
+            }
+
+            var point = MountPoint(field);
+            try
+            {
+                if (new DriveInfo(point) is { IsReady: true } drive)
+                {
+                    disks.Add((PrometheusWriter.Labels(("device", device), ("fstype", type), ("mountpoint", point)),
+                        drive.AvailableFreeSpace, drive.TotalSize));
+                }
+            }
+            catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+            {
+                // Unmounted meanwhile, or not for us to see: the scrape goes on without it.
             }
         }
 
         writer.Family("node_filesystem_avail_bytes", MetricType.Gauge, "Space that ordinary users may still use.");
-        foreach (var (labels, drive) in disks)
+        foreach (var (labels, available, _) in disks)
         {
-            writer.Sample("node_filesystem_avail_bytes", labels, drive.AvailableFreeSpace);
+            writer.Sample("node_filesystem_avail_bytes", labels, available);
         }
 
         writer.Family("node_filesystem_size_bytes", MetricType.Gauge, "Size of the file system.");
-        foreach (var (labels, drive) in disks)
+        foreach (var (labels, _, size) in disks)
         {
-            writer.Sample("node_filesystem_size_bytes", labels, drive.TotalSize);
+            writer.Sample("node_filesystem_size_bytes", labels, size);
         }
     }
+
+    /// <summary>The path of a field of /proc/mounts, which writes space, tab, line feed and backslash as \ooo (proc(5)).</summary>
+    internal static string MountPoint(string field) => field.Replace("\\040", " ", StringComparison.Ordinal)
+        .Replace("\\011", "\t", StringComparison.Ordinal).Replace("\\012", "\n", StringComparison.Ordinal)
+        .Replace("\\134", "\\", StringComparison.Ordinal);
 }

@@ -7,7 +7,7 @@ namespace Phoenix.Service.Metrics;
 /// <summary>
 /// The <c>phoenix_trace_*</c> families: spans and durations of what was committed since the process started, tokens and cost of what it
 /// added to the roll-ups. Over all replicas each is counted once. Labels are bounded: values
-/// past their caps count as <c>other</c>, and when the combinations become too many, users are no longer told apart.
+/// past their caps count as <c>other</c>, and so do models, providers and users whose combination comes after too many others.
 /// </summary>
 internal sealed class TraceMetrics(UserLabels users, TimeProvider time) : IMetricSource
 {
@@ -15,6 +15,10 @@ internal sealed class TraceMetrics(UserLabels users, TimeProvider time) : IMetri
     private const int MostProviders = 50;
     private const int MostProjects = 100;
     private const int MostSpanSeries = 20_000;
+
+    /// <summary>Combinations of model, provider and kind; each starts a series for every kind of failure.</summary>
+    private const int MostCombinations = 1500;
+
     private const double NanosPerSecond = 1e9;
     private const double PicoUsdPerUsd = 1e12;
     private const string Other = "other";
@@ -57,14 +61,14 @@ internal sealed class TraceMetrics(UserLabels users, TimeProvider time) : IMetri
     {
         foreach (var minute in minutes)
         {
-            var key = new SpanKey(_models.Admit(minute.Key.Model), _providers.Admit(minute.Key.Provider),
-                SpanLabels.Name(minute.Key.SpanKind));
+            var key = Bounded(new SpanKey(_models.Admit(minute.Key.Model), _providers.Admit(minute.Key.Provider),
+                SpanLabels.Name(minute.Key.SpanKind)));
             CountSpans(key, minute);
             _durations[key].Add(minute.Buckets, minute.DurationNanos / NanosPerSecond);
             if (key.Model.Length > 0)
             {
                 // Starts at zero, so that a first increase is seen.
-                _ = _usage[new ModelKey(key.Model, key.Provider)];
+                _ = Usage(key.Model, key.Provider);
             }
         }
     }
@@ -79,7 +83,7 @@ internal sealed class TraceMetrics(UserLabels users, TimeProvider time) : IMetri
 
         foreach (var ((model, provider), usage) in found.Usage)
         {
-            var series = _usage[new ModelKey(_models.Admit(model), _providers.Admit(provider))];
+            var series = Usage(_models.Admit(model), _providers.Admit(provider));
             series.PromptTokens.Add(usage.PromptTokens);
             series.CompletionTokens.Add(usage.CompletionTokens);
             series.CostUsd.Add(usage.CostPicoUsd / PicoUsdPerUsd);
@@ -114,6 +118,19 @@ internal sealed class TraceMetrics(UserLabels users, TimeProvider time) : IMetri
         _sizes.Sizes.Write(writer, "phoenix_trace_size_bytes", "");
         return ValueTask.CompletedTask;
     }
+
+    private SpanKey Bounded(SpanKey key) => _durations.TryGet(key, out _) || _durations.Count < MostCombinations
+        ? key
+        : key with { Model = Rest(key.Model), Provider = Rest(key.Provider) };
+
+    private ModelSeries Usage(string model, string provider)
+    {
+        var key = new ModelKey(model, provider);
+        return _usage[_usage.TryGet(key, out _) || _usage.Count < MostCombinations ? key : new ModelKey(Rest(model), Rest(provider))];
+    }
+
+    /// <summary>What is absent stays so.</summary>
+    private static string Rest(string value) => value.Length == 0 ? value : Other;
 
     private void CountSpans(SpanKey of, MinuteDelta minute)
     {

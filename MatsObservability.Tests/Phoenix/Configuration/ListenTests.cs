@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.NetworkInformation;
 using System.Net.Sockets;
 using MatsObservability.Tests.Support;
+using Phoenix.Service.Listening;
 
 namespace MatsObservability.Tests.Phoenix.Configuration;
 
@@ -41,6 +42,15 @@ public sealed class ListenTests(PostgresFixture postgres) : IClassFixture<Postgr
         Assert.Equal(
             reachable, IPGlobalProperties.GetIPGlobalProperties().GetActiveTcpListeners()
                 .Any(end => end.Port == port && end.Address.Equals(IPAddress.Any)));
+    }
+
+    [Fact]
+    public void Check_EveryOriginBesideNamedOnes_IsRefused()
+    {
+        var fault = Assert.Single(ListenOptions.Check(new ListenOptions { CorsOrigins = ["*", "https://a.example"] }));
+
+        Assert.StartsWith("Phoenix:Server:CorsOrigins must be * alone", fault, StringComparison.Ordinal);
+        Assert.Empty(ListenOptions.Check(new ListenOptions { CorsOrigins = ["*"] }));
     }
 
     private static async Task<bool> AnswersAsync(string address, int port)

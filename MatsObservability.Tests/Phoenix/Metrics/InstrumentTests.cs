@@ -68,6 +68,33 @@ public sealed class InstrumentTests
     }
 
     [Fact]
+    [Trait("Req", "B048")]
+    public async Task TraceMetrics_ManyCombinations_StaysUnderTheCap()
+    {
+        var metrics = new TraceMetrics(new UserLabels(), TimeProvider.System);
+
+        metrics.Committed(
+            [.. from model in Enumerable.Range(0, 200)
+                from provider in Enumerable.Range(0, 50)
+                select new MinuteDelta { Key = new MinuteKey(1, 0, $"model-{model}", $"provider-{provider}", 1, 0), Spans = 1 }]);
+
+        var writer = new PrometheusWriter(openMetrics: false);
+        await metrics.WriteAsync(writer, CancellationToken.None);
+        var lines = writer.Finish().Split('\n');
+        Assert.InRange(lines.Count(line => line.StartsWith("phoenix_trace_spans_total{", StringComparison.Ordinal)), 1500, 20_000);
+        Assert.InRange(lines.Count(line => line.StartsWith("phoenix_trace_duration_seconds_count{", StringComparison.Ordinal)), 1500, 1510);
+        var text = PrometheusText.Parse(writer.Finish());
+        Assert.Equal(
+            8500, text["phoenix_trace_spans_total", "status=\"ok\"", "llm_model=\"other\"", "llm_provider=\"other\"", "span_kind=\"LLM\""]);
+    }
+
+    [Theory]
+    [InlineData("/mnt/my\\040disk", "/mnt/my disk")]
+    [InlineData("/mnt/a\\134040", "/mnt/a\\040")]
+    [InlineData("/", "/")]
+    public void MountPoint_EscapedField_IsThePath(string field, string path) => Assert.Equal(path, NodeMetrics.MountPoint(field));
+
+    [Fact]
     public void Labels_HostileValue_IsEscaped() =>
         Assert.Equal("""a="\"\\\n" """.TrimEnd(), PrometheusWriter.Labels(("a", "\"\\\n"), ("absent", "")));
 }

@@ -80,13 +80,17 @@ public sealed class MetricsEndpointTests(PostgresFixture postgres) : IClassFixtu
             name => name.StartsWith("phoenix_", StringComparison.Ordinal) || name.StartsWith("pg_", StringComparison.Ordinal));
     }
 
-    [Fact]
-    public async Task Scrape_UnknownGroup_NamesTheKnownOnes()
+    [Theory]
+    [InlineData("jvm")]
+    [InlineData("1")]
+    [InlineData("pg,node")]
+    [InlineData("")]
+    public async Task Scrape_UnknownGroup_NamesTheKnownOnes(string group)
     {
         await using var server = await PhoenixServer.StartAsync(postgres);
         using var client = new HttpClient { BaseAddress = new Uri(server.MetricsUrl) };
 
-        using var response = await client.GetAsync("/metrics?collect=jvm");
+        using var response = await client.GetAsync($"/metrics?collect={group}");
 
         Assert.Equal(HttpStatusCode.BadRequest, response.StatusCode);
         Assert.Contains("phoenix, process, otelcol, pg, node", await response.Content.ReadAsStringAsync(), StringComparison.Ordinal);
