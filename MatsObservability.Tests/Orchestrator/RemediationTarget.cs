@@ -31,11 +31,7 @@ internal static class RemediationTarget
 
         return await HttpStub.StartAsync(async context =>
         {
-            while (File.Exists(folder.File("silent")))
-            {
-                await Task.Delay(20, context.RequestAborted);
-            }
-
+            await Eventually.TrueAsync(() => context.RequestAborted.IsCancellationRequested || !File.Exists(folder.File("silent")));
             context.Response.StatusCode = File.Exists(folder.File("orders")) ? 200 : 503;
         });
     }

@@ -47,7 +47,7 @@ internal sealed class EventStream(
         await SendAsync(context, ": connected\n\n");
         while (time.GetElapsedTime(started) < options.Value.StreamLifetime)
         {
-            var next = signal.NextAsync(channelId);
+            using var next = signal.Begin(channelId);
             var batch = await events.ReadAsync(channelId, jobId, after, Batch, stop);
             if (batch.Count > 0)
             {
@@ -64,7 +64,7 @@ internal sealed class EventStream(
                     return;
                 }
             }
-            else if (!await signal.WaitAsync(next, options.Value.StreamHeartbeat, stop))
+            else if (!await next.WaitAsync(options.Value.StreamHeartbeat, stop))
             {
                 await SendAsync(context, ": heartbeat\n\n");
             }

@@ -69,7 +69,7 @@ internal sealed class JobService(
         {
             while (true)
             {
-                var next = signal.NextAsync(job.ChannelId);
+                using var next = signal.Begin(job.ChannelId);
                 current = await jobs.FindAsync(job.Id, stop.Token) ?? job;
                 var left = patience - time.GetElapsedTime(started);
                 if (current.Status != JobStatus.Running || left <= TimeSpan.Zero)
@@ -77,7 +77,7 @@ internal sealed class JobService(
                     return current;
                 }
 
-                await signal.WaitAsync(next, left < s_look ? left : s_look, stop.Token);
+                await next.WaitAsync(left < s_look ? left : s_look, stop.Token);
             }
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)

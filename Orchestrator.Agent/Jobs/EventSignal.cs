@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using System.Globalization;
 using Npgsql;
 
@@ -10,24 +9,40 @@ namespace Orchestrator.Agent.Jobs;
 /// </summary>
 internal sealed partial class EventSignal(NpgsqlDataSource database, TimeProvider time, ILogger<EventSignal> logger) : BackgroundService
 {
-    private readonly ConcurrentDictionary<long, TaskCompletionSource> _waiting = new();
+    private readonly Dictionary<long, HashSet<Watch>> _watches = [];
 
-    /// <summary>Completes at the next event of the channel. Take it before reading the log, or an event in between goes unseen.</summary>
-    public Task NextAsync(long channelId) =>
-        _waiting.GetOrAdd(channelId, _ => new(TaskCreationOptions.RunContinuationsAsynchronously)).Task;
+    private TimeProvider Time => time;
 
-    /// <summary>Waits for a signal taken before, at most <paramref name="timeout"/>; false when it did not come.</summary>
-    public async Task<bool> WaitAsync(Task signal, TimeSpan timeout, CancellationToken cancellationToken)
+    /// <summary>Channels that somebody watches now.</summary>
+    internal int WatchedChannels
     {
-        try
+        get
         {
-            await signal.WaitAsync(timeout, time, cancellationToken);
-            return true;
+            lock (_watches)
+            {
+                return _watches.Count;
+            }
         }
-        catch (TimeoutException)
+    }
+
+    /// <summary>
+    /// Watches the channel from now on. Begin before reading the log, or an event in between goes unseen; dispose it in any case: many a
+    /// channel never has another event.
+    /// </summary>
+    public Watch Begin(long channelId)
+    {
+        var watch = new Watch(this, channelId);
+        lock (_watches)
         {
-            return false;
+            if (!_watches.TryGetValue(channelId, out var watches))
+            {
+                _watches[channelId] = watches = [];
+            }
+
+            watches.Add(watch);
         }
+
+        return watch;
     }
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
@@ -65,20 +80,67 @@ internal sealed partial class EventSignal(NpgsqlDataSource database, TimeProvide
 
     private void Wake(string payload)
     {
-        if (long.TryParse(payload, CultureInfo.InvariantCulture, out var channelId) && _waiting.TryRemove(channelId, out var waiter))
+        if (!long.TryParse(payload, CultureInfo.InvariantCulture, out var channelId))
         {
-            waiter.TrySetResult();
+            return;
+        }
+
+        lock (_watches)
+        {
+            foreach (var watch in _watches.GetValueOrDefault(channelId, []))
+            {
+                watch.Signal();
+            }
         }
     }
 
     private void WakeAll()
     {
-        foreach (var channelId in _waiting.Keys)
+        lock (_watches)
         {
-            if (_waiting.TryRemove(channelId, out var waiter))
+            foreach (var watch in _watches.Values.SelectMany(static watches => watches))
             {
-                waiter.TrySetResult();
+                watch.Signal();
             }
         }
+    }
+
+    private void End(Watch watch)
+    {
+        lock (_watches)
+        {
+            if (_watches.TryGetValue(watch.ChannelId, out var watches) && watches.Remove(watch) && watches.Count == 0)
+            {
+                _watches.Remove(watch.ChannelId);
+            }
+        }
+    }
+
+    /// <summary>Sees the next event of a channel, until it is disposed.</summary>
+    internal sealed class Watch(EventSignal owner, long channelId) : IDisposable
+    {
+        private readonly TaskCompletionSource _signalled = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        public long ChannelId => channelId;
+
+        /// <summary>Waits for an event since the watch began, at most <paramref name="timeout"/>; false when none came.</summary>
+        public async Task<bool> WaitAsync(TimeSpan timeout, CancellationToken cancellationToken)
+        {
+            try
+            {
+                await _signalled.Task.WaitAsync(timeout, owner.Time, cancellationToken);
+                return true;
+            }
+            catch (TimeoutException)
+            {
+                return false;
+            }
+        }
+
+        /// <summary>Notes an event.</summary>
+        public void Signal() => _signalled.TrySetResult();
+
+        /// <inheritdoc/>
+        public void Dispose() => owner.End(this);
     }
 }
