@@ -32,7 +32,9 @@ public sealed class HostileRollupTests(PostgresFixture postgres) : IClassFixture
             long.MaxValue, await server.ScalarAsync<long>($"SELECT cost_pico_usd FROM traces WHERE trace_id = '{TestSpan.TraceId(1)}'"));
         Assert.Equal(
             long.MaxValue, await server.ScalarAsync<long>($"SELECT prompt_tokens FROM traces WHERE trace_id = '{TestSpan.TraceId(2)}'"));
-        Assert.Equal(long.MaxValue, await server.ScalarAsync<long>("SELECT cost_pico_usd FROM sessions WHERE session_id = 'shared'"));
+        Assert.Equal(
+            long.MaxValue, await server.ScalarAsync<long>(
+                "SELECT s.cost_pico_usd FROM sessions s JOIN projects p ON p.id = s.project_id WHERE session_id = 'shared' AND p.name = 'hostile'"));
         Assert.Equal(long.MaxValue, await server.ScalarAsync<long>("SELECT max(duration_ns) FROM span_minutes"));
         Assert.Equal(
             25_000_000, await server.ScalarAsync<long>($"SELECT cost_pico_usd FROM traces WHERE trace_id = '{TestSpan.TraceId(3)}'"));
