@@ -137,18 +137,25 @@
     setTimeout(() => { for (const field of event.target.elements) field.disabled = false; });
   });
 
+  async function refresh() {
+    const response = await fetch(location.href);
+    if (!response.ok) return;
+    const page = new DOMParser().parseFromString(await response.text(), "text/html");
+    const next = page.querySelector("[data-list]");
+    const shown = document.querySelector("[data-list]");
+    if (next && shown) { enhance(next); shown.replaceWith(next); }
+  }
+
+  // The next look comes after the one before has ended, however slow the server is; one that fails leaves the list as it is.
   let live;
   function follow(on) {
-    clearInterval(live);
+    clearTimeout(live);
+    live = undefined;
     if (!on) return;
-    live = setInterval(async () => {
-      if (document.hidden || document.querySelector("main details[open] :hover")) return;
-      const response = await fetch(location.href);
-      if (!response.ok) return;
-      const page = new DOMParser().parseFromString(await response.text(), "text/html");
-      const next = page.querySelector("[data-list]");
-      const shown = document.querySelector("[data-list]");
-      if (next && shown) { enhance(next); shown.replaceWith(next); }
+    const mine = live = setTimeout(async () => {
+      const busy = document.hidden || document.querySelector("main details[open] :hover");
+      if (!busy) await refresh().catch(() => {});
+      if (live === mine) follow(true);
     }, 3000);
   }
   document.addEventListener("input", event => { if (event.target.matches("[data-live] input")) follow(event.target.checked); });
