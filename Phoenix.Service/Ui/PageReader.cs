@@ -1,6 +1,7 @@
 using System.Data.Common;
 using Phoenix.Service.Query.Http;
 using Phoenix.Service.Storage;
+using Phoenix.Service.Storage.Postgres;
 using Phoenix.Service.Storage.Postgres.Readers;
 using Phoenix.Service.Ui.Models;
 
@@ -224,6 +225,9 @@ internal sealed class PageReader(
 
         return Links.Identifier(project.Id, project.Name);
     }
+
+    /// <summary>Whether a failure to read is the reader's: a value of the address that no text can hold.</summary>
+    public static bool IsNoText(Exception failure) => PostgresErrors.IsNoText(failure);
 
     /// <summary>Whether a failure to read is the database's, so that a page says so instead of failing.</summary>
     public static bool IsDatabaseFault(Exception failure) => failure is DbException or TimeoutException;

@@ -27,6 +27,11 @@ public abstract class UiPage : ComponentBase
         {
             await LoadAsync(Context.RequestAborted);
         }
+        catch (Exception failure) when (PageReader.IsNoText(failure))
+        {
+            Problem = new PageProblem(
+                StatusCodes.Status400BadRequest, "Not a text", "A value of the address holds a character that text cannot have, such as NUL.");
+        }
         catch (Exception failure) when (PageReader.IsDatabaseFault(failure))
         {
             Problem = new PageProblem(

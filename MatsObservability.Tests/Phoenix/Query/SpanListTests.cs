@@ -62,6 +62,18 @@ public sealed class SpanListTests(QueryServer server) : IClassFixture<QueryServe
     }
 
     [Theory]
+    [InlineData("name=%00")]
+    [InlineData("text=a%00b")]
+    public async Task List_ValueThatIsNoText_IsTheCallersFault(string query)
+    {
+        await EnsureFilterProjectAsync();
+
+        var body = await server.GetAsync($"/v1/projects/filters/spans?{query}", HttpStatusCode.BadRequest, "text/plain");
+
+        Assert.Contains("NUL", body.ToString(), StringComparison.Ordinal);
+    }
+
+    [Theory]
     [InlineData("limit=0", "limit")]
     [InlineData("limit=1001", "limit")]
     [InlineData("limit=x", "limit")]

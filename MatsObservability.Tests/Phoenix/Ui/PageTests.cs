@@ -161,6 +161,18 @@ public sealed class PageTests(PostgresFixture postgres, PageTests.Shop shop) : I
         Assert.Contains("All projects", await response.Content.ReadAsStringAsync(), StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("/projects?q=%00")]
+    [InlineData("/projects/shop/traces?q=a%00b")]
+    [InlineData("/projects/shop/session?id=%00")]
+    public async Task Page_ValueThatIsNoText_Is400AndSaysSo(string path)
+    {
+        using var response = await shop.Server.Client.GetAsync(path);
+
+        Assert.Equal(HttpStatusCode.BadRequest, response.StatusCode);
+        Assert.Contains("Not a text", await response.Content.ReadAsStringAsync(), StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task Page_DatabaseAway_SaysSoInsteadOfShowingNothing()
     {

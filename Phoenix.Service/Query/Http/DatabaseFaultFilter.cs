@@ -3,7 +3,8 @@ using Phoenix.Service.Storage.Postgres;
 namespace Phoenix.Service.Query.Http;
 
 /// <summary>
-/// Answers 503 with a reason when the database is away, not ready, or a statement took longer than it may. Once an answer is under way the
+/// Answers 503 with a reason when the database is away, not ready, or a statement took longer than it may, and 400 when a value of the
+/// request is no text. Once an answer is under way the
 /// fault goes on, which breaks the connection: a cut answer must not look whole.
 /// </summary>
 internal sealed partial class DatabaseFaultFilter(DatabaseState database, ILogger<DatabaseFaultFilter> logger) : IEndpointFilter
@@ -21,6 +22,11 @@ internal sealed partial class DatabaseFaultFilter(DatabaseState database, ILogge
         {
             return await next(context);
         }
+        catch (Exception exception) when (PostgresErrors.IsNoText(exception) && !http.Response.HasStarted)
+        {
+            return ApiResults.Text(
+                StatusCodes.Status400BadRequest, "A value of the request holds a character that text cannot have, such as NUL");
+        }
         catch (Exception exception) when (PostgresErrors.IsDatabase(exception) && !http.RequestAborted.IsCancellationRequested
             && !http.Response.HasStarted)
         {
@@ -36,7 +42,7 @@ internal sealed partial class DatabaseFaultFilter(DatabaseState database, ILogge
 
     private static partial class Log
     {
-        [LoggerMessage(1501, LogLevel.Warning, "{Path} was answered 503: {Reason}")]
+        [LoggerMessage(1600, LogLevel.Warning, "{Path} was answered 503: {Reason}")]
         public static partial void Failed(ILogger logger, string path, string reason);
     }
 }

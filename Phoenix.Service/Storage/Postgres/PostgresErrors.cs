@@ -42,6 +42,12 @@ internal static class PostgresErrors
     public static bool IsDatabase(Exception exception) =>
         exception is NpgsqlException or SocketException or TimeoutException or IOException or OperationCanceledException;
 
+    /// <summary>Whether a value of the caller holds what text cannot: the character NUL, or half of a surrogate pair.</summary>
+    public static bool IsNoText(Exception exception) => exception is PostgresException
+    {
+        SqlState: PostgresErrorCodes.CharacterNotInRepertoire or PostgresErrorCodes.UntranslatableCharacter
+    };
+
     /// <summary>A refusal that no waiting mends: wrong credentials, or a database that does not exist. Null for all others.</summary>
     public static string? Permanent(Exception exception) => exception is PostgresException
     {

@@ -68,7 +68,7 @@ internal sealed partial class ServerSettings(NpgsqlDataSource dataSource, ILogge
 
     private static partial class Log
     {
-        [LoggerMessage(230, LogLevel.Warning,
+        [LoggerMessage(260, LogLevel.Warning,
             "The PostgreSQL server's {Setting} is {Value}; {Suits} suits this service better (docs/operating.md).")]
         public static partial void FarOff(ILogger logger, string setting, string value, string suits);
     }
