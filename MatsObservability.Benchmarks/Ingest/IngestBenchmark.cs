@@ -6,21 +6,25 @@ using Spectre.Console;
 namespace MatsObservability.Benchmarks.Ingest;
 
 /// <summary>
-/// <c>ingest [--seconds 20] [--connections 4] [--spans 2000] [--rate 20000] [--stored N] [--minutes N] [--postgres NAME=VALUE]… [--writers
+/// <c>ingest [--seconds 20] [--connections 4] [--spans 2000] [--rate 20000] [--stored N] [--minutes N] [--paced] [--postgres NAME=VALUE]… [--writers
 /// 1,2,4] [--batches 512,2048,2048/5s] [--json FILE]</c>: durable spans a second over gRPC and HTTP beside raw COPY of the same rows in the
-/// same run, the acknowledgement's latency at a given rate and at the peak, and what it costs. With <c>--stored</c> it goes on at full load
+/// same run, the acknowledgement's latency at a given rate, beside that of raw commits, and at the peak, and what it costs. With <c>--stored</c> it goes on at full load
 /// until that many spans are stored, watching the server's memory, and measures the rate once more. With <c>--writers 1,2,4</c> only the
 /// rate over gRPC is measured, once for each of these numbers of writers, on a fresh server each time; with <c>--batches 512,2048/5s</c>
 /// likewise for each largest transaction, in records, and linger, and then the acknowledgement's latency at the given rate. With
-/// <c>--minutes</c> there is only full load over gRPC for that long, and what the server's memory does meanwhile.
+/// <c>--minutes</c> there is only full load over gRPC for that long, and what the server's memory does meanwhile; with <c>--paced</c> only
+/// the latencies at the given rate.
 /// </summary>
 internal static class IngestBenchmark
 {
     public const string Purpose =
-        "durable spans a second against raw COPY: [--seconds 20] [--connections 4] [--spans 2000] [--rate 20000] [--stored N] [--minutes N] [--postgres NAME=VALUE]… [--writers 1,2,4] [--batches 512,2048,2048/5s] [--json FILE]";
+        "durable spans a second against raw COPY: [--seconds 20] [--connections 4] [--spans 2000] [--rate 20000] [--stored N] [--minutes N] [--paced] [--postgres NAME=VALUE]… [--writers 1,2,4] [--batches 512,2048,2048/5s] [--json FILE]";
 
     // Below this the JIT is still compiling the hot path.
     private static readonly TimeSpan s_warmUp = TimeSpan.FromSeconds(8);
+
+    /// <summary>Spans of a request, and rows of a commit, at the given rate.</summary>
+    private const int PacedSpans = 500;
 
     /// <summary>Spans that a long run may leave on the disk.</summary>
     private const long MostKeptSpans = 15_000_000;
@@ -54,6 +58,18 @@ internal static class IngestBenchmark
             return 0;
         }
 
+        if (Array.IndexOf(args, "--paced") >= 0)
+        {
+            Report(args, await PaceOnlyAsync(args, connections, rate, duration, cancellationToken));
+            return 0;
+        }
+
+        return await CompareWithRawAsync(args, duration, connections, spansPerRequest, rate, cancellationToken);
+    }
+
+    private static async Task<int> CompareWithRawAsync(
+        string[] args, TimeSpan duration, int connections, int spansPerRequest, double rate, CancellationToken cancellationToken)
+    {
         await using var system = await SystemUnderTest.StartAsync(new SystemOptions { Postgres = Settings(args) }, cancellationToken);
         var grpc = new LoadRun(system.Phoenix.GrpcUrl, grpc: true, connections, spansPerRequest);
         var http = new LoadRun(system.Phoenix.OtlpHttpUrl, grpc: false, connections, spansPerRequest);
@@ -61,19 +77,19 @@ internal static class IngestBenchmark
 
         await MakeLogFilesAsync(system, cancellationToken);
         await raw.PrepareAsync(cancellationToken);
-        await raw.RunAsync(2, s_warmUp / 2, cancellationToken);
-        var rawOne = await raw.RunAsync(1, duration, cancellationToken);
+        await raw.RunAsync(2, s_warmUp / 2, null, cancellationToken);
+        var rawOne = await raw.RunAsync(1, duration, null, cancellationToken);
         var acknowledged = (await grpc.RunAsync(s_warmUp, null, cancellationToken)).Spans
             + (await http.RunAsync(s_warmUp, null, cancellationToken)).Spans;
 
         var rounds = new Rounds(system, raw, grpc, http);
         await rounds.RunAsync(duration, cancellationToken);
         var (grpcResult, httpResult) = (rounds.Grpc, rounds.Http);
-        await raw.DropAsync(cancellationToken);
         await system.ExecuteAsync("CHECKPOINT", cancellationToken);
-        var paced = await new LoadRun(system.Phoenix.GrpcUrl, grpc: true, connections, 500).RunAsync(duration, rate, cancellationToken);
+        var (rawPaced, paced, pacedSpans) = await PaceAsync(system, connections, rate, duration, cancellationToken);
+        await raw.DropAsync(cancellationToken);
 
-        acknowledged += grpcResult.Load.Spans + httpResult.Load.Spans + paced.Spans;
+        acknowledged += grpcResult.Load.Spans + httpResult.Load.Spans + pacedSpans;
         var full = await FillAsync(system, grpc, acknowledged, (long)Number(args, "--stored", 0), duration, cancellationToken);
         acknowledged += full.Spans;
         var stored = await system.ScalarAsync<long>("SELECT count(*) FROM spans", cancellationToken);
@@ -84,15 +100,12 @@ internal static class IngestBenchmark
         var figures = new Dictionary<string, double>(StringComparer.Ordinal)
         {
             ["cores"] = Environment.ProcessorCount,
-            ["raw_copy_rows_per_s"] = rawOne,
+            ["raw_copy_rows_per_s"] = rawOne.SpansPerSecond,
             ["raw_copy2_rows_per_s"] = rounds.RawRowsPerSecond,
             ["otlp_grpc_spans_per_s"] = grpcResult.Load.SpansPerSecond,
             ["otlp_http_spans_per_s"] = httpResult.Load.SpansPerSecond,
             ["ratio"] = grpcResult.Load.SpansPerSecond / rounds.RawRowsPerSecond,
             ["spans_per_s_per_core"] = grpcResult.Load.SpansPerSecond / Environment.ProcessorCount,
-            ["p50_ack_ms"] = paced.P50Milliseconds,
-            ["p99_ack_ms"] = paced.P99Milliseconds,
-            ["paced_spans_per_s"] = paced.SpansPerSecond,
             ["peak_p50_ack_ms"] = grpcResult.Load.P50Milliseconds,
             ["peak_p99_ack_ms"] = grpcResult.Load.P99Milliseconds,
             ["server_cpu_us_per_span"] = grpcResult.ServerMicrosecondsPerSpan,
@@ -104,6 +117,7 @@ internal static class IngestBenchmark
             ["spans_stored"] = stored,
             ["refused_requests"] = grpcResult.Load.Refused + httpResult.Load.Refused + paced.Refused,
         };
+        AddPaced(figures, rawPaced, paced);
         if (full.Spans > 0)
         {
             figures["stored_grpc_spans_per_s"] = full.SpansPerSecond;
@@ -115,6 +129,34 @@ internal static class IngestBenchmark
 
         Report(args, figures);
         return 0;
+    }
+
+    private static async Task<Dictionary<string, double>> PaceOnlyAsync(
+        string[] args, int connections, double rate, TimeSpan duration, CancellationToken cancellationToken)
+    {
+        await using var system = await SystemUnderTest.StartAsync(new SystemOptions { Postgres = Settings(args) }, cancellationToken);
+        await MakeLogFilesAsync(system, cancellationToken);
+        await new RawCopy(system.ConnectionString, PacedSpans).PrepareAsync(cancellationToken);
+        await new LoadRun(system.Phoenix.GrpcUrl, grpc: true, connections, PacedSpans).RunAsync(s_warmUp, rate, cancellationToken);
+        var (raw, paced, _) = await PaceAsync(system, connections, rate, duration, cancellationToken);
+        var figures = new Dictionary<string, double>(StringComparer.Ordinal) { ["cores"] = Environment.ProcessorCount };
+        AddPaced(figures, raw, paced);
+        return figures;
+    }
+
+    private static Task<(LoadResult Raw, LoadResult Grpc, long Spans)> PaceAsync(
+        SystemUnderTest system, int connections, double rate, TimeSpan duration, CancellationToken cancellationToken) =>
+        Rounds.PaceAsync(
+            new RawCopy(system.ConnectionString, PacedSpans), new LoadRun(system.Phoenix.GrpcUrl, grpc: true, connections, PacedSpans),
+            connections, rate, duration, cancellationToken);
+
+    private static void AddPaced(Dictionary<string, double> figures, LoadResult raw, LoadResult paced)
+    {
+        figures["raw_p50_commit_ms"] = raw.P50Milliseconds;
+        figures["raw_p99_commit_ms"] = raw.P99Milliseconds;
+        figures["p50_ack_ms"] = paced.P50Milliseconds;
+        figures["p99_ack_ms"] = paced.P99Milliseconds;
+        figures["paced_spans_per_s"] = paced.SpansPerSecond;
     }
 
     /// <summary>

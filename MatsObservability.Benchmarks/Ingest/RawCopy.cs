@@ -23,8 +23,11 @@ internal sealed class RawCopy(string connectionString, int rowsPerBatch)
     /// <summary>Gives its space back.</summary>
     public Task DropAsync(CancellationToken cancellationToken) => ExecuteAsync($"DROP TABLE {Table}", cancellationToken);
 
-    /// <summary>Rows a second over <paramref name="connections"/> connections.</summary>
-    public async Task<double> RunAsync(int connections, TimeSpan duration, CancellationToken cancellationToken)
+    /// <summary>
+    /// Copies over <paramref name="connections"/> connections as fast as commits come, or <paramref name="rowsPerSecond"/> over all of them.
+    /// </summary>
+    public async Task<LoadResult> RunAsync(
+        int connections, TimeSpan duration, double? rowsPerSecond, CancellationToken cancellationToken)
     {
         while (_rows.Count < connections)
         {
@@ -32,27 +35,30 @@ internal sealed class RawCopy(string connectionString, int rowsPerBatch)
         }
 
         var clock = Stopwatch.StartNew();
-        var rows = await Task.WhenAll(
+        var times = await Task.WhenAll(
             Enumerable.Range(0, connections)
-                .Select(index => Task.Run(() => CopyAsync(index, clock, duration, cancellationToken), cancellationToken)));
-        return rows.Sum() / clock.Elapsed.TotalSeconds;
+                .Select(index => Task.Run(
+                    () => CopyAsync(index, new Pace(clock, index, connections, rowsPerBatch, rowsPerSecond), duration, cancellationToken),
+                    cancellationToken)));
+        return LoadResult.Of(times, rowsPerBatch, clock.Elapsed, refused: 0);
     }
 
-    private async Task<long> CopyAsync(int index, Stopwatch clock, TimeSpan duration, CancellationToken cancellationToken)
+    private async Task<List<double>> CopyAsync(int index, Pace pace, TimeSpan duration, CancellationToken cancellationToken)
     {
         var rows = _rows[index];
         var serial = (ulong)Stopwatch.GetTimestamp() << 8 | (uint)index;
-        var copied = 0L;
+        var times = new List<double>();
         await using var connection = await OpenAsync(cancellationToken);
-        while (clock.Elapsed < duration)
+        while (pace.Elapsed < duration)
         {
+            var due = await pace.NextAsync(cancellationToken);
             serial += 1 << 8;
             rows.Stamp(serial, LoadRun.NowNanos());
             await BinaryCopy.WriteAsync(connection, Table, Signal.Spans, [rows.Bytes], cancellationToken);
-            copied += rows.Count;
+            times.Add((pace.Elapsed - due).TotalMilliseconds);
         }
 
-        return copied;
+        return times;
     }
 
     private async Task ExecuteAsync(string sql, CancellationToken cancellationToken)

@@ -3,19 +3,21 @@ using MatsObservability.Benchmarks.Load;
 namespace MatsObservability.Benchmarks.Ingest;
 
 /// <summary>
-/// Raw COPY over two connections, gRPC and HTTP by turns of a few seconds, every other round backwards: the machine's speed drifts and
-/// tables grow, and both must touch all three alike.
+/// Raw COPY over two connections, gRPC and HTTP by turns of a few seconds, in all six orders: the machine's speed drifts, tables grow, and
+/// the roll-ups of one turn's spans go on into the next, and all of it must touch all three alike.
 /// </summary>
 internal sealed class Rounds(SystemUnderTest system, RawCopy raw, LoadRun grpc, LoadRun http)
 {
     private static readonly TimeSpan s_turn = TimeSpan.FromSeconds(2.5);
 
-    private readonly List<double> _raw = [];
+    private static readonly int[][] s_orders = [[0, 1, 2], [2, 1, 0], [1, 2, 0], [0, 2, 1], [2, 0, 1], [1, 0, 2]];
+
+    private readonly List<LoadResult> _raw = [];
     private readonly List<Turn> _grpc = [];
     private readonly List<Turn> _http = [];
 
     /// <summary>Rows a second of raw COPY over two connections.</summary>
-    public double RawRowsPerSecond => _raw.Average();
+    public double RawRowsPerSecond => LoadResult.Sum(_raw).SpansPerSecond;
 
     /// <summary>OTLP over gRPC.</summary>
     public Turn Grpc => Turn.Sum(_grpc);
@@ -29,18 +31,36 @@ internal sealed class Rounds(SystemUnderTest system, RawCopy raw, LoadRun grpc, 
         var count = Math.Max(1, (int)Math.Round(duration / s_turn));
         Func<TimeSpan, Task>[] turns =
         [
-            async length => _raw.Add(await raw.RunAsync(2, length, cancellationToken)),
+            async length => _raw.Add(await raw.RunAsync(2, length, null, cancellationToken)),
             async length => _grpc.Add(await LoadAsync(grpc, length, cancellationToken)),
             async length => _http.Add(await LoadAsync(http, length, cancellationToken)),
         ];
         await system.ExecuteAsync("CHECKPOINT", cancellationToken);
         for (var round = 0; round < count; round++)
         {
-            foreach (var turn in round % 2 == 0 ? turns : turns.Reverse())
+            foreach (var turn in s_orders[round % s_orders.Length])
             {
-                await turn(duration / count);
+                await turns[turn](duration / count);
             }
         }
+    }
+
+    /// <summary>
+    /// Both at <paramref name="rate"/> spans a second over <paramref name="connections"/> connections, by turns; the first turn of each
+    /// does not count, because the disk still has the full load before it to write.
+    /// </summary>
+    public static async Task<(LoadResult Raw, LoadResult Grpc, long Spans)> PaceAsync(
+        RawCopy raw, LoadRun grpc, int connections, double rate, TimeSpan duration, CancellationToken cancellationToken)
+    {
+        var count = Math.Max(1, (int)Math.Round(duration / s_turn));
+        List<LoadResult> copied = [], sent = [];
+        for (var turn = 0; turn <= count; turn++)
+        {
+            copied.Add(await raw.RunAsync(connections, duration / count, rate, cancellationToken));
+            sent.Add(await grpc.RunAsync(duration / count, rate, cancellationToken));
+        }
+
+        return (LoadResult.Sum(copied[1..]), LoadResult.Sum(sent[1..]), sent.Sum(static turn => turn.Spans));
     }
 
     private async Task<Turn> LoadAsync(LoadRun load, TimeSpan length, CancellationToken cancellationToken)

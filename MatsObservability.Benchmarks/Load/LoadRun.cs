@@ -17,6 +17,13 @@ internal sealed record LoadResult(long Spans, TimeSpan Elapsed, IReadOnlyList<do
     /// <summary>Time within which 99 of 100 requests are acknowledged.</summary>
     public double P99Milliseconds => At(.99);
 
+    /// <summary>Requests of <paramref name="spans"/> spans with the times of each connection.</summary>
+    public static LoadResult Of(IEnumerable<List<double>> times, int spans, TimeSpan elapsed, long refused)
+    {
+        var sorted = times.SelectMany(static one => one).Order().ToList();
+        return new LoadResult((long)sorted.Count * spans, elapsed, sorted, refused);
+    }
+
     /// <summary>Several phases as one.</summary>
     public static LoadResult Sum(IReadOnlyList<LoadResult> phases) => new(
         phases.Sum(phase => phase.Spans),
@@ -27,6 +34,36 @@ internal sealed record LoadResult(long Spans, TimeSpan Elapsed, IReadOnlyList<do
     private double At(double quantile) => Milliseconds.Count == 0
         ? double.NaN
         : Milliseconds[(int)Math.Min(Milliseconds.Count - 1, Milliseconds.Count * quantile)];
+}
+
+/// <summary>
+/// When connection <paramref name="index"/> of <paramref name="connections"/> sends its next request of <paramref name="spans"/> spans: at
+/// once, or at its share of <paramref name="spansPerSecond"/>, evenly spread, whether the one before has been answered or not.
+/// </summary>
+internal sealed class Pace(Stopwatch clock, int index, int connections, int spans, double? spansPerSecond)
+{
+    private readonly TimeSpan _interval = spansPerSecond is { } rate ? TimeSpan.FromSeconds(connections * spans / rate) : TimeSpan.Zero;
+    private long _sent;
+
+    /// <summary>Time since the start.</summary>
+    public TimeSpan Elapsed => clock.Elapsed;
+
+    /// <summary>Waits until the next request is due, and returns when that was: the moment its time counts from.</summary>
+    public async Task<TimeSpan> NextAsync(CancellationToken cancellationToken)
+    {
+        if (_interval == TimeSpan.Zero)
+        {
+            return clock.Elapsed;
+        }
+
+        var due = (_interval * index / connections) + (_interval * _sent++);
+        if (due - clock.Elapsed is { Ticks: > 0 } wait)
+        {
+            await Task.Delay(wait, cancellationToken);
+        }
+
+        return due;
+    }
 }
 
 /// <summary>
@@ -53,18 +90,11 @@ internal sealed class LoadRun(string url, bool grpc, int connections, int spansP
         await Task.WhenAll(Enumerable.Range(0, connections).Select(index => Task.Run(async () =>
         {
             var times = latencies[index] = [];
-            var interval = spansPerSecond is { } rate ? TimeSpan.FromSeconds(connections * spansPerRequest / rate) : TimeSpan.Zero;
-            var due = clock.Elapsed + (interval * index / connections);
+            var pace = new Pace(clock, index, connections, spansPerRequest, spansPerSecond);
             await using var connection = await OtlpConnection.ConnectAsync(url, grpc, cancellationToken);
             while (clock.Elapsed < duration)
             {
-                if (interval > TimeSpan.Zero && due - clock.Elapsed is { Ticks: > 0 } wait)
-                {
-                    await Task.Delay(wait, cancellationToken);
-                }
-
-                var started = interval > TimeSpan.Zero ? due : clock.Elapsed;
-                due += interval;
+                var due = await pace.NextAsync(cancellationToken);
                 _requests[index].Stamp((ulong)Interlocked.Increment(ref s_serial), NowNanos());
                 ExportAnswer answer;
                 while ((answer = await connection.ExportAsync(_requests[index].Bytes, cancellationToken)) == ExportAnswer.Retry)
@@ -78,13 +108,11 @@ internal sealed class LoadRun(string url, bool grpc, int connections, int spansP
                     throw new InvalidOperationException("The server refused a valid request.");
                 }
 
-                times.Add((clock.Elapsed - started).TotalMilliseconds);
+                times.Add((clock.Elapsed - due).TotalMilliseconds);
             }
         }, cancellationToken)));
 
-        var elapsed = clock.Elapsed;
-        var sorted = latencies.SelectMany(times => times).Order().ToList();
-        return new LoadResult((long)sorted.Count * spansPerRequest, elapsed, sorted, refused);
+        return LoadResult.Of(latencies, spansPerRequest, clock.Elapsed, refused);
     }
 
     /// <summary>Now, in Unix nanoseconds.</summary>
