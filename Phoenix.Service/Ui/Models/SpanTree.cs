@@ -4,14 +4,15 @@ namespace Phoenix.Service.Ui.Models;
 
 /// <summary>
 /// The spans of a trace in display order: depth first, siblings by start. Spans whose parent is missing count as roots, and so does the
-/// earliest span of a cycle, so that no span is hidden. Works without recursion: a hostile trace may be as deep as it has spans.
+/// earliest span of a cycle, so that no span is hidden; of spans that repeat an id one is shown. Works without recursion: a hostile trace
+/// may be as deep as it has spans.
 /// </summary>
 public sealed class SpanTree
 {
     private SpanTree(IReadOnlyList<SpanNode> nodes, long startNanos, long endNanos) =>
         (Nodes, StartNanos, EndNanos) = (nodes, startNanos, endNanos);
 
-    /// <summary>Every span once.</summary>
+    /// <summary>Every span id once.</summary>
     public IReadOnlyList<SpanNode> Nodes { get; }
 
     /// <summary>Earliest start.</summary>
