@@ -133,6 +133,7 @@ internal static class JsonText
     /// Copies and escapes until the text ends, the room is used up, a NUL is met, or <paramref name="known"/> turns invalid: whole vectors
     /// are stored first and looked at then, so text that needs no escape moves at the speed of a copy.
     /// </summary>
+    // Out of line: inside of a large method its vectors would live on the stack.
     [MethodImpl(MethodImplOptions.NoInlining)]
     private static (int Read, int Written) Escape(ReadOnlySpan<byte> text, Span<byte> room, ref Encoded known)
     {

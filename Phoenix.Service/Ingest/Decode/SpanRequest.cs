@@ -69,6 +69,7 @@ internal sealed class SpanRequest(
         return true;
     }
 
+    // Out of line, as are the other steps of a span: all in one method they have more state than a processor has registers.
     [MethodImpl(MethodImplOptions.NoInlining)]
     private bool TryWriteRow(ReadOnlySpan<byte> message, in SpanFields fields, in SpanFacts facts)
     {
