@@ -6,6 +6,7 @@ using Microsoft.Extensions.Options;
 namespace MatsObservability.Tests.Orchestrator;
 
 /// <summary>Tools of Model Context Protocol servers: real HTTP, a server made with the published SDK, and servers that misbehave.</summary>
+[Collection(ExportingOrchestrators.Name)]
 [Trait("Req", "M13")]
 public sealed class McpTests(ShopSystem system) : IClassFixture<ShopSystem>
 {

@@ -5,6 +5,7 @@ using Microsoft.AspNetCore.Http;
 namespace MatsObservability.Tests.Orchestrator;
 
 /// <summary>Questions about resources, and the agent elsewhere that answers them.</summary>
+[Collection(ExportingOrchestrators.Name)]
 [Trait("Req", "M17")]
 public sealed class OperationalAgentTests(EmptySystem system) : IClassFixture<EmptySystem>
 {

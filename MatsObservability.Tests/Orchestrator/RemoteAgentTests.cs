@@ -5,6 +5,7 @@ using Microsoft.Extensions.Options;
 namespace MatsObservability.Tests.Orchestrator;
 
 /// <summary>Agents in a process of their own: a second orchestrator works for the first, or cannot, and the first does it itself.</summary>
+[Collection(ExportingOrchestrators.Name)]
 [Trait("Req", "M09")]
 public sealed class RemoteAgentTests(ShopSystem system) : IClassFixture<ShopSystem>
 {

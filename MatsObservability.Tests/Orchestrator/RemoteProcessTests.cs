@@ -7,6 +7,7 @@ using OpenTelemetry;
 namespace MatsObservability.Tests.Orchestrator;
 
 /// <summary>Agents in a second process, which is killed in the middle of its work.</summary>
+[Collection(ExportingOrchestrators.Name)]
 [Trait("Req", "M09")]
 public sealed class RemoteProcessTests(ShopSystem system) : IClassFixture<ShopSystem>
 {

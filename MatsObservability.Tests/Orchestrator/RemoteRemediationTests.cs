@@ -13,6 +13,7 @@ namespace MatsObservability.Tests.Orchestrator;
 /// <summary>
 /// The remediation agent in another process: its own allow-list, its own record of what it proposed, and every command once.
 /// </summary>
+[Collection(ExportingOrchestrators.Name)]
 [Trait("Req", "M18")]
 public sealed class RemoteRemediationTests : IClassFixture<ShopSystem>, IAsyncLifetime, IDisposable
 {

@@ -9,6 +9,7 @@ namespace MatsObservability.Tests.Orchestrator;
 
 /// <summary>The orchestrator in front of a Phoenix.Service with TLS and authentication.</summary>
 [Trait("Req", "B028")]
+[Collection(ExportingOrchestrators.Name)]
 [Trait("Req", "B064")]
 public sealed class SecuredPhoenixTests(PostgresFixture postgres) : IClassFixture<PostgresFixture>
 {

@@ -6,6 +6,7 @@ using Phoenix.Service.Metrics;
 namespace MatsObservability.Tests.Orchestrator;
 
 /// <summary>The orchestrator's own trace, read back from Phoenix.Service.</summary>
+[Collection(ExportingOrchestrators.Name)]
 public sealed class TraceTests(ShopSystem system) : IClassFixture<ShopSystem>
 {
     private const string Caller = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
