@@ -115,6 +115,7 @@ internal static class IngestBenchmark
             ["wire_bytes_per_span"] = (double)grpc.RequestBytes / spansPerRequest,
             ["stored_bytes_per_span"] = (double)(bytes / stored),
             ["spans_stored"] = stored,
+            ["fresh_page_us"] = FreshPages.Microseconds(),
             ["refused_requests"] = grpcResult.Load.Refused + httpResult.Load.Refused + paced.Refused,
         };
         AddPaced(figures, rawPaced, paced);
