@@ -1,3 +1,5 @@
+using System.Text.RegularExpressions;
+
 namespace MatsObservability.ServiceDefaults;
 
 /// <summary>Collects what is wrong with the settings of one section, each sentence starting with its key.</summary>
@@ -40,6 +42,20 @@ public sealed class SettingFaults(string section)
 
     /// <summary>Whether <paramref name="text"/> is an absolute address of the schemes http or https.</summary>
     public static bool IsHttpAddress(string? text) => Uri.TryCreate(text, UriKind.Absolute, out var uri) && uri.Scheme is "http" or "https";
+
+    /// <summary>Whether <paramref name="pattern"/> is a regular expression.</summary>
+    public static bool IsRegex(string pattern)
+    {
+        try
+        {
+            _ = new Regex(pattern, RegexOptions.None, TimeSpan.FromSeconds(1));
+            return true;
+        }
+        catch (ArgumentException)
+        {
+            return false;
+        }
+    }
 
     /// <summary>The text, if it cannot hold a user and a password; otherwise null.</summary>
     public static string? WithoutCredentials(string? text) => text?.Contains('@', StringComparison.Ordinal) == true ? null : text;

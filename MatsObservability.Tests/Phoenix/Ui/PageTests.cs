@@ -153,25 +153,13 @@ public sealed class PageTests(PostgresFixture postgres, PageTests.Shop shop) : I
     [InlineData("/projects/default/session?id=none")]
     [InlineData("/projects/default/metrics?name=none")]
     [InlineData("/redirects/traces/00000000000000000000000000000001")]
-    public async Task Page_OfNothing_Is404AndSaysSo(string path)
-    {
-        using var response = await shop.Server.Client.GetAsync(path);
-
-        Assert.Equal(HttpStatusCode.NotFound, response.StatusCode);
-        Assert.Contains("All projects", await response.Content.ReadAsStringAsync(), StringComparison.Ordinal);
-    }
+    public Task Page_OfNothing_Is404AndSaysSo(string path) => SaysAsync(path, HttpStatusCode.NotFound, "All projects");
 
     [Theory]
     [InlineData("/projects?q=%00")]
     [InlineData("/projects/shop/traces?q=a%00b")]
     [InlineData("/projects/shop/session?id=%00")]
-    public async Task Page_ValueThatIsNoText_Is400AndSaysSo(string path)
-    {
-        using var response = await shop.Server.Client.GetAsync(path);
-
-        Assert.Equal(HttpStatusCode.BadRequest, response.StatusCode);
-        Assert.Contains("Not a text", await response.Content.ReadAsStringAsync(), StringComparison.Ordinal);
-    }
+    public Task Page_ValueThatIsNoText_Is400AndSaysSo(string path) => SaysAsync(path, HttpStatusCode.BadRequest, "Not a text");
 
     [Fact]
     public async Task Page_DatabaseAway_SaysSoInsteadOfShowingNothing()
@@ -220,6 +208,14 @@ public sealed class PageTests(PostgresFixture postgres, PageTests.Shop shop) : I
         var style = Regex.Match(html, "rel=\"stylesheet\" href=\"([^\"]+)\"").Groups[1].Value;
         using var response = await server.Client.GetAsync($"/phoenix/{style}");
         Assert.Equal("text/css", response.Content.Headers.ContentType!.MediaType);
+    }
+
+    private async Task SaysAsync(string path, HttpStatusCode status, string text)
+    {
+        using var response = await shop.Server.Client.GetAsync(path);
+
+        Assert.Equal(status, response.StatusCode);
+        Assert.Contains(text, await response.Content.ReadAsStringAsync(), StringComparison.Ordinal);
     }
 
     private static string Text(string html) => WebUtility.HtmlDecode(html);

@@ -1,4 +1,3 @@
-using System.Text.RegularExpressions;
 using MatsObservability.ServiceDefaults;
 
 namespace Orchestrator.Agent.Agents.Remediation;
@@ -43,7 +42,7 @@ internal sealed class RemediationOptions
                 $"{command.Proposal.Count} and {command.FaultTypes.Count}");
             foreach (var pattern in command.Arguments)
             {
-                faults.Require(IsRegex(pattern), $"{key}:{nameof(command.Arguments)}", "be regular expressions", pattern);
+                faults.Require(SettingFaults.IsRegex(pattern), $"{key}:{nameof(command.Arguments)}", "be regular expressions", pattern);
             }
         }
 
@@ -60,19 +59,6 @@ internal sealed class RemediationOptions
         faults.Between(nameof(ValidationWindow), options.ValidationWindow, second, day);
         faults.Between(nameof(ValidationPatience), options.ValidationPatience, TimeSpan.Zero, day);
         return faults.Found;
-    }
-
-    private static bool IsRegex(string pattern)
-    {
-        try
-        {
-            _ = new Regex(pattern, RegexOptions.None, TimeSpan.FromSeconds(1));
-            return true;
-        }
-        catch (ArgumentException)
-        {
-            return false;
-        }
     }
 }
 

@@ -1,4 +1,4 @@
-using System.Text.RegularExpressions;
+using MatsObservability.ServiceDefaults;
 
 namespace Phoenix.Service.Ingest.Normalize;
 
@@ -36,7 +36,7 @@ internal sealed record RedactionRule(RedactionAction Action, string[] Keys, stri
         var pattern = parts.Length == 3 ? parts[2] : null;
         if (pattern is not null)
         {
-            if (pattern.Length < 3 || pattern[0] != '/' || pattern[^1] != '/' || !IsRegex(pattern[1..^1]))
+            if (pattern.Length < 3 || pattern[0] != '/' || pattern[^1] != '/' || !SettingFaults.IsRegex(pattern[1..^1]))
             {
                 fault = "must end in a regular expression between slashes";
                 return null;
@@ -46,19 +46,6 @@ internal sealed record RedactionRule(RedactionAction Action, string[] Keys, stri
         }
 
         return new RedactionRule(action, parts[1].Split(';', StringSplitOptions.RemoveEmptyEntries), pattern);
-    }
-
-    private static bool IsRegex(string pattern)
-    {
-        try
-        {
-            _ = new Regex(pattern, RegexOptions.None, TimeSpan.FromSeconds(1));
-            return true;
-        }
-        catch (ArgumentException)
-        {
-            return false;
-        }
     }
 }
 
