@@ -6,19 +6,19 @@ using Spectre.Console;
 namespace MatsObservability.Benchmarks.Ingest;
 
 /// <summary>
-/// <c>ingest [--seconds 20] [--connections 4] [--spans 2000] [--rate 20000] [--stored N] [--minutes N] [--paced] [--postgres NAME=VALUE]… [--writers
+/// <c>ingest [--seconds 20] [--connections 4] [--spans 2000] [--rate 20000] [--stored N] [--minutes N] [--paced] [--fresh] [--postgres NAME=VALUE]… [--writers
 /// 1,2,4] [--batches 512,2048,2048/5s] [--json FILE]</c>: durable spans a second over gRPC and HTTP beside raw COPY of the same rows in the
 /// same run, the acknowledgement's latency at a given rate, beside that of raw commits, and at the peak, and what it costs. With <c>--stored</c> it goes on at full load
 /// until that many spans are stored, watching the server's memory, and measures the rate once more. With <c>--writers 1,2,4</c> only the
 /// rate over gRPC is measured, once for each of these numbers of writers, on a fresh server each time; with <c>--batches 512,2048/5s</c>
 /// likewise for each largest transaction, in records, and linger, and then the acknowledgement's latency at the given rate. With
 /// <c>--minutes</c> there is only full load over gRPC for that long, and what the server's memory does meanwhile; with <c>--paced</c> only
-/// the latencies at the given rate.
+/// the latencies at the given rate. With <c>--fresh</c> the free memory is left as it is.
 /// </summary>
 internal static class IngestBenchmark
 {
     public const string Purpose =
-        "durable spans a second against raw COPY: [--seconds 20] [--connections 4] [--spans 2000] [--rate 20000] [--stored N] [--minutes N] [--paced] [--postgres NAME=VALUE]… [--writers 1,2,4] [--batches 512,2048,2048/5s] [--json FILE]";
+        "durable spans a second against raw COPY: [--seconds 20] [--connections 4] [--spans 2000] [--rate 20000] [--stored N] [--minutes N] [--paced] [--fresh] [--postgres NAME=VALUE]… [--writers 1,2,4] [--batches 512,2048,2048/5s] [--json FILE]";
 
     // Below this the JIT is still compiling the hot path.
     private static readonly TimeSpan s_warmUp = TimeSpan.FromSeconds(8);
@@ -75,7 +75,8 @@ internal static class IngestBenchmark
         var http = new LoadRun(system.Phoenix.OtlpHttpUrl, grpc: false, connections, spansPerRequest);
         var raw = new RawCopy(system.ConnectionString, rowsPerBatch: 8000);
 
-        await MakeLogFilesAsync(system, cancellationToken);
+        var freshPage = FreshPages.Microseconds();
+        await RunInAsync(system, args, cancellationToken);
         await raw.PrepareAsync(cancellationToken);
         await raw.RunAsync(2, s_warmUp / 2, null, cancellationToken);
         var rawOne = await raw.RunAsync(1, duration, null, cancellationToken);
@@ -115,7 +116,7 @@ internal static class IngestBenchmark
             ["wire_bytes_per_span"] = (double)grpc.RequestBytes / spansPerRequest,
             ["stored_bytes_per_span"] = (double)(bytes / stored),
             ["spans_stored"] = stored,
-            ["fresh_page_us"] = FreshPages.Microseconds(),
+            ["fresh_page_us"] = freshPage,
             ["refused_requests"] = grpcResult.Load.Refused + httpResult.Load.Refused + paced.Refused,
         };
         AddPaced(figures, rawPaced, paced);
@@ -136,7 +137,7 @@ internal static class IngestBenchmark
         string[] args, int connections, double rate, TimeSpan duration, CancellationToken cancellationToken)
     {
         await using var system = await SystemUnderTest.StartAsync(new SystemOptions { Postgres = Settings(args) }, cancellationToken);
-        await MakeLogFilesAsync(system, cancellationToken);
+        await RunInAsync(system, args, cancellationToken);
         await new RawCopy(system.ConnectionString, PacedSpans).PrepareAsync(cancellationToken);
         await new LoadRun(system.Phoenix.GrpcUrl, grpc: true, connections, PacedSpans).RunAsync(s_warmUp, rate, cancellationToken);
         var (raw, paced, _) = await PaceAsync(system, connections, rate, duration, cancellationToken);
@@ -175,7 +176,7 @@ internal static class IngestBenchmark
             await using var system = await SystemUnderTest.StartAsync(
                 new SystemOptions { Postgres = Settings(args), Phoenix = phoenix }, cancellationToken);
             var load = new LoadRun(system.Phoenix.GrpcUrl, grpc: true, connections, spansPerRequest);
-            await MakeLogFilesAsync(system, cancellationToken);
+            await RunInAsync(system, args, cancellationToken);
             await load.RunAsync(s_warmUp, null, cancellationToken);
             await system.ExecuteAsync("CHECKPOINT", cancellationToken);
             figures[$"{name}_spans_per_s"] = (await load.RunAsync(duration, null, cancellationToken)).SpansPerSecond;
@@ -213,6 +214,7 @@ internal static class IngestBenchmark
     {
         await using var system = await SystemUnderTest.StartAsync(new SystemOptions { Postgres = Settings(args) }, cancellationToken);
         var load = new LoadRun(system.Phoenix.GrpcUrl, grpc: true, connections, spansPerRequest);
+        await RunInAsync(system, args, cancellationToken);
         var (acknowledged, removed, elapsed) = ((await load.RunAsync(TimeSpan.FromMinutes(1), null, cancellationToken)).Spans, 0L,
             TimeSpan.Zero);
         var (before, memory) = (acknowledged, new List<double> { Megabytes(system.Phoenix.ResidentBytes) });
@@ -255,11 +257,16 @@ internal static class IngestBenchmark
     private static double Megabytes(long bytes) => bytes / 1048576.0;
 
     /// <summary>
-    /// Makes PostgreSQL write as much log as it keeps, and recycle it. A server that is minutes old still makes every file of its
-    /// write-ahead log, which costs a third of the rate; one that has run for a while writes into files that are there.
+    /// Makes the machine and the server ones that have run for a while: no memory is fresh, and PostgreSQL has made every file of its
+    /// write-ahead log, and writes into files that are there. Making them costs a third of the rate.
     /// </summary>
-    private static async Task MakeLogFilesAsync(SystemUnderTest system, CancellationToken cancellationToken)
+    private static async Task RunInAsync(SystemUnderTest system, string[] args, CancellationToken cancellationToken)
     {
+        if (Array.IndexOf(args, "--fresh") < 0)
+        {
+            await FreshPages.UseUpAsync(system.Folder, cancellationToken);
+        }
+
         await system.ExecuteAsync("""
             SELECT pg_logical_emit_message(false, 'fill', repeat(' ', 64 * 1024 * 1024))
             FROM generate_series(1, (SELECT setting::int / 64 FROM pg_settings WHERE name = 'max_wal_size'))

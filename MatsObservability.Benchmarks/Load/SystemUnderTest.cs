@@ -29,13 +29,15 @@ internal sealed class SystemUnderTest : IAsyncDisposable
 {
     private const string Database = "phoenixdb";
 
-    private readonly string _folder;
     private readonly SystemOptions _options;
     private readonly List<PhoenixProcess> _replicas = [];
     private readonly List<ServiceProcess> _orchestrators = [];
 
     private SystemUnderTest(string folder, PostgresServer postgres, SystemOptions options) =>
-        (_folder, Postgres, _options) = (folder, postgres, options);
+        (Folder, Postgres, _options) = (folder, postgres, options);
+
+    /// <summary>The temporary folder.</summary>
+    public string Folder { get; }
 
     /// <summary>The database server.</summary>
     public PostgresServer Postgres { get; }
@@ -156,7 +158,7 @@ internal sealed class SystemUnderTest : IAsyncDisposable
         }
 
         await Postgres.DisposeAsync();
-        Directory.Delete(_folder, recursive: true);
+        Directory.Delete(Folder, recursive: true);
     }
 
     private static async Task ExecuteAsync(string connectionString, string sql, CancellationToken cancellationToken)
