@@ -14,9 +14,10 @@ internal readonly record struct MachineSize(int Cores, long MemoryBytes)
     public static MachineSize Here { get; } = new(Environment.ProcessorCount, GC.GetGCMemoryInfo().TotalAvailableMemoryBytes);
 
     /// <summary>
-    /// Writers: each keeps about one core of PostgreSQL busy. One would leave the database idle while it encodes (docs/benchmarks.md).
+    /// Writers: each keeps about one core of PostgreSQL busy, and one more has work for it while another waits for the disk to commit
+    /// (docs/benchmarks.md).
     /// </summary>
-    public int Writers => Math.Clamp(Cores, 2, 8);
+    public int Writers => Math.Min(Cores + 1, 9);
 
     /// <summary>Memory above which requests are refused; the rest is for the runtime and what shares the machine.</summary>
     public long MemoryLimitBytes => MemoryBytes / 4 * 3;

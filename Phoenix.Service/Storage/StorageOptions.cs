@@ -22,7 +22,7 @@ internal sealed class StorageOptions
     public string Schema { get; set; } = "phoenix";
 
     /// <summary>
-    /// Writers, each with a connection of its own. Each keeps about one core of PostgreSQL busy; by default as many as cores, from 2 to 8.
+    /// Writers, each with a connection of its own. Each keeps about one core of PostgreSQL busy; by default one more than cores, up to 9.
     /// </summary>
     public int Writers { get; set; } = MachineSize.Here.Writers;
 

@@ -32,6 +32,8 @@ internal static class PostgresSettings
             ["min_wal_size"] = Size(Math.Clamp(freeDiskBytes / 40, 160 * Megabyte, 1024 * Megabyte)),
             ["checkpoint_timeout"] = "15min",
             ["checkpoint_completion_target"] = "0.9",
+            // Pages that the writers push out go to the disk at once. Left to the system, gigabytes of them go together, and commits wait behind.
+            ["backend_flush_after"] = "512kB",
             ["wal_level"] = "replica",
             ["max_wal_senders"] = "3",
             ["max_replication_slots"] = "3",

@@ -33,7 +33,7 @@ public sealed class PostgresSettingsTests : IDisposable
             ("work_mem", "32MB"), ("maintenance_work_mem", "256MB"), ("effective_cache_size", "4GB"), ("max_connections", "300"),
             ("superuser_reserved_connections", "5"),
             ("wal_buffers", "32MB"), ("max_wal_size", "2GB"), ("min_wal_size", "512MB"), ("shared_buffers", "512MB"),
-            ("checkpoint_completion_target", "0.9"),
+            ("checkpoint_completion_target", "0.9"), ("backend_flush_after", "512kB"),
         })
         {
             await using var command = source.CreateCommand($"SHOW {name}");

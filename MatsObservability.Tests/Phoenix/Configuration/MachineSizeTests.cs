@@ -13,10 +13,10 @@ public sealed class MachineSizeTests
 
     [Theory]
     [InlineData(1, 2, 40)]
-    [InlineData(2, 2, 50)]
-    [InlineData(4, 4, 72)]
-    [InlineData(8, 8, 76)]
-    [InlineData(64, 8, 76)]
+    [InlineData(2, 3, 51)]
+    [InlineData(4, 5, 73)]
+    [InlineData(8, 9, 77)]
+    [InlineData(64, 9, 77)]
     public void Cores_GiveWritersAndConnections(int cores, int writers, int connections)
     {
         var size = new MachineSize(cores, 8192 * Mebibyte);
