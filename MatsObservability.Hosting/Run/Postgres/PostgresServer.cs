@@ -23,6 +23,7 @@ public sealed class PostgresServer : IAsyncDisposable
     private readonly IPostgresLauncher _launcher;
     private readonly PostgresLog _log;
     private ChildProcess? _process;
+    private IAsyncDisposable? _flusher;
 
     private PostgresServer(PostgresServerOptions options, IPostgresLauncher launcher)
     {
@@ -57,6 +58,7 @@ public sealed class PostgresServer : IAsyncDisposable
         try
         {
             await server.LaunchAsync(cancellationToken);
+            server.FlushPages();
             return server;
         }
         catch
@@ -86,7 +88,25 @@ public sealed class PostgresServer : IAsyncDisposable
     }
 
     /// <summary>Stops the server: open transactions are rolled back, committed data stay.</summary>
-    public async ValueTask DisposeAsync() => await StopAsync(immediate: false);
+    public async ValueTask DisposeAsync()
+    {
+        if (_flusher is not null)
+        {
+            await _flusher.DisposeAsync();
+        }
+
+        await StopAsync(immediate: false);
+    }
+
+    private void FlushPages()
+    {
+        if (OperatingSystem.IsLinux() && _options.Settings.GetValueOrDefault("fsync") != "off")
+        {
+            var flusher = new PageFlusher(_options.DataDirectory);
+            flusher.Start();
+            _flusher = flusher;
+        }
+    }
 
     private async Task LaunchAsync(CancellationToken cancellationToken)
     {

@@ -1,5 +1,7 @@
 using System.Runtime.InteropServices;
+using System.Runtime.Versioning;
 using System.Text;
+using Microsoft.Win32.SafeHandles;
 
 namespace MatsObservability.Hosting.Run.Processes;
 
@@ -17,6 +19,7 @@ internal enum UnixSignal
 internal static class UnixCalls
 {
     private const int NoSuchProcess = 3;
+    private const uint StartWritingPages = 2;
 
     /// <summary>
     /// Sends a signal to a process, or to the whole process group when <paramref name="group"/> is set. False when nothing was there.
@@ -40,6 +43,13 @@ internal static class UnixCalls
         }
     }
 
+    /// <summary>
+    /// Starts writing the changed pages of a part of a file to the disk, without waiting for it. False when the file system cannot.
+    /// </summary>
+    [SupportedOSPlatform("linux")]
+    public static bool StartWriting(SafeFileHandle file, long offset, long length) =>
+        SyncFileRange(file, offset, length, StartWritingPages) == 0;
+
     [DllImport("libc", EntryPoint = "kill", SetLastError = true)]
     [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
     private static extern int Kill(int processId, int signal);
@@ -51,4 +61,8 @@ internal static class UnixCalls
     [DllImport("libc", EntryPoint = "lchown", SetLastError = true)]
     [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
     private static extern int LChown(byte[] path, uint userId, uint groupId);
+
+    [DllImport("libc", EntryPoint = "sync_file_range")]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    private static extern int SyncFileRange(SafeFileHandle file, long offset, long length, uint flags);
 }
