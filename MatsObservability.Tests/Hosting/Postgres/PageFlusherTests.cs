@@ -1,3 +1,4 @@
+using System.Runtime.Versioning;
 using MatsObservability.Hosting.Run.Postgres;
 using MatsObservability.Tests.Support;
 using Npgsql;
@@ -6,25 +7,22 @@ namespace MatsObservability.Tests.Hosting.Postgres;
 
 /// <summary>What a managed server's files grow by goes to the disk as it comes.</summary>
 [Trait("Req", "B081")]
+[SupportedOSPlatform("linux")]
 public sealed class PageFlusherTests : IDisposable
 {
     private readonly TemporaryFolder _folder = new();
+
+    private string Data => Path.Combine(_folder.Path, "data");
 
     public void Dispose() => _folder.Dispose();
 
     [Fact]
     public async Task Flush_TableThatGrows_SendsExactlyItsNewPages()
     {
-        var data = Path.Combine(_folder.Path, "data");
-        await using var server = await PostgresServer.StartAsync(new PostgresServerOptions
-        {
-            DataDirectory = data, Password = "p", Settings = new Dictionary<string, string>(StringComparer.Ordinal) { ["fsync"] = "off",
-                ["autovacuum"] = "off" },
-        });
-        await ExecuteAsync(server.ConnectionString("postgres"), "CREATE DATABASE grows");
-        var grows = server.ConnectionString("grows");
+        await using var server = await StartAsync(("fsync", "off"), ("autovacuum", "off"));
+        var grows = await CreateDatabaseAsync(server);
         await ExecuteAsync(grows, "CREATE TABLE numbers (value int); INSERT INTO numbers SELECT generate_series(1, 1000)");
-        await using var flusher = new PageFlusher(data);
+        await using var flusher = new PageFlusher(Data);
 
         Assert.Equal(0, flusher.Flush());
         var before = await ExecuteAsync(grows, "SELECT pg_relation_size('numbers')");
@@ -43,19 +41,38 @@ public sealed class PageFlusherTests : IDisposable
     [Fact]
     public async Task Flush_OtherFilesAndFoldersThatVanish_AreLeftAlone()
     {
-        var data = Path.Combine(_folder.Path, "data");
-        var database = Path.Combine(data, "base", "16384");
+        var database = Path.Combine(Data, "base", "16384");
         Directory.CreateDirectory(database);
-        await using var flusher = new PageFlusher(data);
+        await using var flusher = new PageFlusher(Data);
         await File.WriteAllBytesAsync(Path.Combine(database, "16385"), new byte[8192]);
         await File.WriteAllBytesAsync(Path.Combine(database, "16385.1"), new byte[8192]);
         await File.WriteAllBytesAsync(Path.Combine(database, "16385_fsm"), new byte[8192]);
         await File.WriteAllBytesAsync(Path.Combine(database, "1259"), new byte[8192]);
-        Directory.CreateDirectory(Path.Combine(data, "base", "pgsql_tmp"));
+        Directory.CreateDirectory(Path.Combine(Data, "base", "pgsql_tmp"));
 
         Assert.Equal(2 * 8192, flusher.Flush());
-        Directory.Delete(data, recursive: true);
+        Directory.Delete(Data, recursive: true);
         Assert.Equal(0, flusher.Flush());
+    }
+
+    [Fact]
+    public async Task StartAsync_TableThatGrows_IsOnTheDiskBeforeTheSystemWouldWriteIt()
+    {
+        await using var server = await StartAsync(("autovacuum", "off"));
+        var grows = await CreateDatabaseAsync(server);
+        await ExecuteAsync(grows, "CREATE TABLE numbers AS SELECT generate_series(1, 300000) AS value");
+        await using var source = NpgsqlDataSource.Create(grows);
+        await using var where = source.CreateCommand("SELECT pg_relation_filepath('numbers')");
+        var file = Path.Combine(Data, (string)(await where.ExecuteScalarAsync())!);
+
+        // Linux itself keeps them for 30 s.
+        await Eventually.TrueAsync(() => DirtyPages.Of(file) is 0 or null, TimeSpan.FromSeconds(15));
+    }
+
+    private static async Task<string> CreateDatabaseAsync(PostgresServer server)
+    {
+        await ExecuteAsync(server.ConnectionString("postgres"), "CREATE DATABASE grows");
+        return server.ConnectionString("grows");
     }
 
     private static async Task<long> ExecuteAsync(string connectionString, string sql)
@@ -64,4 +81,11 @@ public sealed class PageFlusherTests : IDisposable
         await using var command = source.CreateCommand(sql);
         return await command.ExecuteScalarAsync() as long? ?? 0;
     }
+
+    private Task<PostgresServer> StartAsync(params (string Name, string Value)[] settings) => PostgresServer.StartAsync(
+        new PostgresServerOptions
+        {
+            DataDirectory = Data, Password = "p",
+            Settings = settings.ToDictionary(static setting => setting.Name, static setting => setting.Value, StringComparer.Ordinal),
+        });
 }
