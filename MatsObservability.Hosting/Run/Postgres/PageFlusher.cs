@@ -88,9 +88,9 @@ internal sealed class PageFlusher : IAsyncDisposable
                 }
             }
         }
-        catch (IOException)
+        catch (Exception gone) when (gone is IOException or UnauthorizedAccessException)
         {
-            // A database was dropped meanwhile.
+            // A database was dropped meanwhile, or a container keeps the folder to its own account.
         }
 
         return lengths;
