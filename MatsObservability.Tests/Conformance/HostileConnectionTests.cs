@@ -157,12 +157,13 @@ public sealed class HostileConnectionTests(HostileConnectionTests.Server server,
         return socket;
     }
 
-    /// <summary>A request by every way in, each answered at once.</summary>
+    /// <summary>A request by every way in, each on a new connection (this server soon ends idle ones) and answered at once.</summary>
     private async Task AssertOthersAreServedAsync()
     {
+        using var http = new HttpClient { BaseAddress = server.Phoenix.Client.BaseAddress, Timeout = s_prompt };
         using var otlp = new HttpClient { BaseAddress = new Uri(server.Phoenix.OtlpHttpUrl), Timeout = s_prompt };
         using var grpc = new HttpClient { BaseAddress = new Uri(server.Phoenix.GrpcUrl), Timeout = s_prompt };
-        foreach (var client in new[] { server.Phoenix.Client, otlp })
+        foreach (var client in new[] { http, otlp })
         {
             using var answer = await client.PostAsync(Otlp.Spans(1)).WaitAsync(s_prompt);
             Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
