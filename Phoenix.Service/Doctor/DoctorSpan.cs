@@ -26,7 +26,7 @@ internal sealed class DoctorSpan(DoctorTarget target, TimeProvider time)
     private readonly ActivityContext _caller = new(
         ActivityTraceId.CreateRandom(), ActivitySpanId.CreateRandom(), ActivityTraceFlags.Recorded, isRemote: true);
     private ActivityContext _sent;
-    private string? _refusal;
+    private string? _refusal = $"no answer within {s_patience.TotalSeconds:0} s";
 
     private string Session => $"doctor-{_run}";
 
@@ -40,6 +40,8 @@ internal sealed class DoctorSpan(DoctorTarget target, TimeProvider time)
                 ResourceBuilder.CreateEmpty().AddService("phoenix-doctor").AddAttributes([new("openinference.project.name", Project)]))
             .AddOtlpExporter(exporter =>
             {
+                // Simple: the span's end waits for the answer. A batch's flush returns before a slow one.
+                exporter.ExportProcessorType = ExportProcessorType.Simple;
                 exporter.Protocol = OtlpExportProtocol.HttpProtobuf;
                 exporter.Endpoint = new Uri(target.Http, "v1/traces");
                 exporter.HttpClientFactory = Recorded;
@@ -59,7 +61,6 @@ internal sealed class DoctorSpan(DoctorTarget target, TimeProvider time)
             _sent = span.Context;
         }
 
-        provider.ForceFlush((int)s_patience.TotalMilliseconds);
         return _refusal is { } refusal
             ? Finding.Fail("exporter", "export_refused", $"the service did not take the span: {refusal}")
             : Finding.Ok("exporter", $"registered, and sent the span {Name} to {target.Http}v1/traces");
@@ -139,7 +140,7 @@ internal sealed class DoctorSpan(DoctorTarget target, TimeProvider time)
         }
     }
 
-    private HttpClient Recorded() => new(new Recorder(target.Client(), refusal => _refusal = refusal));
+    private HttpClient Recorded() => new(new Recorder(target.Client(), refusal => _refusal = refusal)) { Timeout = s_patience };
 
     /// <summary>Sends by another client and notes why a request failed: the exporter itself only logs it.</summary>
     private sealed class Recorder(HttpClient client, Action<string?> note) : HttpMessageHandler

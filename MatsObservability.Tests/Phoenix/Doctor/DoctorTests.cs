@@ -120,6 +120,29 @@ public sealed class DoctorTests(PostgresFixture postgres) : IClassFixture<Postgr
         Assert.Contains(lines, line => line.StartsWith("skip database", StringComparison.Ordinal));
     }
 
+    [Theory]
+    [InlineData(2, "status 503")]
+    [InlineData(60, "no answer within 10 s")]
+    public async Task Doctor_ExportAnsweredLateOrNever_IsNotTakenForStored(int seconds, string said)
+    {
+        await using var server = await PhoenixServer.StartAsync(postgres);
+        await using var slow = await HttpStub.StartAsync(async context =>
+        {
+            context.Response.Headers["x-mats-observability-version"] = "0";
+            if (context.Request.ContentType == "application/x-protobuf")
+            {
+                await Task.Delay(TimeSpan.FromSeconds(seconds), context.RequestAborted);
+                context.Response.StatusCode = 503;
+            }
+        });
+
+        var (exit, lines) = await ExamineAsync(server, [("PHOENIX_PORT", $"{new Uri(slow.Url).Port}")]);
+
+        Assert.Equal(1, exit);
+        Assert.Contains(lines, line => line.StartsWith("FAIL exporter", StringComparison.Ordinal) && line.EndsWith(said, StringComparison.Ordinal));
+        Assert.DoesNotContain(lines, line => line.Contains("read_back", StringComparison.Ordinal));
+    }
+
     [Fact]
     public async Task DoctorProcess_WithNothingListening_EndsWithExitCodeOne()
     {
