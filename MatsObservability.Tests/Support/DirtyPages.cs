@@ -22,3 +22,10 @@ internal static class DirtyPages
     [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
     private static extern long SystemCall(long number, SafeFileHandle file, long[] range, long[] pages, long flags);
 }
+
+/// <summary>A test that asks for <see cref="DirtyPages"/>.</summary>
+internal sealed class DirtyPagesFactAttribute : FactAttribute
+{
+    public DirtyPagesFactAttribute() =>
+        Skip = DirtyPages.Of(typeof(DirtyPages).Assembly.Location) is null ? "needs cachestat (Linux 6.5)" : null;
+}

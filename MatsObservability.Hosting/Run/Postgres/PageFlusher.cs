@@ -16,11 +16,10 @@ internal sealed class PageFlusher : IAsyncDisposable
     /// <summary>Ids below it are PostgreSQL's own databases and catalogs (<c>FirstNormalObjectId</c>), which hardly grow.</summary>
     private const uint FirstUserObject = 16384;
 
-    private static readonly TimeSpan s_interval = TimeSpan.FromSeconds(1);
     private static readonly EnumerationOptions s_anything = new() { AttributesToSkip = FileAttributes.None };
 
     private readonly string _databases;
-    private readonly CancellationTokenSource _stop = new();
+    private readonly PeriodicTimer _timer = new(TimeSpan.FromSeconds(1));
     private Dictionary<string, long> _lengths;
     private Task _run = Task.CompletedTask;
 
@@ -32,7 +31,7 @@ internal sealed class PageFlusher : IAsyncDisposable
     }
 
     /// <summary>Looks once a second until disposed.</summary>
-    public void Start() => _run = RunAsync(_stop.Token);
+    public void Start() => _run = RunAsync();
 
     /// <summary>Starts writing what the files have grown by since the last look, and returns how many bytes that is.</summary>
     public long Flush()
@@ -54,24 +53,15 @@ internal sealed class PageFlusher : IAsyncDisposable
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()
     {
-        await _stop.CancelAsync();
+        _timer.Dispose();
         await _run;
-        _stop.Dispose();
     }
 
-    private async Task RunAsync(CancellationToken cancellationToken)
+    private async Task RunAsync()
     {
-        using var timer = new PeriodicTimer(s_interval);
-        try
+        while (await _timer.WaitForNextTickAsync())
         {
-            while (await timer.WaitForNextTickAsync(cancellationToken))
-            {
-                Flush();
-            }
-        }
-        catch (OperationCanceledException)
-        {
-            // The server is being stopped.
+            Flush();
         }
     }
 

@@ -90,12 +90,11 @@ public sealed class PostgresServer : IAsyncDisposable
     /// <summary>Stops the server: open transactions are rolled back, committed data stay.</summary>
     public async ValueTask DisposeAsync()
     {
+        await StopAsync(immediate: false);
         if (_flusher is not null)
         {
             await _flusher.DisposeAsync();
         }
-
-        await StopAsync(immediate: false);
     }
 
     private void FlushPages()
