@@ -66,6 +66,25 @@ public sealed class RollupLoadTests(PostgresFixture postgres) : IClassFixture<Po
         }
     }
 
+    [Fact]
+    public async Task HasPending_SomeDeltas_IsTrueOnlyWhileThereAreMore()
+    {
+        await using var server = await PhoenixServer.StartAsync(postgres);
+        await using var connection = await server.OpenAsync();
+
+        // Never committed, so the service's own worker does not take them.
+        await using var transaction = await connection.BeginTransactionAsync();
+        await RollupStore.ExecuteAsync(connection, """
+            INSERT INTO trace_deltas_1 (project_id, trace_id, start_ns, end_ns, span_count, error_count, prompt_tokens, completion_tokens, cost_pico_usd)
+            SELECT 1, gen_random_uuid(), 1, 2, 1, 0, 0, 0, 0 FROM generate_series(1, 3)
+            """, CancellationToken.None);
+
+        Assert.False(await RollupStore.HasPendingAsync(connection, 0, moreThan: 0, CancellationToken.None));
+        Assert.True(await RollupStore.HasPendingAsync(connection, 1, moreThan: 0, CancellationToken.None));
+        Assert.True(await RollupStore.HasPendingAsync(connection, 1, moreThan: 2, CancellationToken.None));
+        Assert.False(await RollupStore.HasPendingAsync(connection, 1, moreThan: 3, CancellationToken.None));
+    }
+
     private static Span Any(Random random, int id)
     {
         // Parents mostly lie in the same trace, so that calls under calls are frequent.

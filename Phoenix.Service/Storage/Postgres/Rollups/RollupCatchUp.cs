@@ -5,7 +5,7 @@ namespace Phoenix.Service.Storage.Postgres.Rollups;
 
 /// <summary>
 /// Lets a reader of the roll-ups see what was acknowledged before it asked: a few pending deltas are applied on the spot. Many are left to
-/// the <see cref="RollupWorker"/>, because a reader must not do a loaded system's work; then the roll-ups lag by less than a second.
+/// the <see cref="RollupWorker"/>, because a reader must not do a loaded system's work; then the roll-ups lag by about a second.
 /// </summary>
 internal sealed class RollupCatchUp(NpgsqlDataSource dataSource, TraceMetrics metrics)
 {

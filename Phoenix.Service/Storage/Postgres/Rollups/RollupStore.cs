@@ -27,11 +27,13 @@ internal static class RollupStore
     public static Task OwnAsync(NpgsqlConnection connection, CancellationToken cancellationToken) =>
         ExecuteAsync(connection, $"SELECT pg_advisory_xact_lock({LockKey})", cancellationToken);
 
-    /// <summary>Whether a slot holds anything.</summary>
-    public static async Task<bool> HasPendingAsync(NpgsqlConnection connection, int slot, CancellationToken cancellationToken)
+    /// <summary>Whether a slot holds more than <paramref name="moreThan"/> deltas of a kind.</summary>
+    public static async Task<bool> HasPendingAsync(
+        NpgsqlConnection connection, int slot, int moreThan, CancellationToken cancellationToken)
     {
         await using var command = new NpgsqlCommand(
-            $"SELECT EXISTS (SELECT FROM trace_deltas_{slot}) OR EXISTS (SELECT FROM minute_deltas_{slot})", connection);
+            $"SELECT EXISTS (SELECT FROM trace_deltas_{slot} OFFSET {moreThan}) OR EXISTS (SELECT FROM minute_deltas_{slot} OFFSET {moreThan})",
+            connection);
         return (bool)(await command.ExecuteScalarAsync(cancellationToken))!;
     }
 
@@ -69,7 +71,7 @@ internal static class RollupStore
         }
 
         await ExecuteAsync(connection, $"LOCK TABLE trace_deltas_{slot}, minute_deltas_{slot} IN ACCESS EXCLUSIVE MODE", cancellationToken);
-        if (!await HasPendingAsync(connection, slot, cancellationToken))
+        if (!await HasPendingAsync(connection, slot, moreThan: 0, cancellationToken))
         {
             await ExecuteAsync(connection, $"TRUNCATE trace_deltas_{slot}, minute_deltas_{slot}", cancellationToken);
         }
