@@ -66,7 +66,8 @@ public sealed class PostgresSettingsTests : IDisposable
         {
             DataDirectory = Path.Combine(_folder.Path, "data"), Password = "p",
             Settings = new Dictionary<string, string>(StringComparer.Ordinal) { ["work_mem"] = "4MB", ["max_connections"] = "90",
-                ["max_wal_size"] = "1GB", ["wal_buffers"] = "2MB", ["effective_cache_size"] = "2GB" },
+                ["max_wal_size"] = "1GB", ["wal_buffers"] = "2MB", ["effective_cache_size"] = "2GB",
+                ["backend_flush_after"] = "0" },
         });
         var log = new LogLines();
         await using (var source = NpgsqlDataSource.Create(server.ConnectionString("postgres")))
@@ -79,6 +80,7 @@ public sealed class PostgresSettingsTests : IDisposable
             "The PostgreSQL server's work_mem is 4MB; 32MB suits this service better (docs/operating.md).",
             "The PostgreSQL server's max_connections is 90; 300 suits this service better (docs/operating.md).",
             "The PostgreSQL server's wal_buffers is 2MB; 32MB suits this service better (docs/operating.md).",
+            "The PostgreSQL server's backend_flush_after is 0kB; 512kB suits this service better (docs/operating.md).",
         ], log.Lines);
         await using var phoenix = await PhoenixServer.StartAsync(server.ConnectionString("postgres"));
         using var answer = await phoenix.Client.PostAsync(Otlp.Spans(1));

@@ -25,6 +25,7 @@ internal sealed partial class ServerSettings(NpgsqlDataSource dataSource, ILogge
         ("wal_buffers", 32 * Megabyte),
         ("max_wal_size", 2048 * Megabyte),
         ("min_wal_size", 160 * Megabyte),
+        ("backend_flush_after", 512 * Kilobyte),
     ];
 
     /// <summary>Logs what is far off.</summary>
@@ -62,7 +63,7 @@ internal sealed partial class ServerSettings(NpgsqlDataSource dataSource, ILogge
     }
 
     private static string Text(long value, long suits) =>
-        suits < Megabyte ? value.ToString(CultureInfo.InvariantCulture)
+        suits < Kilobyte ? value.ToString(CultureInfo.InvariantCulture)
         : value < Megabyte ? string.Create(CultureInfo.InvariantCulture, $"{value / Kilobyte}kB")
         : string.Create(CultureInfo.InvariantCulture, $"{value / Megabyte}MB");
 
