@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using MatsObservability.Benchmarks.Chaos;
 using MatsObservability.Benchmarks.Rca;
 
@@ -23,20 +24,24 @@ internal static class Commands
     };
 
     /// <summary>
-    /// Runs the command named by the first argument. 0 = done, 1 = the command failed, 2 = unknown command or bad arguments.
+    /// Runs the command named by the first argument. 0 = done, 1 = the command failed or was stopped, 2 = unknown command or bad arguments.
     /// </summary>
     public static async Task<int> RunAsync(string[] args)
     {
         using var stop = new CancellationTokenSource();
-        Console.CancelKeyPress += (_, pressed) =>
-        {
-            pressed.Cancel = true;
-            stop.Cancel();
-        };
-
+        using var interrupted = PosixSignalRegistration.Create(PosixSignal.SIGINT, Stop);
+        using var terminated = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Stop);
         if (args.Length > 0 && s_commands.TryGetValue(args[0], out var command))
         {
-            return await command.Run(args[1..], stop.Token);
+            try
+            {
+                return await command.Run(args[1..], stop.Token);
+            }
+            catch (OperationCanceledException) when (stop.IsCancellationRequested)
+            {
+                Console.Error.WriteLine("stopped");
+                return 1;
+            }
         }
 
         Console.Error.WriteLine("usage: dotnet run -c Release --project MatsObservability.Benchmarks -- <command> [options]");
@@ -46,5 +51,12 @@ internal static class Commands
         }
 
         return 2;
+
+        // A command that is told to end stops what it started and removes its files.
+        void Stop(PosixSignalContext signal)
+        {
+            signal.Cancel = true;
+            stop.Cancel();
+        }
     }
 }

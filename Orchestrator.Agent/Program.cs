@@ -8,12 +8,14 @@ var longestStop = TimeSpan.FromSeconds(3);
 try
 {
     var app = OrchestratorApp.Build(args);
-    app.Lifetime.ApplicationStopping.Register(() => new Thread(() =>
+    new Thread(() =>
     {
+        // Not a callback of the token: its turn comes after those that block, as one that cancels a statement of a silent database does.
+        app.Lifetime.ApplicationStopping.WaitHandle.WaitOne();
         using var never = new ManualResetEventSlim();
         never.Wait(longestStop);
         Environment.Exit(0);
-    }) { IsBackground = true }.Start());
+    }) { IsBackground = true }.Start();
     await app.RunAsync();
     return 0;
 }

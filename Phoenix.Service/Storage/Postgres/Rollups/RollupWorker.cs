@@ -63,15 +63,14 @@ internal sealed partial class RollupWorker(
         var started = Stopwatch.GetTimestamp();
         await using var connection = await dataSource.OpenConnectionAsync(cancellationToken);
         var applied = false;
-        for (var pass = 0; pass < SlotPasses; pass++)
-        {
-            // What writers append during a pass waits for the next step, unless it fills a pass: to plan and to commit a pass costs the same
-            // for few rows as for many.
-            if (!await RollupStore.HasPendingAsync(connection, slot, moreThan: pass == 0 ? 0 : PassRows, cancellationToken))
-            {
-                break;
-            }
 
+        // What writers append during a pass waits for the next step, unless it fills a pass: to plan and to commit a pass costs the same for
+        // few rows as for many.
+        for (var pass = 0;
+            pass < SlotPasses
+            && await RollupStore.HasPendingAsync(connection, slot, moreThan: pass == 0 ? 0 : PassRows, cancellationToken);
+            pass++)
+        {
             await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
             if (!await RollupStore.TryOwnAsync(connection, cancellationToken))
             {
