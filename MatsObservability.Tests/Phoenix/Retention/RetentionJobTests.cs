@@ -89,15 +89,16 @@ public sealed class RetentionJobTests(PostgresFixture postgres) : IClassFixture<
         await using var server = await PhoenixServer.StartAsync(postgres);
         await SendAsync(server, "short", 9, 3);
         await SendAsync(server, "usual", 9, 3);
-        var time = new TestTime(TimeProvider.System.GetUtcNow());
+        var now = TimeProvider.System.GetUtcNow();
+        var time = new TestTime(now);
         var job = Job(server, time, new RetentionMetrics(), new RetentionOptions { Days = 5, LateDays = 0, ProjectDays = ["short=1"] });
 
         await job.RunAsync(CancellationToken.None);
         time.Advance(TimeSpan.FromHours(1));
         await job.RunAsync(CancellationToken.None);
 
-        var (dropped, thinned) = (time.GetUtcNow().AddDays(-9).ToString("yyyy_MM_dd", CultureInfo.InvariantCulture),
-            time.GetUtcNow().AddDays(-3).ToString("yyyy_MM_dd", CultureInfo.InvariantCulture));
+        var (dropped, thinned) = (now.AddDays(-9).ToString("yyyy_MM_dd", CultureInfo.InvariantCulture),
+            now.AddDays(-3).ToString("yyyy_MM_dd", CultureInfo.InvariantCulture));
         Assert.Equal(
             $"logs_{dropped} metric_points_{dropped} spans_{dropped}",
             await server.ScalarAsync<string>(
