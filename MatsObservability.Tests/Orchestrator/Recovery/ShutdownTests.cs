@@ -19,20 +19,13 @@ public sealed class ShutdownTests(EmptySystem system) : IClassFixture<EmptySyste
     [InlineData(Away.Silent)]
     public async Task Stop_InTheMiddleOfAJob_EndsInTime(Away away)
     {
-        var connection = new NpgsqlConnectionStringBuilder(await system.NewDatabaseAsync());
-        await using var database = TcpGate.To(connection.Port);
-        await using var phoenix = TcpGate.To(system.Phoenix.HttpUrl);
-        await using var receiver = TcpGate.To(system.Phoenix.GrpcUrl);
-        connection.Port = database.Port;
-        await using var service = await StartAsync(connection, phoenix, receiver);
-        using var client = new HttpClient { BaseAddress = new Uri(service.Url) };
+        await using var orchestrator = await GatedOrchestrator.StartAsync(system, await system.NewDatabaseAsync());
 
         // The job waits for its telemetry, a caller for the job, and another follows its events.
-        phoenix.Silence();
-        var job = await BeginJobAsync(client);
-        var waiting = client.PostAsJsonAsync("/troubleshoot?wait=60", new { user_request = "why is it slow" });
-        using var stream = await FollowAsync(client, job);
-        foreach (var gate in away == Away.No ? [] : new[] { database, phoenix, receiver })
+        var job = await orchestrator.BeginJobAsync();
+        var waiting = orchestrator.Client.PostAsJsonAsync("/troubleshoot?wait=60", new { user_request = "why is it slow" });
+        using var stream = await orchestrator.FollowAsync(job);
+        foreach (var gate in away == Away.No ? [] : orchestrator.Gates)
         {
             if (away == Away.Silent)
             {
@@ -44,10 +37,7 @@ public sealed class ShutdownTests(EmptySystem system) : IClassFixture<EmptySyste
             }
         }
 
-        var clock = Stopwatch.StartNew();
-        await service.StopAsync();
-
-        Assert.True(clock.Elapsed < s_grace, $"it took {clock.Elapsed}: {service.Output}");
+        await AssertStopsInTimeAsync(orchestrator.Service);
 
         // Its caller is left alone: answered, or cut off.
         await Task.WhenAny(waiting);
@@ -57,54 +47,28 @@ public sealed class ShutdownTests(EmptySystem system) : IClassFixture<EmptySyste
     [Fact, Trait("Req", "M02")]
     public async Task Stop_StatementInASilentDatabase_EndsInTime()
     {
-        var connection = new NpgsqlConnectionStringBuilder(await system.NewDatabaseAsync());
-        await using var blocker = new NpgsqlConnection(connection.ConnectionString);
+        var connection = await system.NewDatabaseAsync();
+        await using var blocker = new NpgsqlConnection(connection);
         await blocker.OpenAsync();
-        await using var database = TcpGate.To(connection.Port);
-        await using var phoenix = TcpGate.To(system.Phoenix.HttpUrl);
-        await using var receiver = TcpGate.To(system.Phoenix.GrpcUrl);
-        connection.Port = database.Port;
-        await using var service = await StartAsync(connection, phoenix, receiver);
-        using var client = new HttpClient { BaseAddress = new Uri(service.Url) };
-        phoenix.Silence();
-        var job = await BeginJobAsync(client);
+        await using var orchestrator = await GatedOrchestrator.StartAsync(system, connection);
+        var job = await orchestrator.BeginJobAsync();
 
         await using var transaction = await blocker.BeginTransactionAsync();
         await ExecuteAsync(blocker, "LOCK TABLE mats.events IN ACCESS EXCLUSIVE MODE");
-        using var stream = await FollowAsync(client, job);
+        using var stream = await orchestrator.FollowAsync(job);
         await Eventually.TrueAsync(async () => await ExecuteAsync(blocker, """
             SELECT count(*) FROM pg_locks WHERE NOT granted AND mode = 'AccessShareLock' AND relation = 'mats.events'::regclass
             """) is > 0L);
-        database.Silence();
+        orchestrator.Database.Silence();
+        await AssertStopsInTimeAsync(orchestrator.Service);
+    }
+
+    private static async Task AssertStopsInTimeAsync(ServiceProcess service)
+    {
         var clock = Stopwatch.StartNew();
         await service.StopAsync();
-
         Assert.True(clock.Elapsed < s_grace, $"it took {clock.Elapsed}: {service.Output}");
     }
-
-    private static async Task<ServiceProcess> StartAsync(NpgsqlConnectionStringBuilder database, TcpGate phoenix, TcpGate receiver)
-    {
-        var service = new ServiceProcess("Orchestrator.Agent", new Dictionary<string, string?>
-        {
-            ["ConnectionStrings__phoenixdb"] = database.ConnectionString, ["Mats__PhoenixUrl"] = phoenix.Url,
-            ["OTEL_EXPORTER_OTLP_ENDPOINT"] = receiver.Url, ["OTEL_EXPORTER_OTLP_PROTOCOL"] = "grpc",
-        }, "/health");
-        await service.StartAsync(CancellationToken.None);
-        return service;
-    }
-
-    private static async Task<string?> BeginJobAsync(HttpClient client)
-    {
-        using var accepted = await client.PostAsJsonAsync("/troubleshoot", new { user_request = "why is it slow" });
-        var job = (await accepted.Content.ReadFromJsonAsync<JsonElement>()).GetProperty("job_id").GetString();
-        await Eventually.TrueAsync(async () =>
-            (await client.GetFromJsonAsync<JsonElement>($"/jobs/{job}")).GetProperty("phase").GetString() == "triage");
-        return job;
-    }
-
-    private static Task<HttpResponseMessage> FollowAsync(HttpClient client, string? job) => client.SendAsync(
-        new(HttpMethod.Get, $"/jobs/{job}/events") { Headers = { { "Accept", "text/event-stream" } } },
-        HttpCompletionOption.ResponseHeadersRead);
 
     private static async Task<object?> ExecuteAsync(NpgsqlConnection connection, string sql)
     {
@@ -117,5 +81,63 @@ public sealed class ShutdownTests(EmptySystem system) : IClassFixture<EmptySyste
         No,
         Refusing,
         Silent,
+    }
+
+    /// <summary>The orchestrator as a process, with a gate before each system it needs; its Phoenix.Service is silent.</summary>
+    private sealed class GatedOrchestrator : IAsyncDisposable
+    {
+        private GatedOrchestrator(EmptySystem system, NpgsqlConnectionStringBuilder connection)
+        {
+            Gates = [TcpGate.To(connection.Port), TcpGate.To(system.Phoenix.HttpUrl), TcpGate.To(system.Phoenix.GrpcUrl)];
+            connection.Port = Database.Port;
+            Service = new ServiceProcess("Orchestrator.Agent", new Dictionary<string, string?>
+            {
+                ["ConnectionStrings__phoenixdb"] = connection.ConnectionString, ["Mats__PhoenixUrl"] = Gates[1].Url,
+                ["OTEL_EXPORTER_OTLP_ENDPOINT"] = Gates[2].Url, ["OTEL_EXPORTER_OTLP_PROTOCOL"] = "grpc",
+            }, "/health");
+            Client = new HttpClient { BaseAddress = new Uri(Service.Url) };
+        }
+
+        /// <summary>Before the database, Phoenix.Service and the receiver of its spans.</summary>
+        public TcpGate[] Gates { get; }
+
+        public TcpGate Database => Gates[0];
+
+        public ServiceProcess Service { get; }
+
+        public HttpClient Client { get; }
+
+        public static async Task<GatedOrchestrator> StartAsync(EmptySystem system, string connection)
+        {
+            var orchestrator = new GatedOrchestrator(system, new NpgsqlConnectionStringBuilder(connection));
+            await orchestrator.Service.StartAsync(CancellationToken.None);
+            orchestrator.Gates[1].Silence();
+            return orchestrator;
+        }
+
+        /// <summary>A job that waits for its telemetry.</summary>
+        public async Task<string?> BeginJobAsync()
+        {
+            using var accepted = await Client.PostAsJsonAsync("/troubleshoot", new { user_request = "why is it slow" });
+            var job = (await accepted.Content.ReadFromJsonAsync<JsonElement>()).GetProperty("job_id").GetString();
+            await Eventually.TrueAsync(async () =>
+                (await Client.GetFromJsonAsync<JsonElement>($"/jobs/{job}")).GetProperty("phase").GetString() == "triage");
+            return job;
+        }
+
+        /// <summary>The stream of a job's events, open.</summary>
+        public Task<HttpResponseMessage> FollowAsync(string? job) => Client.SendAsync(
+            new(HttpMethod.Get, $"/jobs/{job}/events") { Headers = { { "Accept", "text/event-stream" } } },
+            HttpCompletionOption.ResponseHeadersRead);
+
+        public async ValueTask DisposeAsync()
+        {
+            Client.Dispose();
+            await Service.DisposeAsync();
+            foreach (var gate in Gates)
+            {
+                await gate.DisposeAsync();
+            }
+        }
     }
 }
