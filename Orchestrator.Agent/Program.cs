@@ -1,3 +1,4 @@
+using MatsObservability.ServiceDefaults;
 using Microsoft.Extensions.Options;
 using Npgsql;
 using Orchestrator.Agent;
@@ -8,14 +9,7 @@ var longestStop = TimeSpan.FromSeconds(3);
 try
 {
     var app = OrchestratorApp.Build(args);
-    new Thread(() =>
-    {
-        // Not a callback of the token: its turn comes after those that block, as one that cancels a statement of a silent database does.
-        app.Lifetime.ApplicationStopping.WaitHandle.WaitOne();
-        using var never = new ManualResetEventSlim();
-        never.Wait(longestStop);
-        Environment.Exit(0);
-    }) { IsBackground = true }.Start();
+    using var limit = StopLimit.Of(app, longestStop);
     await app.RunAsync();
     return 0;
 }

@@ -1,4 +1,6 @@
+using MatsObservability.ServiceDefaults;
 using Microsoft.Extensions.Options;
+using Phoenix.Service.Ingest.Forward;
 
 namespace Phoenix.Service.Configuration;
 
@@ -13,6 +15,7 @@ internal static class StartUp
         try
         {
             await using var app = build();
+            using var limit = StopLimit.Of(app, LongestStop(app.Services));
             var fatal = app.Services.GetRequiredService<FatalFault>();
             try
             {
@@ -29,6 +32,14 @@ internal static class StartUp
         {
             return Fail(lines);
         }
+    }
+
+    /// <summary>Requests under way and the writers have the drain time-out, forwarding has its own after that.</summary>
+    private static TimeSpan LongestStop(IServiceProvider services)
+    {
+        var forward = services.GetRequiredService<IOptions<ForwardOptions>>().Value;
+        return services.GetRequiredService<IOptions<HostOptions>>().Value.ShutdownTimeout
+            + (forward.Endpoint.Length > 0 ? forward.DrainTimeout : TimeSpan.Zero) + TimeSpan.FromSeconds(3);
     }
 
     private static int Fail(IReadOnlyList<string> lines)

@@ -25,7 +25,7 @@ internal sealed class CollectorMetrics(IngestMetrics ingest, MemoryLimiter memor
         ingest.WriteRefusedSpans(writer, "otelcol_processor_refused_spans_total");
         writer.Family("otelcol_exporter_sent_spans_total", MetricType.Counter, "Spans written to the database.");
         writer.Sample("otelcol_exporter_sent_spans_total", s_exporter, ingest.InsertedSpans);
-        writer.Family("otelcol_exporter_send_failed_spans_total", MetricType.Counter, "Spans whose write failed for good.");
+        writer.Family("otelcol_exporter_send_failed_spans_total", MetricType.Counter, "Spans whose request was given up: its sender is told to send them again, or has stopped waiting.");
         writer.Sample("otelcol_exporter_send_failed_spans_total", s_exporter, ingest.FailedSpans);
         writer.Gauge("otelcol_processor_memory_limiter_limit_bytes", "Memory the process may use.", memory.LimitBytes);
         using var process = Process.GetCurrentProcess();

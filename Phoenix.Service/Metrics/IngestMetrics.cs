@@ -93,7 +93,7 @@ internal sealed class IngestMetrics : IMetricSource
     /// <summary>Writes that failed, whether they are tried again or not.</summary>
     internal double InsertionFailures => _insertionFailures.Value;
 
-    /// <summary>Spans of batches whose write failed for good.</summary>
+    /// <summary>Spans of requests that were given up: by the writer, or by a sender that waited too long.</summary>
     internal double FailedSpans => _failedSpans.Value;
 
     /// <summary>Spans with this outcome, over all transports.</summary>
@@ -145,20 +145,21 @@ internal sealed class IngestMetrics : IMetricSource
     /// <summary>A committed write of <paramref name="spans"/> spans that took <paramref name="elapsed"/>.</summary>
     public void ObserveInsertion(int spans, TimeSpan elapsed)
     {
-        _batchSpans.Observe(spans);
+        if (spans > 0)
+        {
+            _batchSpans.Observe(spans);
+        }
+
         _insertion.Observe(elapsed.TotalSeconds);
         _inserted.Add(spans);
         Volatile.Write(ref _lastActivityMilliseconds, _time.GetUtcNow().ToUnixTimeMilliseconds());
     }
 
-    /// <summary>
-    /// A write that failed; <paramref name="spans"/> is how many are lost to the sender (0 when the write is tried again).
-    /// </summary>
-    public void CountInsertionFailure(int spans)
-    {
-        _insertionFailures.Add(1);
-        _failedSpans.Add(spans);
-    }
+    /// <summary>A write that failed, whether it is tried again or not.</summary>
+    public void CountFailedWrite() => _insertionFailures.Add(1);
+
+    /// <summary>Spans of a request that is given up; its sender is told to send them again.</summary>
+    public void CountFailedSpans(int spans) => _failedSpans.Add(spans);
 
     /// <inheritdoc/>
     public ValueTask WriteAsync(PrometheusWriter writer, CancellationToken cancellationToken)
@@ -176,7 +177,7 @@ internal sealed class IngestMetrics : IMetricSource
         _refusals.WriteCounters(writer, "phoenix_span_queue_rejections_total", "Requests refused with a retry hint, by reason.",
             static counter => counter.Value);
         WriteHistogram(writer, _queueWait, "phoenix_span_queue_wait_seconds", "Time a decoded request waited for a writer.");
-        WriteHistogram(writer, _batchSpans, "phoenix_ingest_batch_spans", "Spans in one committed write.");
+        WriteHistogram(writer, _batchSpans, "phoenix_ingest_batch_spans", "Spans in one committed write that holds any.");
         writer.Family("phoenix_ingest_ack_seconds", MetricType.Histogram,
             "Time from receiving a request to acknowledging it after the commit.");
         foreach (var (labels, histogram) in _acks.All)

@@ -35,6 +35,9 @@ internal sealed class PendingBatch(TelemetryBatch batch, IDisposable reservation
     /// <summary>The rows; not to be touched after <see cref="Complete"/>.</summary>
     public TelemetryBatch Batch { get; } = batch;
 
+    /// <summary>Records that are spans; readable at any time.</summary>
+    public int SpanCount { get; } = batch.Signal == Signal.Spans ? batch.RecordCount : 0;
+
     /// <summary>When it was enqueued, in ticks of the time provider.</summary>
     public long EnqueuedTimestamp { get; } = enqueuedTimestamp;
 

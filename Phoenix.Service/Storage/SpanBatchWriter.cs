@@ -29,6 +29,7 @@ internal sealed partial class SpanBatchWriter(
     /// <inheritdoc/>
     public Task StartAsync(CancellationToken cancellationToken)
     {
+        lifetime.ApplicationStopping.Register(() => _giveUp.CancelAfter(_options.DrainTimeout));
         using (ExecutionContext.SuppressFlow())
         {
             _writers = Task.WhenAll(Enumerable.Range(0, _options.Writers).Select(_ => Task.Run(RunAsync, CancellationToken.None)));
@@ -38,13 +39,13 @@ internal sealed partial class SpanBatchWriter(
     }
 
     /// <summary>
-    /// Drains: the server has stopped taking requests by now. What is not stored within the drain time-out is answered 503.
+    /// Ends when the queue is empty; the server has stopped taking requests by now. The drain time-out runs since the stop began: what is
+    /// not stored when it ends is answered 503.
     /// </summary>
-    public async Task StopAsync(CancellationToken cancellationToken)
+    public Task StopAsync(CancellationToken cancellationToken)
     {
         completeQueue();
-        _giveUp.CancelAfter(_options.DrainTimeout);
-        await _writers;
+        return _writers;
     }
 
     /// <inheritdoc/>
@@ -70,11 +71,11 @@ internal sealed partial class SpanBatchWriter(
             var started = time.GetTimestamp();
             try
             {
-                using var deadline = new CancellationTokenSource(_options.WriteTimeout, time);
+                using var timeout = new CancellationTokenSource(_options.WriteTimeout, time);
+                using var deadline = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, _giveUp.Token);
                 var stored = await store.StoreAsync(session, group, merge, deadline.Token);
-                backoff.Succeeded();
-                database.SetWriting();
-                Acknowledge(group, stored, time.GetElapsedTime(started));
+                Succeed(backoff, group.Sum(pending => pending.SpanCount), started);
+                Acknowledge(group, stored);
                 return;
             }
             catch (ProjectGoneException gone)
@@ -92,7 +93,7 @@ internal sealed partial class SpanBatchWriter(
                     continue;
                 }
 
-                metrics.CountInsertionFailure(0);
+                metrics.CountFailedWrite();
                 if (fault == WriteFault.Partition && attempt < 5 && await TryAsync(store.ForgetPartitionsAsync))
                 {
                     continue;
@@ -135,10 +136,13 @@ internal sealed partial class SpanBatchWriter(
         }
 
         var reason = PostgresErrors.Describe(exception);
+        var started = time.GetTimestamp();
         try
         {
-            using var deadline = new CancellationTokenSource(_options.WriteTimeout * 4, time);
+            using var timeout = new CancellationTokenSource(_options.WriteTimeout * 4, time);
+            using var deadline = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, _giveUp.Token);
             var (rejected, duplicates, added) = await store.StoreRowsAsync(session, group[0].Batch, deadline.Token);
+            Succeed(backoff, Math.Max(0, group[0].SpanCount - rejected), started);
             traces.Committed(added ?? []);
             Log.Rejected(logger, rejected, reason);
             group[0].Complete(new WriteResult(WriteStatus.Stored, duplicates, rejected, $"PostgreSQL refuses the record: {reason}"));
@@ -150,6 +154,7 @@ internal sealed partial class SpanBatchWriter(
         }
         catch (Exception failure) when (PostgresErrors.IsDatabase(failure))
         {
+            metrics.CountFailedWrite();
             await session.ResetAsync(keepConnection: false);
             if (PostgresErrors.Classify(failure) == WriteFault.Storage)
             {
@@ -193,21 +198,26 @@ internal sealed partial class SpanBatchWriter(
         await PauseAsync(pause);
     }
 
-    private void Acknowledge(List<PendingBatch> group, StoreResult stored, TimeSpan elapsed)
+    private void Succeed(WriteBackoff backoff, int spans, long started)
+    {
+        backoff.Succeeded();
+        database.SetWriting();
+        metrics.ObserveInsertion(spans, time.GetElapsedTime(started));
+    }
+
+    private void Acknowledge(List<PendingBatch> group, StoreResult stored)
     {
         traces.Committed(stored.Added ?? []);
-        var (spans, records) = (0, 0);
+        var records = 0;
         foreach (var pending in group)
         {
             records += pending.Batch.RecordCount;
-            spans += pending.Batch.Signal == Signal.Spans ? pending.Batch.RecordCount : 0;
             if (stored.Added is null && pending.Batch.Signal == Signal.Spans)
             {
                 traces.Committed(pending.Batch);
             }
         }
 
-        metrics.ObserveInsertion(spans, elapsed);
         foreach (var pending in group)
         {
             // Which request of a group brought the duplicates is not known: each is given its share.
@@ -220,19 +230,19 @@ internal sealed partial class SpanBatchWriter(
     {
         foreach (var pending in group)
         {
-            metrics.CountInsertionFailure(pending.Batch.RecordCount);
+            metrics.CountFailedSpans(pending.SpanCount);
             pending.Complete(result);
         }
     }
 
-    private static List<PendingBatch> DropAbandoned(List<PendingBatch> group)
+    private List<PendingBatch> DropAbandoned(List<PendingBatch> group)
     {
         var kept = new List<PendingBatch>(group.Count);
         foreach (var pending in group)
         {
             if (pending.IsAbandoned)
             {
-                pending.Complete(default);
+                Fail([pending], default);
             }
             else
             {

@@ -57,7 +57,7 @@ internal sealed class StorageOptions
     /// </summary>
     public string[] IndexedAttributes { get; set; } = [];
 
-    /// <summary>Longest time the service drains its queue when it stops.</summary>
+    /// <summary>Longest time, from the beginning of a stop, until requests under way are stored or answered 503.</summary>
     public TimeSpan DrainTimeout { get; set; } = TimeSpan.FromSeconds(20);
 
     /// <summary>As many connections as PostgreSQL will hardly give to one service.</summary>

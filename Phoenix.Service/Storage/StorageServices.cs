@@ -19,6 +19,10 @@ internal static class StorageServices
     public static void AddStorage(this WebApplicationBuilder builder)
     {
         builder.Services.AddValidatedOptions<StorageOptions>(StorageOptions.Section, StorageOptions.Check);
+
+        // The server ends requests only after the writers had the time to answer them.
+        builder.Services.AddOptions<HostOptions>().Configure<IOptions<StorageOptions>>(
+            static (host, storage) => host.ShutdownTimeout = storage.Value.DrainTimeout + TimeSpan.FromSeconds(2));
         builder.Services.AddStartWarnings(services => StorageOptions.Advise(services.GetRequiredService<IOptions<StorageOptions>>().Value));
         var key = $"ConnectionStrings:{ConnectionName}";
         var options = ValidatedOptions.Peek<StorageOptions>(builder.Configuration, StorageOptions.Section);

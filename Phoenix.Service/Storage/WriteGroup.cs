@@ -50,6 +50,7 @@ internal sealed class WriteGroup(ChannelReader<PendingBatch> queue, StorageOptio
             var (records, bytes) = (_records + _held.Batch.RecordCount, _bytes + _held.Batch.ByteCount);
             if (_held.IsAbandoned)
             {
+                metrics.CountFailedSpans(_held.SpanCount);
                 _held.Complete(default);
             }
             else if (_group.Count > 0 && (records > options.MaxBatchRecords || bytes > options.MaxBatchBytes))

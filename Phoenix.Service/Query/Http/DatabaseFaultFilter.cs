@@ -5,7 +5,7 @@ namespace Phoenix.Service.Query.Http;
 /// <summary>
 /// Answers 503 with a reason when the database is away, not ready, or a statement took longer than it may, and 400 when a value of the
 /// request is no text. Once an answer is under way the
-/// fault goes on, which breaks the connection: a cut answer must not look whole.
+/// fault goes on, which breaks the connection: a cut answer must not look whole. A caller that has gone gets no answer.
 /// </summary>
 internal sealed partial class DatabaseFaultFilter(DatabaseState database, ILogger<DatabaseFaultFilter> logger) : IEndpointFilter
 {
@@ -22,13 +22,16 @@ internal sealed partial class DatabaseFaultFilter(DatabaseState database, ILogge
         {
             return await next(context);
         }
+        catch (Exception exception) when (PostgresErrors.IsDatabase(exception) && http.RequestAborted.IsCancellationRequested)
+        {
+            return Results.Empty;
+        }
         catch (Exception exception) when (PostgresErrors.IsNoText(exception) && !http.Response.HasStarted)
         {
             return ApiResults.Text(
                 StatusCodes.Status400BadRequest, "A value of the request holds a character that text cannot have, such as NUL");
         }
-        catch (Exception exception) when (PostgresErrors.IsDatabase(exception) && !http.RequestAborted.IsCancellationRequested
-            && !http.Response.HasStarted)
+        catch (Exception exception) when (PostgresErrors.IsDatabase(exception) && !http.Response.HasStarted)
         {
             Log.Failed(logger, http.Request.Path, PostgresErrors.Describe(exception));
             http.Response.Headers.RetryAfter = "5";

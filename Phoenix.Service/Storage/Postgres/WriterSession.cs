@@ -64,19 +64,31 @@ internal sealed class WriterSession(NpgsqlDataSource dataSource) : IAsyncDisposa
 
             keepConnection &= _connection?.State == System.Data.ConnectionState.Open;
         }
-        catch (Exception exception) when (PostgresErrors.IsDatabase(exception) || exception is InvalidOperationException)
+        catch (Exception exception) when (IsOfConnection(exception))
         {
             keepConnection = false;
         }
 
         _transaction = null;
-        if (!keepConnection && _connection is { } connection)
+        if (keepConnection || _connection is not { } connection)
         {
-            _connection = null;
+            return;
+        }
+
+        _connection = null;
+        try
+        {
             await connection.DisposeAsync();
+        }
+        catch (Exception exception) when (IsOfConnection(exception))
+        {
+            // Broken meanwhile, as by a keep-alive that got no answer: the pool has dropped it.
         }
     }
 
     /// <inheritdoc/>
     public ValueTask DisposeAsync() => ResetAsync(keepConnection: false);
+
+    private static bool IsOfConnection(Exception exception) =>
+        PostgresErrors.IsDatabase(exception) || exception is InvalidOperationException;
 }
