@@ -64,14 +64,13 @@ internal static class EnvironmentAliases
     ];
 
     /// <summary>
-    /// Variables read somewhere else: by the database URL, by the service's own exporter, by clients, or by the managed PostgreSQL.
+    /// Variables read somewhere else: by the database URL, by clients, or by the managed PostgreSQL.
     /// </summary>
     private static readonly string[] s_elsewhere =
     [
         "ENV_FILE", "SQL_DATABASE_URL", "POSTGRES_HOST", "POSTGRES_PORT", "POSTGRES_USER", "POSTGRES_PASSWORD", "POSTGRES_DB",
         "POSTGRES_SHARED_BUFFERS", "POSTGRES_WORK_MEM", "POSTGRES_MAINTENANCE_WORK_MEM",
         "POSTGRES_EFFECTIVE_CACHE_SIZE", "POSTGRES_MAX_CONNECTIONS",
-        "ENVIRONMENT", "SERVICE_NAME", "TRACING_ENABLED", "BATCH_TIMEOUT", "MAX_EXPORT_BATCH_SIZE", "MAX_QUEUE_SIZE", "TELEMETRY_ENABLED",
         "COLLECTOR_ENDPOINT", "COLLECTOR_GRPC_ENDPOINT", "COLLECTOR_HTTP_ENDPOINT", "API_KEY", "CLIENT_HEADERS", "ENDPOINT",
     ];
 
@@ -82,6 +81,7 @@ internal static class EnvironmentAliases
         "DATABASE_USAGE_INSERTION_BLOCKING_THRESHOLD_PERCENTAGE", "DATABASE_USAGE_EMAIL_WARNING_THRESHOLD_PERCENTAGE",
         "METRICS_ENABLED", "PROMETHEUS_ENABLED", "ENABLE_PROMETHEUS", "LOG_FORMAT", "LOGGING_MODE", "ACCESS_LOG",
         "WORKING_DIR", "ADMINS",
+        "ENVIRONMENT", "SERVICE_NAME", "TRACING_ENABLED", "BATCH_TIMEOUT", "MAX_EXPORT_BATCH_SIZE", "MAX_QUEUE_SIZE", "TELEMETRY_ENABLED",
         "DISABLE_BASIC_AUTH", "PASSWORD_RESET_TOKEN_EXPIRY_MINUTES", "DISABLE_RATE_LIMIT",
         "DISABLE_BRUTE_FORCE_LOGIN_PROTECTION",
     ];

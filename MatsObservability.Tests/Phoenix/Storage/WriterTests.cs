@@ -146,6 +146,26 @@ public sealed class WriterTests(PostgresFixture postgres) : IClassFixture<Postgr
     }
 
     [Fact]
+    [Trait("Req", "B046")]
+    public async Task Write_SenderHasStoppedWaiting_ItsSpansAreCountedAsFailed()
+    {
+        await using var writer = await Writer.StartAsync(postgres, new StorageOptions { Writers = 1 });
+        List<PendingBatch> sent;
+        await using (await writer.BlockAsync())
+        {
+            sent = [writer.Send(1)];
+            await Eventually.TrueAsync(async () => await writer.BlockedAsync() == 1);
+            sent.Add(writer.Send(300));
+            sent[1].Abandon();
+        }
+
+        await Task.WhenAll(sent.Select(pending => pending.Done)).WaitAsync(TimeSpan.FromSeconds(60));
+
+        Assert.Equal((300, 0), (writer.FailedSpans, writer.Failures));
+        Assert.Equal("1", await writer.GroupsAsync());
+    }
+
+    [Fact]
     [Trait("Req", "B047")]
     public async Task Write_SlowDatabase_IsCancelledAtThirtySecondsAndStoredOnceAfterwards()
     {
@@ -320,6 +340,8 @@ public sealed class WriterTests(PostgresFixture postgres) : IClassFixture<Postgr
         public int Waiting => _queue.Reader.Count;
 
         public double Failures => _metrics.InsertionFailures;
+
+        public double FailedSpans => _metrics.FailedSpans;
 
         public static async Task<Writer> StartAsync(PostgresFixture postgres, StorageOptions options)
         {
