@@ -163,6 +163,37 @@ public sealed class SpanListTests(QueryServer server) : IClassFixture<QueryServe
         Assert.Equal("STATUS_CODE_UNSET", shown.GetProperty("status").GetProperty("code").GetString());
     }
 
+    [Theory]
+    [InlineData("{\"q\":\"abc\\ud83d\"}", "tool.parameters.q", "abc\ufffd")]
+    [InlineData("{\"\\uDE00\":\"named\"}", "tool.parameters.\ufffd", "named")]
+    [InlineData("{\"q\":\"\\ud83d\\ude00 \\\\ud83d\"}", "tool.parameters.q", "\ud83d\ude00 \\ud83d")]
+    public async Task List_JsonTextWithHalfAPair_IsShownMended(string parameters, string key, string expected)
+    {
+        var project = $"halves-{parameters.Length}";
+        await server.SendAsync(project, TestSpan.Of(22, 5, attributes: [("tool.parameters", parameters)]));
+
+        var shown = Assert.Single((await server.GetAsync($"/v1/projects/{project}/spans")).GetProperty("data").EnumerateArray());
+        await server.GetAsync($"/v1/projects/{project}/spans/otlpv1");
+
+        Assert.Equal(expected, shown.GetProperty("attributes").GetProperty(key).GetString());
+    }
+
+    [Theory]
+    [InlineData("metadata.q:abc", 0)]
+    [InlineData("metadata.q:abc%EF%BF%BD", 1)]
+    [InlineData("metadata.other:1", 1)]
+    [InlineData("k:%22%5Cud800%22", 0)]
+    public async Task List_AttributeFilterOverHalfAPair_ComparesTheMendedText(string filter, int count)
+    {
+        await server.SendAsync("half", TestSpan.Of(23, 6, attributes: [("metadata", "{\"q\":\"abc\\ud83d\",\"other\":1}"), ("k", "v")]));
+
+        var spans = await server.WalkAsync($"/v1/projects/half/spans?attribute={filter}");
+        var page = await server.Client.GetStringAsync($"/projects/half/spans?attr={filter}");
+
+        Assert.Equal(count, spans.Count);
+        Assert.Equal(count > 0, page.Contains(TestSpan.Hex(23), StringComparison.Ordinal));
+    }
+
     private static string SpanId(JsonElement span) => span.GetProperty("context").GetProperty("span_id").GetString()!;
 
     // Sending again is a no-op, so every case of the theory may ask for the same spans.

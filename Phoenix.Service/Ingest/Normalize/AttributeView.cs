@@ -1,4 +1,3 @@
-using System.Buffers.Text;
 using System.Globalization;
 using System.Text;
 using System.Text.Json;
@@ -199,43 +198,15 @@ internal sealed class AttributeView
     private static ReadOnlySpan<byte> Readable(ReadOnlySpan<byte> json)
     {
         var valid = Utf8.IsValid(json) ? json : Decode.JsonText.Repair(json);
-        if (valid.IndexOf("\\ud"u8) < 0 && valid.IndexOf("\\uD"u8) < 0)
+        if (!SurrogateEscapes.HasHalf(valid))
         {
             return valid;
         }
 
         var copy = valid.ToArray();
-        for (var i = copy.AsSpan().IndexOf((byte)'\\'); i >= 0 && i + 5 < copy.Length; i = Following(copy, i))
-        {
-            if (Surrogate(copy.AsSpan(i)) is not { } unit)
-            {
-                i++;
-            }
-            else if (char.IsHighSurrogate(unit) && Surrogate(copy.AsSpan(i + 6)) is { } low && char.IsLowSurrogate(low))
-            {
-                i += 11;
-            }
-            else
-            {
-                "\\ufffd"u8.CopyTo(copy.AsSpan(i));
-                i += 5;
-            }
-        }
-
+        SurrogateEscapes.Mend(copy);
         return copy;
     }
-
-    private static int Following(ReadOnlySpan<byte> json, int after)
-    {
-        var next = after + 1 < json.Length ? json[(after + 1)..].IndexOf((byte)'\\') : -1;
-        return next < 0 ? -1 : after + 1 + next;
-    }
-
-    /// <summary>The unit of an escape <c>\uD8xx</c> to <c>\uDFxx</c>; null for anything else.</summary>
-    private static char? Surrogate(ReadOnlySpan<byte> escape) =>
-        escape.Length >= 6 && escape[0] == '\\' && escape[1] == 'u'
-            && Utf8Parser.TryParse(escape.Slice(2, 4), out ushort unit, out var read, 'x') && read == 4
-        && char.IsSurrogate((char)unit) ? (char)unit : null;
 
     private string? JsonText(in AnyValue value)
     {

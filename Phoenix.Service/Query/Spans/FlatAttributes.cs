@@ -71,7 +71,7 @@ internal static class FlatAttributes
                 }
 
                 return;
-            case JsonValueKind.String when JsonTextKeys.IsJsonText(key) && TryParse(value.GetString()!) is { } parsed:
+            case JsonValueKind.String when JsonTextKeys.IsJsonText(key) && JsonTextKeys.TryParse(value.GetString()!) is { } parsed:
                 using (parsed)
                 {
                     WriteValue(writer, key, parsed.RootElement, written);
@@ -115,21 +115,4 @@ internal static class FlatAttributes
     private static bool IsSpecial(JsonElement element) => element.ValueKind == JsonValueKind.Object
         && (element.TryGetProperty("$double", out _) || element.TryGetProperty("$bytes", out _)
             || element.TryGetProperty("$truncated", out _));
-
-    private static JsonDocument? TryParse(string text)
-    {
-        if (text.AsSpan().TrimStart() is not ['{' or '[', ..])
-        {
-            return null;
-        }
-
-        try
-        {
-            return JsonDocument.Parse(text);
-        }
-        catch (JsonException)
-        {
-            return null;
-        }
-    }
 }

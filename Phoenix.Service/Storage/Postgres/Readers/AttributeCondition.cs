@@ -48,9 +48,6 @@ internal sealed class AttributeCondition
         _ => null,
     };
 
-    /// <summary>Path equals a string.</summary>
-    public static AttributeCondition Equal(string path, string value) => new(path, value, null, null, null);
-
     /// <summary>
     /// Parses <c>key:value</c>. The value is JSON: boolean, integer or float; what is no JSON is a string, and quotes force one. Returns
     /// why not, or null.
@@ -94,8 +91,9 @@ internal sealed class AttributeCondition
                     return $"Invalid attribute filter '{text}': the value must be a string, number or boolean";
             }
         }
-        catch (JsonException)
+        catch (Exception exception) when (exception is JsonException or InvalidOperationException)
         {
+            // Also a quoted half of a surrogate pair, which is JSON and no text.
             condition = new(path, value, null, null, null);
             return null;
         }
@@ -142,11 +140,11 @@ internal sealed class AttributeCondition
             return true;
         }
 
-        if (element.ValueKind == JsonValueKind.String && IsJsonText(from) && TryParseObject(element.GetString()!, out var parsed))
+        if (element.ValueKind == JsonValueKind.String && IsJsonText(from) && JsonTextKeys.TryParse(element.GetString()!) is { } parsed)
         {
             using (parsed)
             {
-                return Find(parsed!.RootElement, from, out matched);
+                return Find(parsed.RootElement, from, out matched);
             }
         }
 
@@ -169,20 +167,6 @@ internal sealed class AttributeCondition
     }
 
     private bool IsJsonText(int from) => from > 0 && JsonTextKeys.IsJsonText(string.Join('.', _segments, 0, from));
-
-    private static bool TryParseObject(string text, out JsonDocument? document)
-    {
-        document = null;
-        try
-        {
-            document = JsonDocument.Parse(text);
-            return true;
-        }
-        catch (JsonException)
-        {
-            return false;
-        }
-    }
 
     private bool IsEqual(JsonElement element) => element.ValueKind switch
     {
