@@ -154,9 +154,8 @@ internal sealed class PageReader(
     public async Task<(List<LogView> Items, LogKey? Next)> ListLogsAsync(
         int projectId, LogFilter filter, LogKey? from, int limit, CancellationToken cancellationToken)
     {
-        var rows = await logs.ReadDescendingAsync(projectId, filter, from, limit + 1, cancellationToken);
-        LogKey? next = rows.Count > limit ? rows[limit].Key : null;
-        return (await ViewAsync([.. rows.Take(limit)], cancellationToken), next);
+        var page = await logs.ReadDescendingAsync(projectId, filter, from, limit, cancellationToken);
+        return (await ViewAsync(page.Logs, cancellationToken), page.Next);
     }
 
     /// <summary>The project's models as choices of a filter.</summary>

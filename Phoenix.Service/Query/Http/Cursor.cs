@@ -1,6 +1,7 @@
 using System.Buffers.Text;
 using System.Globalization;
 using System.Text;
+using Microsoft.AspNetCore.Http.HttpResults;
 using Phoenix.Service.Storage;
 using Phoenix.Service.Storage.Postgres.Readers;
 
@@ -12,6 +13,18 @@ namespace Phoenix.Service.Query.Http;
 /// </summary>
 internal static class Cursor
 {
+    /// <summary>Reads a cursor of one kind of list; false when <paramref name="text"/> is none.</summary>
+    public delegate bool TryParseKey<T>(string text, out T key);
+
+    /// <summary>
+    /// The place that the parameter <c>cursor</c> names, null without one; the second part is the answer to a cursor that is none.
+    /// </summary>
+    public static (T? Key, ContentHttpResult? BadCursor) Read<T>(QueryValues query, TryParseKey<T> tryParse)
+        where T : struct =>
+        query.Text("cursor") is not { } cursor ? (null, null)
+            : tryParse(cursor, out var key) ? (key, null)
+            : (null, ApiResults.Unprocessable($"Invalid cursor: {cursor}"));
+
     /// <summary>A place in a list of spans.</summary>
     public static string Format(SpanKey key) =>
         Encode($"s:{key.StartNanos}:{TelemetryIds.FormatTrace(key.TraceId)}:{TelemetryIds.FormatSpan(key.SpanId)}");

@@ -34,15 +34,10 @@ internal static class LogEndpoints
             return ApiResults.Invalid(query.Errors);
         }
 
-        LogKey? from = null;
-        if (query.Text("cursor") is { } cursor)
+        var (from, badCursor) = Cursor.Read<LogKey>(query, Cursor.TryParse);
+        if (badCursor is not null)
         {
-            if (!Cursor.TryParse(cursor, out LogKey key))
-            {
-                return ApiResults.Unprocessable($"Invalid cursor: {cursor}");
-            }
-
-            from = key;
+            return badCursor;
         }
 
         if (await projects.FindProjectAsync(project, cancellationToken) is not { } found)
@@ -50,11 +45,11 @@ internal static class LogEndpoints
             return ApiResults.NoProject(project);
         }
 
-        var rows = await logs.ReadDescendingAsync(found.Id, filter, from, limit + 1, cancellationToken);
-        var next = rows.Count > limit ? Cursor.Format(rows[limit].Key) : null;
-        var resources = await interned.ResourcesAsync(rows.Select(row => row.ResourceId), cancellationToken);
+        var page = await logs.ReadDescendingAsync(found.Id, filter, from, limit, cancellationToken);
+        var resources = await interned.ResourcesAsync(page.Logs.Select(row => row.ResourceId), cancellationToken);
         await SpanJson.WriteListAsync(
-            context, rows.Take(limit), next, (writer, row) => Write(writer, row, resources[row.ResourceId]), cancellationToken);
+            context, page.Logs, page.Next is { } next ? Cursor.Format(next) : null,
+            (writer, row) => Write(writer, row, resources[row.ResourceId]), cancellationToken);
         return TypedResults.Empty;
     }
 

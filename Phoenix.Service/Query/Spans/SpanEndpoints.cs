@@ -39,15 +39,10 @@ internal static class SpanEndpoints
             return ApiResults.Invalid(query.Errors);
         }
 
-        SpanKey? after = null;
-        if (query.Text("cursor") is { } cursor)
+        var (after, badCursor) = Cursor.Read<SpanKey>(query, Cursor.TryParse);
+        if (badCursor is not null)
         {
-            if (!Cursor.TryParse(cursor, out SpanKey key))
-            {
-                return ApiResults.Unprocessable($"Invalid cursor: {cursor}");
-            }
-
-            after = key;
+            return badCursor;
         }
 
         if (await projects.FindProjectAsync(project, cancellationToken) is not { } found)

@@ -34,15 +34,10 @@ internal static class TraceEndpoints
             return ApiResults.Invalid(query.Errors);
         }
 
-        TraceKey? after = null;
-        if (query.Text("cursor") is { } cursor)
+        var (after, badCursor) = Cursor.Read(query, (string text, out TraceKey key) => Cursor.TryParse(text, sort, out key));
+        if (badCursor is not null)
         {
-            if (!Cursor.TryParse(cursor, sort, out var key))
-            {
-                return ApiResults.Unprocessable($"Invalid cursor: {cursor}");
-            }
-
-            after = key;
+            return badCursor;
         }
 
         if (await projects.FindProjectAsync(project, cancellationToken) is not { } found)

@@ -26,10 +26,13 @@ internal sealed record LogFilter
 
     /// <summary>Records of this event name only, given as a field of the record or as its attribute <c>event.name</c>.</summary>
     public string? EventName { get; init; }
-
-    /// <summary>Records whose resource has one of these ids.</summary>
-    public long[]? ResourceIds { get; init; }
 }
+
+/// <summary>
+/// A page of log records, which may be short before the last. <see cref="Next"/> is where the next page starts (inclusive); null on the
+/// last one.
+/// </summary>
+internal readonly record struct LogPage(List<LogRow> Logs, LogKey? Next);
 
 /// <summary>Reads <c>logs</c>.</summary>
 internal sealed class LogReader(NpgsqlDataSource dataSource, ReadLimits limits)
@@ -41,14 +44,14 @@ internal sealed class LogReader(NpgsqlDataSource dataSource, ReadLimits limits)
     /// One page of a project's records ascending by time then id, after <paramref name="after"/>. The page ends early at the byte limit, so
     /// only an empty page means the end.
     /// </summary>
-    public Task<List<LogRow>> ReadAscendingAsync(
+    public async Task<List<LogRow>> ReadAscendingAsync(
         int projectId, LogFilter filter, LogKey? after, int limit, CancellationToken cancellationToken) =>
-        ReadAsync(projectId, filter, after, descending: false, limit, cancellationToken);
+        (await ReadAsync(projectId, filter, after, descending: false, limit, cancellationToken)).Logs;
 
     /// <summary>
     /// One page of a project's records, newest first, from <paramref name="from"/> (inclusive) on; ends early at the byte limit.
     /// </summary>
-    public Task<List<LogRow>> ReadDescendingAsync(
+    public Task<LogPage> ReadDescendingAsync(
         int projectId, LogFilter filter, LogKey? from, int limit, CancellationToken cancellationToken) =>
         ReadAsync(projectId, filter, from, descending: true, limit, cancellationToken);
 
@@ -58,10 +61,10 @@ internal sealed class LogReader(NpgsqlDataSource dataSource, ReadLimits limits)
         await using var command = dataSource.CreateRead(limits, $"SELECT {Columns} FROM logs WHERE project_id = $1 AND id = ANY($2)");
         command.Bind(projectId);
         command.Bind(ids);
-        return await ReadRowsAsync(command, int.MaxValue, cancellationToken);
+        return (await ReadRowsAsync(command, int.MaxValue, long.MaxValue, cancellationToken)).Logs;
     }
 
-    private async Task<List<LogRow>> ReadAsync(
+    private async Task<LogPage> ReadAsync(
         int projectId, LogFilter filter, LogKey? key, bool descending, int limit, CancellationToken cancellationToken)
     {
         await using var command = dataSource.CreateRead(limits, string.Empty);
@@ -102,29 +105,30 @@ internal sealed class LogReader(NpgsqlDataSource dataSource, ReadLimits limits)
             text += $" AND strpos(lower(body), lower({command.Bind(part)})) > 0";
         }
 
-        if (filter.ResourceIds is { } resources)
-        {
-            text += $" AND resource_id = ANY({command.Bind(resources)})";
-        }
-
         var order = descending ? "time_ns DESC, id DESC" : "time_ns, id";
-        command.CommandText = $"{text} ORDER BY {order} LIMIT {command.Bind(limit)}";
-        return await ReadRowsAsync(command, limits.MaxPageBytes, cancellationToken);
+        command.CommandText = $"{text} ORDER BY {order} LIMIT {command.Bind(limit + 1)}";
+        return await ReadRowsAsync(command, limit, limits.MaxPageBytes, cancellationToken);
     }
 
-    private static async Task<List<LogRow>> ReadRowsAsync(NpgsqlCommand command, int maxBytes, CancellationToken cancellationToken)
+    private static async Task<LogPage> ReadRowsAsync(
+        NpgsqlCommand command, int maxRows, long maxBytes, CancellationToken cancellationToken)
     {
         var rows = new List<LogRow>();
         long bytes = 0;
         await using var reader = await command.ExecuteReaderAsync(cancellationToken);
-        while (bytes < maxBytes && await reader.ReadAsync(cancellationToken))
+        while (await reader.ReadAsync(cancellationToken))
         {
             var row = ToRow(reader);
+            if (rows.Count == maxRows || bytes >= maxBytes)
+            {
+                return new LogPage(rows, row.Key);
+            }
+
             rows.Add(row);
             bytes += row.Attributes.Length + (row.Body?.Length ?? 0) + 200;
         }
 
-        return rows;
+        return new LogPage(rows, null);
     }
 
     private static LogRow ToRow(NpgsqlDataReader reader) => new(
