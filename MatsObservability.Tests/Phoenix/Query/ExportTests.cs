@@ -135,6 +135,20 @@ public sealed class ExportTests(QueryServer server) : IClassFixture<QueryServer>
     }
 
     [Fact]
+    public async Task Resolve_SpanIdSentWithTwoStarts_IsTheEarliest()
+    {
+        await server.SendAsync("twice", TestSpan.Of(42, 1, startMs: 5), TestSpan.Of(42, 1, startMs: 0));
+
+        var (status, body) = await server.PostAsync(
+            "/v1/projects/twice/records/resolve",
+            $$"""{"refs":[{"kind":"span","trace_id":"{{TestSpan.Hex(42)}}","span_id":"{{TestSpan.SpanHex(1)}}"}]}""");
+
+        Assert.Equal(HttpStatusCode.OK, status);
+        var span = Assert.Single(JsonSerializer.Deserialize<JsonElement>(body).GetProperty("data").EnumerateArray()).GetProperty("span");
+        Assert.Equal((long)TestSpan.Epoch, span.GetProperty("start_ns").GetInt64());
+    }
+
+    [Fact]
     public async Task Resolve_TooManyOrBroken_Is422WithItsLocation()
     {
         var refs = string.Join(',', Enumerable.Repeat("""{"kind":"log","record_id":1}""", 1_001));

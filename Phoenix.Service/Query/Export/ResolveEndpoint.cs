@@ -143,7 +143,9 @@ internal static class ResolveEndpoint
         {
             if (_spanIds.Count > 0)
             {
-                _spans = (await spans.FindAsync(projectId, _spanIds, cancellationToken)).ToDictionary(row => (row.TraceId, row.SpanId));
+                // A sender may repeat a span's id with another start: both are stored, the earliest stands for the id.
+                _spans = (await spans.FindAsync(projectId, _spanIds, cancellationToken)).OrderBy(row => row.StartNanos)
+                    .DistinctBy(row => (row.TraceId, row.SpanId)).ToDictionary(row => (row.TraceId, row.SpanId));
             }
 
             if (_logIds.Count > 0)
