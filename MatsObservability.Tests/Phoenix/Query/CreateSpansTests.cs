@@ -46,6 +46,11 @@ public sealed class CreateSpansTests(QueryServer server) : IClassFixture<QuerySe
     [InlineData("\"name\":\"chat\",", "", """["body","data",1,"name"]""")]
     [InlineData("\"span_kind\":\"LLM\"", "\"span_kind\":7", """["body","data",1,"span_kind"]""")]
     [InlineData("\"attributes\":{", "\"attributes\":[],\"x\":{", """["body","data",1,"attributes"]""")]
+    [InlineData("\"name\":\"e\"", "\"name\":5", """["body","data",1,"events",0,"name"]""")]
+    [InlineData("\"n\":3", "\"t\":\"abc\\ud83d\"", """["body","data",1]""")]
+    [InlineData("\"n\":3", "\"t\\uDC00\":3", """["body","data",1]""")]
+    [InlineData("\"name\":\"chat\"", "\"n\\ud83d\":1,\"name\":\"chat\"", """["body","data",1]""")]
+    [InlineData("\"name\":\"chat\"", "\"name\":\"\\ud83d\\ud83d\"", """["body","data",1]""")]
     public async Task Create_MalformedSpan_Is422WithItsIndex(string sound, string broken, string location)
     {
         var second = Span(3, 2);
@@ -58,6 +63,41 @@ public sealed class CreateSpansTests(QueryServer server) : IClassFixture<QuerySe
         Assert.Equal(HttpStatusCode.UnprocessableEntity, status);
         Assert.Contains(location, body, StringComparison.Ordinal);
         await server.GetAsync("/v1/projects/malformed", HttpStatusCode.NotFound, "text/plain");
+    }
+
+    [Theory]
+    [InlineData("\"n\":3", "\"n\":1e999")]
+    [InlineData("\"l\":[\"a\"]", "\"l\":[[-1e999]]")]
+    [InlineData("\"x\":\"y\"", "\"x\":1e999")]
+    public async Task Create_NumberBeyondADouble_IsAnInvalidSpan(string sound, string broken)
+    {
+        var (status, body) = await server.PostAsync(
+            "/v1/projects/huge/spans", $$"""{"data":[{{Span(5, 1).Replace(sound, broken, StringComparison.Ordinal)}}]}""");
+
+        Assert.Equal(HttpStatusCode.BadRequest, status);
+        Assert.Contains("\"total_invalid\":1", body, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Create_MutatedBodies_NeverFailTheServer()
+    {
+        var random = new Random(20_26);
+        var sound = $$"""{"d\ud83d":0,"data":[{{Span(6, 1)}}]}""";
+        string[] pieces = ["null", "5", "1e999", "\"\\ud800\"", "\\udc00", "\"", "{", "}", "[", "]", ",", ":", "\\u0000", "\"name\":", "-", "\u00e9"];
+
+        for (var round = 0; round < 500; round++)
+        {
+            var body = sound;
+            for (var change = random.Next(3); change >= 0; change--)
+            {
+                var at = random.Next(body.Length);
+                body = body[..at] + pieces[random.Next(pieces.Length)] + body[Math.Min(body.Length, at + random.Next(12))..];
+            }
+
+            var (status, answer) = await server.PostAsync("/v1/projects/mutated/spans", body);
+
+            Assert.True((int)status < 500, $"{(int)status} {answer} for {body}");
+        }
     }
 
     [Fact]

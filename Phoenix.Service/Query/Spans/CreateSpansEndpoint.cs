@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Globalization;
 using System.IO.Pipelines;
+using System.Runtime.InteropServices;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using Microsoft.AspNetCore.Http.HttpResults;
@@ -56,8 +57,12 @@ internal static class CreateSpansEndpoint
 
         using (document)
         {
-            if (document.RootElement.ValueKind != JsonValueKind.Object || !document.RootElement.TryGetProperty("data", out var data)
-                || data.ValueKind != JsonValueKind.Array)
+            // By its bytes, because looking a name up throws on one beside it that is no text.
+            var data = document.RootElement.ValueKind == JsonValueKind.Object
+                ? document.RootElement.EnumerateObject()
+                    .LastOrDefault(static member => JsonMarshal.GetRawUtf8PropertyName(member).SequenceEqual("data"u8)).Value
+                : default;
+            if (data.ValueKind != JsonValueKind.Array)
             {
                 return ApiResults.Invalid(new ValidationError(["body", "data"], "Field required: a list of spans", "missing"));
             }

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Runtime.InteropServices;
 using System.Text.Json;
 using Phoenix.Service.Query.Http;
 using Phoenix.Service.Storage;
@@ -42,6 +43,12 @@ internal sealed class SentSpan
         if (item.ValueKind != JsonValueKind.Object)
         {
             errors.Add(new ValidationError(["body", "data", index], "Input should be an object", "model_type"));
+            return null;
+        }
+
+        if (SurrogateEscapes.HasHalf(JsonMarshal.GetRawUtf8Value(item)))
+        {
+            errors.Add(new ValidationError(["body", "data", index], "Text holds half of a surrogate pair", "string_unicode"));
             return null;
         }
 
@@ -227,7 +234,15 @@ internal sealed class SentSpan
             var time = item.ValueKind == JsonValueKind.Object && item.TryGetProperty("timestamp", out var value)
                 && value.ValueKind == JsonValueKind.String
                 ? value.GetString() : null;
-            _events.Add((item, Time(time, ["body", "data", index, "events", at++, "timestamp"], errors)));
+            _events.Add((item, Time(time, ["body", "data", index, "events", at, "timestamp"], errors)));
+            if (item.ValueKind == JsonValueKind.Object && item.TryGetProperty("name", out var name)
+                && name.ValueKind is not (JsonValueKind.String or JsonValueKind.Null))
+            {
+                errors.Add(
+                    new ValidationError(["body", "data", index, "events", at, "name"], "Input should be a valid string", "string_type"));
+            }
+
+            at++;
         }
     }
 
@@ -260,6 +275,19 @@ internal sealed class SentSpan
             return "parent_id must be 16 hex digits";
         }
 
-        return _startNanos < 0 || _endNanos < 0 || _events.Exists(item => item.Nanos < 0) ? "times must not lie before 1970" : null;
+        if (_startNanos < 0 || _endNanos < 0 || _events.Exists(item => item.Nanos < 0))
+        {
+            return "times must not lie before 1970";
+        }
+
+        return HasHugeNumber(_json) ? "a number is larger than a double can be" : null;
     }
+
+    private static bool HasHugeNumber(JsonElement element) => element.ValueKind switch
+    {
+        JsonValueKind.Number => !double.IsFinite(element.GetDouble()),
+        JsonValueKind.Array => element.EnumerateArray().Any(HasHugeNumber),
+        JsonValueKind.Object => element.EnumerateObject().Any(static property => HasHugeNumber(property.Value)),
+        _ => false,
+    };
 }
