@@ -38,7 +38,8 @@ internal sealed partial class DatabaseFaultFilter(DatabaseState database, ILogge
             return ApiResults.Text(
                 StatusCodes.Status503ServiceUnavailable,
                 exception is Npgsql.NpgsqlException { InnerException: TimeoutException }
-                    ? "The query took longer than Phoenix:Query:StatementTimeout allows: narrow the time range"
+                    ? "The database did not answer in time: narrow the time range of a query that takes longer than "
+                        + "Phoenix:Query:StatementTimeout, or try again later"
                     : "The database does not answer");
         }
     }

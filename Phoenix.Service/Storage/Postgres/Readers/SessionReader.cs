@@ -25,22 +25,6 @@ internal sealed class SessionReader(NpgsqlDataSource dataSource, ReadLimits limi
         return await ReadAsync(command, cancellationToken);
     }
 
-    /// <summary>
-    /// One page of a project's sessions, the latest started first, after (<paramref name="afterStart"/>, <paramref name="afterId"/>).
-    /// </summary>
-    public async Task<List<SessionRow>> ListByStartAsync(
-        int projectId, long afterStart, long afterId, int limit, CancellationToken cancellationToken)
-    {
-        await using var command = dataSource.CreateRead(limits, $"""
-            SELECT {Columns} FROM sessions WHERE project_id = $1 AND (start_ns, id) < ($2, $3) ORDER BY start_ns DESC, id DESC LIMIT $4
-            """);
-        command.Bind(projectId);
-        command.Bind(afterStart);
-        command.Bind(afterId);
-        command.Bind(limit);
-        return await ReadAsync(command, cancellationToken);
-    }
-
     /// <summary>The session with this row id, or null.</summary>
     public async Task<SessionRow?> FindAsync(long id, CancellationToken cancellationToken)
     {

@@ -27,11 +27,6 @@ internal static class SpanConditions
             text.Add(" AND parent_id IS NULL");
         }
 
-        if (filter.SessionId is { } sessionId)
-        {
-            text.Add($" AND session_id = {command.Bind(sessionId)}");
-        }
-
         if (filter.Text is { } part)
         {
             var needle = $"lower({command.Bind(part)})";

@@ -33,9 +33,6 @@ internal sealed record SpanFilter
     /// <summary>Model names, exact.</summary>
     public string[]? Models { get; init; }
 
-    /// <summary>Spans of this session.</summary>
-    public string? SessionId { get; init; }
-
     /// <summary>
     /// Case-insensitive part of name, attributes, derived attributes, events, status message, or messages that came as log records.
     /// </summary>
@@ -47,5 +44,5 @@ internal sealed record SpanFilter
     /// <summary>Whether a row may be left out for another reason than its time: then a page is looked for in bounded steps.</summary>
     public bool IsSelective => SpanIds is not null || ParentId is not null || RootsOnly || Names is not null || Kinds is not null
         || Statuses is not null
-        || Models is not null || SessionId is not null || Text is not null || Attributes.Count > 0;
+        || Models is not null || Text is not null || Attributes.Count > 0;
 }

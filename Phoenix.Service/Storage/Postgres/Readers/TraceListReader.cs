@@ -14,9 +14,6 @@ internal sealed record TraceListFilter
     /// <summary>Traces with (true) or without (false) a span in error.</summary>
     public bool? HasErrors { get; init; }
 
-    /// <summary>Traces of this session.</summary>
-    public string? SessionId { get; init; }
-
     /// <summary>Conditions that one and the same span of the trace meets; times and trace ids in it are ignored.</summary>
     public SpanFilter? AnySpan { get; init; }
 }
@@ -79,7 +76,7 @@ internal sealed class TraceListReader(NpgsqlDataSource dataSource, ReadLimits li
             text += errors ? " AND t.error_count > 0" : " AND t.error_count = 0";
         }
 
-        return filter.SessionId is { } session ? $"{text} AND t.session_id = {command.Bind(session)}" : text;
+        return text;
     }
 
     // The trace's own stretch of the spans' index.

@@ -28,12 +28,6 @@ internal sealed record TraceFilter
     /// <summary>Traces of one of these sessions; null = any.</summary>
     public string[]? SessionIds { get; init; }
 
-    /// <summary>Traces with a failed span only.</summary>
-    public bool ErrorsOnly { get; init; }
-
-    /// <summary>Case-insensitive part of the root's name.</summary>
-    public string? RootNameContains { get; init; }
-
     /// <summary>Sort key.</summary>
     public TraceSort Sort { get; init; }
 
@@ -74,16 +68,6 @@ internal sealed class TraceReader(NpgsqlDataSource dataSource, ReadLimits limits
         if (filter.SessionIds is { } sessions)
         {
             text += $" AND session_id = ANY({command.Bind(sessions)})";
-        }
-
-        if (filter.ErrorsOnly)
-        {
-            text += " AND error_count > 0";
-        }
-
-        if (filter.RootNameContains is { } part)
-        {
-            text += $" AND strpos(lower(root_name), lower({command.Bind(part)})) > 0";
         }
 
         if (after is { } key)
