@@ -130,7 +130,7 @@ internal sealed class PageReader(
     private static SessionListItem View(SessionListRow row, AttributeSet? first, AttributeSet? last) => new(
         row.Session.SessionId, row.Session.UserId, row.Session.StartNanos, row.Session.EndNanos,
         row.Session.TraceCount, row.Session.ErrorCount,
-        row.Session.PromptTokens + row.Session.CompletionTokens, row.Session.CostPicoUsd, row.P50Nanos,
+        row.Session.PromptTokens + row.Session.CompletionTokens, row.Session.CostPicoUsd, row.P50Nanos, row.SuccessShare,
         first is null ? null : Preview.Of(first, "input"), last is null ? null : Preview.Of(last, "output"));
 
     // Attributes of root spans by trace; traces whose root has not arrived are left out.

@@ -10,7 +10,7 @@ public abstract class ProjectPage : UiPage
     [Parameter]
     public string Project { get; set; } = "";
 
-    /// <summary>One of <see cref="TimeRange.Choices"/>; else all time.</summary>
+    /// <summary>One of <see cref="TimeRange.Choices"/> or an interval of two bounds; else all time.</summary>
     [SupplyParameterFromQuery]
     public string? Range { get; set; }
 

@@ -6,6 +6,7 @@ namespace Phoenix.Service.Ui;
 internal readonly record struct TimeRange(string Name, long StartNanos, long EndNanos)
 {
     private const string All = "all";
+    private const string Open = "..";
     private const long NanosPerSecond = 1_000_000_000;
 
     /// <summary>The choices a page offers: query value, label, seconds.</summary>
@@ -19,13 +20,21 @@ internal readonly record struct TimeRange(string Name, long StartNanos, long End
     public bool IsAll => StartNanos == long.MinValue && EndNanos == long.MaxValue;
 
     /// <summary>
-    /// Explicit ISO 8601 bounds win over a named choice; what is neither means all time, so that old telemetry is never hidden by default.
+    /// Explicit ISO 8601 bounds win over a name, which is a choice's or an interval of two bounds, <c>from/to</c>, an open one as
+    /// <c>..</c>. What is none of these means all time, so that old telemetry is never hidden by default.
     /// </summary>
     public static TimeRange Parse(string? name, string? from, string? to, TimeProvider time)
     {
         if (TryParse(from, out var start) | TryParse(to, out var end))
         {
-            return new TimeRange("custom", start ?? long.MinValue, end ?? long.MaxValue);
+            return new TimeRange(
+                $"{Text(start)}/{Text(end)}",
+                start is { } first ? Nanos(first) : long.MinValue, end is { } last ? Nanos(last) : long.MaxValue);
+        }
+
+        if (name?.Split('/') is [var lower, var upper])
+        {
+            return Parse(name: null, lower, upper, time);
         }
 
         foreach (var choice in Choices)
@@ -39,12 +48,15 @@ internal readonly record struct TimeRange(string Name, long StartNanos, long End
         return new TimeRange(All, long.MinValue, long.MaxValue);
     }
 
-    private static bool TryParse(string? text, out long? nanos)
+    private static bool TryParse(string? text, out DateTimeOffset? moment)
     {
-        var parsed = DateTimeOffset.TryParse(text, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var moment);
-        nanos = parsed ? Nanos(moment) : null;
+        var parsed = DateTimeOffset.TryParse(text, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var found);
+        moment = parsed ? found : null;
         return parsed;
     }
+
+    private static string Text(DateTimeOffset? moment) =>
+        moment?.UtcDateTime.ToString("yyyy-MM-ddTHH:mm:ss.FFFFFFFZ", CultureInfo.InvariantCulture) ?? Open;
 
     /// <summary>A moment outside of what 64-bit nanoseconds hold (the years 1677 to 2262) counts as the last or first inside.</summary>
     private static long Nanos(DateTimeOffset moment) =>

@@ -97,6 +97,20 @@ public sealed class TraceAndSessionTests(QueryServer server) : IClassFixture<Que
     }
 
     [Fact]
+    public async Task Sessions_WithMoreTracesThanAnAnswerLists_AreOnTheNextPageWithAllOfThem()
+    {
+        const int Traces = 6_000;
+        await server.SendAsync("long", [.. Enumerable.Range(0, 2 * Traces).Select(index =>
+            TestSpan.Of(1_000_000 + index, 1, startMs: index, session: index < Traces ? "long-1" : "long-2"))]);
+        await server.RolledUpAsync();
+
+        var sessions = await server.WalkAsync("/v1/projects/long/sessions?limit=10");
+
+        Assert.Equal([("long-1", Traces), ("long-2", Traces)], sessions.Select(session =>
+            (session.GetProperty("session_id").GetString()!, session.GetProperty("traces").GetArrayLength())).Order());
+    }
+
+    [Fact]
     public async Task Delete_SpanThenTrace_CountsRightAtOnce()
     {
         await server.SendAsync(

@@ -79,6 +79,8 @@ public sealed class PageTests(PostgresFixture postgres, PageTests.Shop shop) : I
     [InlineData("traces?model=other", false)]
     [InlineData("traces?range=1h", true)]
     [InlineData("traces?to=2020-01-01", false)]
+    [InlineData("traces?range=2020-01-01T00:00:00Z/2020-01-02T00:00:00Z", false)]
+    [InlineData("traces?range=2020-01-01/..", true)]
     [InlineData("spans?kind=TOOL&status=ERROR", true)]
     [InlineData("spans?kind=TOOL&status=OK", false)]
     [InlineData("spans?attr=incident.id:INC-1", true)]
@@ -88,6 +90,34 @@ public sealed class PageTests(PostgresFixture postgres, PageTests.Shop shop) : I
         var html = await shop.Server.Client.GetStringAsync($"/projects/shop/{path}");
 
         Assert.Equal(shown, html.Contains(shop.TraceId, StringComparison.Ordinal));
+    }
+
+    [Theory]
+    [InlineData("traces")]
+    [InlineData("spans")]
+    [InlineData("sessions")]
+    [InlineData("logs")]
+    [InlineData("metrics")]
+    public async Task List_WithFromAndTo_KeepsThemInItsFormAndTabs(string tab)
+    {
+        var html = Text(await shop.Server.Client.GetStringAsync($"/projects/shop/{tab}?from=2020-01-01&to=2020-01-02T03:00:00.5%2B02:00"));
+
+        Assert.Contains("<option value=\"2020-01-01T00:00:00Z/2020-01-02T01:00:00.5Z\" selected", html, StringComparison.Ordinal);
+        Assert.Contains("projects/shop/spans?range=2020-01-01T00%3A00%3A00Z%2F2020-01-02T01%3A00%3A00.5Z", html, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Session_OfMoreTracesThanItShows_CountsTheSuccessesOfAll()
+    {
+        await using var server = await PhoenixServer.StartAsync(postgres);
+        await Query.QueryServer.SendAsync(server.Client, "long", [.. Enumerable.Range(1, 250).Select(trace =>
+            Query.TestSpan.Of(trace, 1, startMs: trace, session: "s", status: trace > 200 ? 2 : 0))]);
+        await Query.QueryServer.RolledUpAsync(server);
+
+        var html = Text(await server.Client.GetStringAsync("/projects/long/session?id=s"));
+
+        Assert.Contains("80", Regex.Match(html, "Succeeded</dt>\\s*<dd[^>]*>([^<]*)").Groups[1].Value, StringComparison.Ordinal);
+        Assert.Contains("Shown are the first 200 traces.", html, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -9,7 +9,7 @@ namespace Phoenix.Service.Query.Sessions;
 /// <summary>Sessions (phoenix-api.md §2.5).</summary>
 internal static class SessionEndpoints
 {
-    /// <summary>Most traces that one answer lists.</summary>
+    /// <summary>Most traces that one answer lists: a page of sessions with more ends early, of one session the first are listed.</summary>
     private const int MaxTraces = 10_000;
 
     /// <summary>Maps the slice's routes.</summary>
@@ -56,11 +56,13 @@ internal static class SessionEndpoints
         }
 
         var rows = await sessions.ListAsync(found.Id, descending, page.From, page.Wanted, cancellationToken);
-        var shown = rows.Take(page.Limit).ToList();
+        var listed = 0L;
+        var shown = rows.Take(page.Limit).TakeWhile((row, index) => (listed += row.TraceCount) <= MaxTraces || index == 0).ToList();
         var members = (await traces.OfSessionsAsync(found.Id, [.. shown.Select(row => row.SessionId)], MaxTraces, cancellationToken))
             .ToLookup(trace => trace.SessionId!);
+        var next = (page with { Limit = shown.Count }).Next(rows, static row => row.Id);
         return ApiResults.Json(
-            new SessionList([.. shown.Select(row => SessionData.From(row, members[row.SessionId]))], page.Next(rows, static row => row.Id)),
+            new SessionList([.. shown.Select(row => SessionData.From(row, members[row.SessionId]))], next),
             SessionJsonContext.Default.SessionList);
     }
 

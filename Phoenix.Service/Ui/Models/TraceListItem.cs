@@ -13,7 +13,7 @@ public sealed record TraceListItem(
 /// <summary>A session as a list shows it.</summary>
 public sealed record SessionListItem(
     string SessionId, string? UserId, long StartNanos, long EndNanos, long Traces, long Errors, long Tokens,
-    long CostPicoUsd, double? P50Nanos,
+    long CostPicoUsd, double? P50Nanos, double? SuccessShare,
     string? FirstInput, string? LastOutput);
 
 /// <summary>One exchange of a session: what its trace's root was asked and what it answered, in full.</summary>

@@ -60,7 +60,7 @@ internal sealed class OverviewReader(NpgsqlDataSource dataSource, ReadLimits lim
         int projectId, long startNanos, long endNanos, int slices, CancellationToken cancellationToken)
     {
         await using var command = dataSource.CreateRead(limits, string.Empty);
-        var (from, to) = (command.Bind(FloorMinute(startNanos)), command.Bind(FloorMinute(endNanos)));
+        var (from, to) = (command.Bind(FloorMinute(startNanos)), command.Bind(LastMinute(endNanos)));
         var project = command.Bind(projectId);
         command.CommandText = $"""
             WITH extent AS (
@@ -99,7 +99,7 @@ internal sealed class OverviewReader(NpgsqlDataSource dataSource, ReadLimits lim
                 {RollupSql.Whole("sum(completion_tokens)")}, {RollupSql.Whole("sum(cost_pico_usd)")}, {BucketSums("true")}
             FROM span_minutes
             WHERE project_id = {command.Bind(projectId)} AND minute >= {command.Bind(FloorMinute(startNanos))}
-                AND minute <= {command.Bind(FloorMinute(endNanos))} AND span_kind IN (1, 2) AND llm_model <> ''
+                AND minute <= {command.Bind(LastMinute(endNanos))} AND span_kind IN (1, 2) AND llm_model <> ''
             GROUP BY llm_model, llm_provider ORDER BY 7 DESC, 3 DESC, 1, 2 LIMIT 100
             """;
         var rows = new List<ModelUsageRow>();
@@ -141,7 +141,7 @@ internal sealed class OverviewReader(NpgsqlDataSource dataSource, ReadLimits lim
                 SELECT sum(span_count)::bigint AS spans, sum(span_count) FILTER (WHERE status = 2)::bigint AS errors,
                     {RollupSql.Whole("sum(prompt_tokens)")} AS prompt, {RollupSql.Whole("sum(completion_tokens)")} AS completion, {RollupSql.Whole("sum(cost_pico_usd)")} AS cost
                 FROM span_minutes WHERE project_id = p.id AND minute >= {command.Bind(FloorMinute(startNanos))}
-                    AND minute <= {command.Bind(FloorMinute(endNanos))}) AS m ON true
+                    AND minute <= {command.Bind(LastMinute(endNanos))}) AS m ON true
             LEFT JOIN LATERAL (SELECT count(*) AS traces, max(start_ns) AS last_ns FROM {traces}) AS t ON true
             LEFT JOIN LATERAL (
                 SELECT percentile_cont(ARRAY[0.5, 0.99]) WITHIN GROUP (ORDER BY duration) AS quantiles
@@ -179,4 +179,7 @@ internal sealed class OverviewReader(NpgsqlDataSource dataSource, ReadLimits lim
     // span_minutes keeps whole minutes: a range that starts inside one includes it.
     private static long FloorMinute(long nanos) =>
         Math.DivRem(nanos, NanosPerMinute) is var (minute, rest) && rest < 0 ? minute - 1 : minute;
+
+    // The end is exclusive: a range that ends where a minute begins does not include it.
+    private static long LastMinute(long endNanos) => FloorMinute(endNanos == long.MinValue ? endNanos : endNanos - 1);
 }

@@ -2,23 +2,28 @@ using Npgsql;
 
 namespace Phoenix.Service.Storage.Postgres.Readers;
 
-/// <summary>A session of a list: its roll-up, its first and last trace, and the median of its trace durations in ns.</summary>
+/// <summary>
+/// A session of a list: its roll-up, its first and last trace, and over its traces the median duration in ns and the share without an
+/// error, null without traces.
+/// </summary>
 internal sealed record SessionListRow(
-    SessionRow Session, Guid? FirstTraceId, long? FirstRootId, Guid? LastTraceId, long? LastRootId, double? P50Nanos);
+    SessionRow Session, Guid? FirstTraceId, long? FirstRootId, Guid? LastTraceId, long? LastRootId, double? P50Nanos,
+    double? SuccessShare);
 
 /// <summary>Lists the sessions of a project by their roll-up.</summary>
 internal sealed class SessionListReader(NpgsqlDataSource dataSource, ReadLimits limits)
 {
     private const string Text = $"""
         SELECT {SessionReader.Columns},
-            first.trace_id, first.root_span_id, last.trace_id, last.root_span_id, median.nanos
+            first.trace_id, first.root_span_id, last.trace_id, last.root_span_id, whole.nanos, whole.success
         FROM sessions s
         LEFT JOIN LATERAL (SELECT trace_id, root_span_id FROM traces WHERE project_id = s.project_id AND session_id = s.session_id
             ORDER BY start_ns LIMIT 1) AS first ON true
         LEFT JOIN LATERAL (SELECT trace_id, root_span_id FROM traces WHERE project_id = s.project_id AND session_id = s.session_id
             ORDER BY start_ns DESC LIMIT 1) AS last ON true
-        LEFT JOIN LATERAL (SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY greatest(0, end_ns - start_ns)::double precision) AS nanos
-            FROM traces WHERE project_id = s.project_id AND session_id = s.session_id) AS median ON true
+        LEFT JOIN LATERAL (SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY greatest(0, end_ns - start_ns)::double precision) AS nanos,
+                avg((error_count = 0)::int)::double precision AS success
+            FROM traces WHERE project_id = s.project_id AND session_id = s.session_id) AS whole ON true
         """;
 
     /// <summary>
@@ -69,7 +74,8 @@ internal sealed class SessionListReader(NpgsqlDataSource dataSource, ReadLimits 
                 SessionReader.ToRow(reader), reader.IsDBNull(11) ? null : reader.GetGuid(11), reader.LongOrNull(12), reader.IsDBNull(13)
                     ? null
                     : reader.GetGuid(13),
-                reader.LongOrNull(14), reader.IsDBNull(15) ? null : reader.GetDouble(15)));
+                reader.LongOrNull(14), reader.IsDBNull(15) ? null : reader.GetDouble(15),
+                reader.IsDBNull(16) ? null : reader.GetDouble(16)));
         }
 
         return rows;

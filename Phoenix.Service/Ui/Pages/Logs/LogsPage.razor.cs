@@ -57,5 +57,5 @@ public partial class LogsPage
     }
 
     private string PageHref(string? cursor) => Links.Tab(Identifier, "logs") + Links.Query(
-        ("q", Q), ("level", Level), ("trace", Trace), ("range", RangeName), ("from", From), ("to", To), ("cursor", cursor));
+        ("q", Q), ("level", Level), ("trace", Trace), ("range", RangeName), ("cursor", cursor));
 }

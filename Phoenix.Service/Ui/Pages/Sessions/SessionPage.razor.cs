@@ -19,8 +19,6 @@ public partial class SessionPage
 
     private List<SessionTurn> Turns { get; set; } = [];
 
-    private string Success => Turns.Count == 0 ? "–" : Format.Percent(Turns.Count(static turn => !turn.IsError) / (double)Turns.Count);
-
     /// <inheritdoc/>
     protected override async Task LoadProjectAsync(CancellationToken cancellationToken)
     {

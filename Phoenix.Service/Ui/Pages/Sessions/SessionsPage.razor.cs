@@ -34,5 +34,5 @@ public partial class SessionsPage
     }
 
     private string PageHref(string? cursor) =>
-        Links.Tab(Identifier, "sessions") + Links.Query(("q", Q), ("range", RangeName), ("from", From), ("to", To), ("cursor", cursor));
+        Links.Tab(Identifier, "sessions") + Links.Query(("q", Q), ("range", RangeName), ("cursor", cursor));
 }

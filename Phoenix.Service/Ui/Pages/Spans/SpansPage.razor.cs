@@ -73,6 +73,5 @@ public partial class SpansPage
     }
 
     private string PageHref(string? cursor) => Links.Tab(Identifier, "spans") + Links.Query(
-        ("q", Q), ("kind", Kind), ("status", Status), ("model", Model), ("attr", Attr), ("range", RangeName), ("from",
-            From), ("to", To), ("cursor", cursor));
+        ("q", Q), ("kind", Kind), ("status", Status), ("model", Model), ("attr", Attr), ("range", RangeName), ("cursor", cursor));
 }

@@ -68,6 +68,5 @@ public partial class TracesPage
     }
 
     private string PageHref(string? cursor) => Links.Tab(Identifier, "traces") + Links.Query(
-        ("q", Q), ("status", Status), ("kind", Kind), ("model", Model), ("range", RangeName), ("from",
-            From), ("to", To), ("cursor", cursor));
+        ("q", Q), ("status", Status), ("kind", Kind), ("model", Model), ("range", RangeName), ("cursor", cursor));
 }
