@@ -4,29 +4,28 @@ namespace Phoenix.Service.Storage.Postgres;
 
 /// <summary>
 /// Keeps what the writer knows current: projects that other replicas changed, and partitions ahead of the clock. Ends what a removal of a
-/// project that was killed left.
+/// project that was killed left, a step a round; while there is more, rounds follow each other at once.
 /// </summary>
 internal sealed partial class StorageUpkeep(
     Partitions partitions, ProjectDirectory projects, TelemetryRemover remover, DatabaseState state, TimeProvider time,
     ILogger<StorageUpkeep> logger) : DatabaseLoop(state, time, Every(s_interval, time), s_interval)
 {
     private static readonly TimeSpan s_interval = TimeSpan.FromSeconds(15);
-    private const int RoundsBetweenPartitions = 40;
+    private static readonly TimeSpan s_partitionInterval = TimeSpan.FromMinutes(10);
 
-    private int _round;
+    private long _madeAhead = time.GetTimestamp();
 
     /// <inheritdoc/>
     protected override async Task<TimeSpan> StepAsync(CancellationToken cancellationToken)
     {
-        _round++;
         await projects.RefreshAsync(cancellationToken);
-        await remover.FinishAsync(cancellationToken);
-        if (_round % RoundsBetweenPartitions == 0)
+        if (Time.GetElapsedTime(_madeAhead) >= s_partitionInterval)
         {
             await partitions.EnsureAheadAsync(cancellationToken);
+            _madeAhead = Time.GetTimestamp();
         }
 
-        return s_interval;
+        return await remover.FinishAsync(cancellationToken) ? TimeSpan.Zero : s_interval;
     }
 
     /// <inheritdoc/>

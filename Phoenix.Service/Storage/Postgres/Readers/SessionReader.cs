@@ -6,6 +6,9 @@ namespace Phoenix.Service.Storage.Postgres.Readers;
 /// <summary>Reads the roll-up <c>sessions</c>, after it caught up with what was acknowledged.</summary>
 internal sealed class SessionReader(NpgsqlDataSource dataSource, ReadLimits limits, RollupCatchUp catchUp)
 {
+    /// <summary>Roll-ups of a removed project go last.</summary>
+    private const string InProject = "EXISTS (SELECT FROM projects p WHERE p.id = sessions.project_id)";
+
     /// <summary>The columns of a <see cref="SessionRow"/>, in its order.</summary>
     internal const string Columns =
         "id, project_id, session_id, user_id, start_ns, end_ns, trace_count, error_count, prompt_tokens, completion_tokens, cost_pico_usd";
@@ -28,7 +31,7 @@ internal sealed class SessionReader(NpgsqlDataSource dataSource, ReadLimits limi
     /// <summary>The session with this row id, or null.</summary>
     public async Task<SessionRow?> FindAsync(long id, CancellationToken cancellationToken)
     {
-        await using var command = dataSource.CreateRead(limits, $"SELECT {Columns} FROM sessions WHERE id = $1");
+        await using var command = dataSource.CreateRead(limits, $"SELECT {Columns} FROM sessions WHERE id = $1 AND {InProject}");
         command.Bind(id);
         return (await ReadAsync(command, cancellationToken)).FirstOrDefault();
     }
@@ -37,7 +40,7 @@ internal sealed class SessionReader(NpgsqlDataSource dataSource, ReadLimits limi
     public async Task<SessionRow?> FindAsync(string sessionId, CancellationToken cancellationToken)
     {
         await using var command = dataSource.CreateRead(
-            limits, $"SELECT {Columns} FROM sessions WHERE session_id = $1 ORDER BY end_ns DESC, id DESC LIMIT 1");
+            limits, $"SELECT {Columns} FROM sessions WHERE session_id = $1 AND {InProject} ORDER BY end_ns DESC, id DESC LIMIT 1");
         command.Bind(sessionId);
         return (await ReadAsync(command, cancellationToken)).FirstOrDefault();
     }

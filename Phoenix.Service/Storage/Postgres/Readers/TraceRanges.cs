@@ -7,7 +7,8 @@ internal readonly record struct TraceRange(int ProjectId, Guid TraceId, long Fir
 
 /// <summary>
 /// Finds where in time a trace lies, so that reading it touches its partitions only. The roll-up and the deltas not yet added to it are
-/// read in one snapshot: a committed span is in one of the two, however far the roll-up lags.
+/// read in one snapshot: a committed span is in one of the two, however far the roll-up lags. What is left of removed projects is not
+/// found.
 /// </summary>
 internal sealed class TraceRanges(NpgsqlDataSource dataSource, ReadLimits limits)
 {
@@ -16,12 +17,13 @@ internal sealed class TraceRanges(NpgsqlDataSource dataSource, ReadLimits limits
             SELECT project_id, trace_id, start_ns, end_ns FROM traces WHERE trace_id = ANY($1)
             UNION ALL
             SELECT project_id, trace_id, start_ns, end_ns FROM pending_trace_deltas WHERE trace_id = ANY($1)) AS seen
+        WHERE EXISTS (SELECT FROM projects p WHERE p.id = seen.project_id)
         """;
 
     /// <summary>The ranges of these traces in one project; a trace without a span there is left out.</summary>
     public async Task<List<TraceRange>> FindAsync(int projectId, Guid[] traceIds, CancellationToken cancellationToken)
     {
-        await using var command = dataSource.CreateRead(limits, Text + " WHERE project_id = $2 GROUP BY project_id, trace_id");
+        await using var command = dataSource.CreateRead(limits, Text + " AND project_id = $2 GROUP BY project_id, trace_id");
         command.Bind(traceIds);
         command.Bind(projectId);
         return await ReadAsync(command, cancellationToken);

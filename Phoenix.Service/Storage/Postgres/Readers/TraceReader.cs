@@ -83,8 +83,9 @@ internal sealed class TraceReader(NpgsqlDataSource dataSource, ReadLimits limits
     public Task<TraceRow?> FindAsync(int projectId, Guid traceId, CancellationToken cancellationToken) =>
         FindOneAsync("trace_id = $1 AND project_id = $2", [traceId, projectId], cancellationToken);
 
-    /// <summary>The trace with this row id, or null.</summary>
-    public Task<TraceRow?> FindAsync(long id, CancellationToken cancellationToken) => FindOneAsync("id = $1", [id], cancellationToken);
+    /// <summary>The trace with this row id, or null; none of a removed project, whose roll-ups go last.</summary>
+    public Task<TraceRow?> FindAsync(long id, CancellationToken cancellationToken) => FindOneAsync(
+        "id = $1 AND EXISTS (SELECT FROM projects p WHERE p.id = traces.project_id)", [id], cancellationToken);
 
     /// <summary>The traces of these sessions of a project, by start; at most <paramref name="limit"/>.</summary>
     public async Task<List<TraceRow>> OfSessionsAsync(int projectId, string[] sessionIds, int limit, CancellationToken cancellationToken)

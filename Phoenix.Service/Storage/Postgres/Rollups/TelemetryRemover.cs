@@ -13,6 +13,26 @@ internal sealed class TelemetryRemover(NpgsqlDataSource dataSource, TraceRanges 
     private const int ProjectStep = 20_000;
     private const string RemovalKey = "hashtextextended('mats.removals.' || current_schema(), 0)";
 
+    private static readonly string[] s_rowSteps =
+    [
+        $"DELETE FROM spans WHERE (tableoid, ctid) IN (SELECT tableoid, ctid FROM spans WHERE project_id = $1 LIMIT {ProjectStep})",
+        Some("span_vectors"),
+        $"DELETE FROM logs WHERE (tableoid, ctid) IN (SELECT tableoid, ctid FROM logs WHERE project_id = $1 LIMIT {ProjectStep})",
+        $"""
+        DELETE FROM metric_points WHERE (tableoid, ctid) IN (
+            SELECT p.tableoid, p.ctid FROM metric_series s JOIN metric_points p ON p.series_id = s.id WHERE s.project_id = $1 LIMIT {ProjectStep})
+        """,
+        Some("metric_series"),
+    ];
+
+    /// <summary>
+    /// After the rows: who removes a trace meanwhile, having found it before, sets its roll-ups only as long as it has spans.
+    /// </summary>
+    private static readonly string[] s_rollupSteps =
+    [
+        Some("traces"), Some("sessions"), Some("span_minutes"), Some("uncounted_calls"), Some("nested_suspects"), Some("removed_projects"),
+    ];
+
     /// <summary>Removes one span; its children become orphans. False when there is none.</summary>
     public async Task<bool> RemoveSpanAsync(int projectId, Guid traceId, long spanId, CancellationToken cancellationToken) =>
         await RemoveAsync(projectId, [traceId], spanId, keepMinutes: false, cancellationToken) > 0;
@@ -29,9 +49,10 @@ internal sealed class TelemetryRemover(NpgsqlDataSource dataSource, TraceRanges 
         RemoveAsync(projectId, traceIds, null, keepMinutes: true, cancellationToken);
 
     /// <summary>
-    /// Removes a project with all it holds. The project and its roll-ups vanish first, in one transaction; its rows follow in steps, so
-    /// that no long transaction holds others up; in between, when its name is free again, <paramref name="gone"/> is called. Steps that a
-    /// fault leaves out are done by <see cref="FinishAsync"/>. False when there is no such project.
+    /// Removes a project with all it holds. The project vanishes first, in one short transaction, and readers find nothing of it from then
+    /// on; its rows and then its roll-ups follow in steps, so that no long transaction holds others up; in between, when its name is free
+    /// again, <paramref name="gone"/> is called. Steps that a fault leaves out are done by <see cref="FinishAsync"/>. False when there is
+    /// no such project.
     /// </summary>
     public async Task<bool> RemoveProjectAsync(int projectId, Action gone, CancellationToken cancellationToken)
     {
@@ -48,77 +69,66 @@ internal sealed class TelemetryRemover(NpgsqlDataSource dataSource, TraceRanges 
                 return false;
             }
 
-            foreach (var table in (string[])["traces", "sessions", "span_minutes", "uncounted_calls", "nested_suspects"])
-            {
-                await ExecuteAsync(connection, $"DELETE FROM {table} WHERE project_id = $1", projectId, cancellationToken);
-            }
-
             await ExecuteAsync(connection, "INSERT INTO removed_projects VALUES ($1)", projectId, cancellationToken);
             await transaction.CommitAsync(cancellationToken);
             metrics.Count(found);
             gone();
         }
 
-        await RollupStore.ExecuteAsync(connection, $"SELECT pg_advisory_lock({RemovalKey})", cancellationToken);
-        await RemoveRowsAsync(connection, cancellationToken);
+        while (await StepAsync(connection, $"SELECT true FROM pg_advisory_xact_lock({RemovalKey})", cancellationToken))
+        {
+        }
+
         return true;
     }
 
-    /// <summary>Removes what is left of removed projects, unless another one is at it.</summary>
-    public async Task FinishAsync(CancellationToken cancellationToken)
+    /// <summary>
+    /// Does one step of what is left of removed projects; false when nothing is left, or another one is at it.
+    /// </summary>
+    public async Task<bool> FinishAsync(CancellationToken cancellationToken)
     {
         await using var connection = await dataSource.OpenConnectionAsync(cancellationToken);
-        await using var left = new NpgsqlCommand($"SELECT EXISTS (SELECT FROM removed_projects) AND pg_try_advisory_lock({RemovalKey})",
-            connection);
-        if ((bool)(await left.ExecuteScalarAsync(cancellationToken))!)
-        {
-            await RemoveRowsAsync(connection, cancellationToken);
-        }
+        return await StepAsync(connection, $"SELECT pg_try_advisory_xact_lock({RemovalKey})", cancellationToken);
     }
 
     /// <summary>
-    /// Removes the rows of all removed projects, and gives up the lock, which the connection holds: two at once would each take the other's
-    /// rows for the last ones.
+    /// Does the next step of one removed project, if <paramref name="take"/> gets the lock: two at once would each take the other's rows
+    /// for the last ones.
     /// </summary>
-    private static async Task RemoveRowsAsync(NpgsqlConnection connection, CancellationToken cancellationToken)
+    private static async Task<bool> StepAsync(NpgsqlConnection connection, string take, CancellationToken cancellationToken)
     {
-        try
+        await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
+        await using var taken = new NpgsqlCommand(take, connection) { CommandTimeout = 0 };
+        await using var next = new NpgsqlCommand("SELECT min(project_id) FROM removed_projects", connection);
+        if (!(bool)(await taken.ExecuteScalarAsync(cancellationToken))!
+            || await next.ExecuteScalarAsync(cancellationToken) is not int projectId)
         {
-            await using var next = new NpgsqlCommand("SELECT min(project_id) FROM removed_projects", connection);
-            while (await next.ExecuteScalarAsync(cancellationToken) is int projectId)
-            {
-                await RemoveRowsAsync(connection, projectId, cancellationToken);
-            }
+            return false;
         }
-        finally
+
+        if (!await RemoveSomeAsync(connection, s_rowSteps, projectId, cancellationToken))
         {
-            if (connection.FullState == System.Data.ConnectionState.Open)
-            {
-                await RollupStore.ExecuteAsync(connection, $"SELECT pg_advisory_unlock({RemovalKey})", CancellationToken.None);
-            }
+            await RollupStore.OwnAsync(connection, cancellationToken);
+            await RemoveSomeAsync(connection, s_rollupSteps, projectId, cancellationToken);
         }
+
+        await transaction.CommitAsync(cancellationToken);
+        return true;
     }
 
-    private static async Task RemoveRowsAsync(NpgsqlConnection connection, int projectId, CancellationToken cancellationToken)
+    /// <summary>Runs the first of <paramref name="steps"/> that still finds something; false when none does.</summary>
+    private static async Task<bool> RemoveSomeAsync(
+        NpgsqlConnection connection, string[] steps, int projectId, CancellationToken cancellationToken)
     {
-        string[] steps =
-        [
-            $"DELETE FROM spans WHERE (tableoid, ctid) IN (SELECT tableoid, ctid FROM spans WHERE project_id = $1 LIMIT {ProjectStep})",
-            $"DELETE FROM span_vectors WHERE ctid IN (SELECT ctid FROM span_vectors WHERE project_id = $1 LIMIT {ProjectStep})",
-            $"DELETE FROM logs WHERE (tableoid, ctid) IN (SELECT tableoid, ctid FROM logs WHERE project_id = $1 LIMIT {ProjectStep})",
-            $"""
-            DELETE FROM metric_points WHERE (tableoid, ctid) IN (
-                SELECT p.tableoid, p.ctid FROM metric_series s JOIN metric_points p ON p.series_id = s.id WHERE s.project_id = $1 LIMIT {ProjectStep})
-            """,
-            $"DELETE FROM metric_series WHERE ctid IN (SELECT ctid FROM metric_series WHERE project_id = $1 LIMIT {ProjectStep})",
-            "DELETE FROM removed_projects WHERE project_id = $1",
-        ];
         foreach (var step in steps)
         {
-            while (await ExecuteAsync(connection, step, projectId, cancellationToken) > 0)
+            if (await ExecuteAsync(connection, step, projectId, cancellationToken) > 0)
             {
+                return true;
             }
         }
+
+        return false;
     }
 
     private async Task<long> RemoveAsync(int projectId, Guid[] traceIds, long? spanId, bool keepMinutes,
@@ -184,6 +194,9 @@ internal sealed class TelemetryRemover(NpgsqlDataSource dataSource, TraceRanges 
         metrics.Count(findings);
         return removed;
     }
+
+    private static string Some(string table) =>
+        $"DELETE FROM {table} WHERE ctid IN (SELECT ctid FROM {table} WHERE project_id = $1 LIMIT {ProjectStep})";
 
     private static async Task<int> ExecuteAsync(
         NpgsqlConnection connection, string text, int projectId, CancellationToken cancellationToken)
