@@ -8,7 +8,7 @@ internal sealed partial class Partitions
         public static partial void Made(ILogger logger, string leaf);
 
         [LoggerMessage(211, LogLevel.Warning,
-            "A new partition of {Parent} waits for a long query; its rows go to the default partition and move later.")]
-        public static partial void Busy(ILogger logger, string parent);
+            "A new partition of {Parent} waits for a long query, or has many rows to take over; they move later from the default one.")]
+        public static partial void Postponed(ILogger logger, string parent);
     }
 }

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Collections.Frozen;
 using System.Globalization;
 using System.Text.RegularExpressions;
@@ -9,7 +10,8 @@ namespace Phoenix.Service.Storage.Postgres;
 
 /// <summary>
 /// Which leaf table holds a day, and the making of leaves: ahead of time, and on demand for late data. Days outside a window around now
-/// share the default partition, so that hostile timestamps cannot make thousands of tables. Replicas take turns by advisory lock.
+/// share the default partition, so that hostile timestamps cannot make thousands of tables. A leaf that cannot be made at once, because a
+/// query is in the way or many rows of the day lie in the default partition, is left to the upkeep. Replicas take turns by advisory lock.
 /// Thread-safe.
 /// </summary>
 internal sealed partial class Partitions(
@@ -25,7 +27,11 @@ internal sealed partial class Partitions(
         "autovacuum_vacuum_insert_threshold = -1, autovacuum_analyze_scale_factor = 0.5, autovacuum_analyze_threshold = 50000";
 
     private const long DayNanos = 86_400_000_000_000;
-    private static readonly TimeSpan s_lockTimeout = TimeSpan.FromSeconds(3);
+
+    /// <summary>Longest wait for a lock and, but for the upkeep, longest statement: others wait for the default partition.</summary>
+    private static readonly TimeSpan s_timeout = TimeSpan.FromSeconds(3);
+
+    private static readonly TimeSpan s_retryPause = TimeSpan.FromSeconds(30);
     private static readonly Signal[] s_signals = [Signal.Spans, Signal.Logs, Signal.MetricPoints];
 
     private static readonly FrozenSet<string> s_unsearched =
@@ -34,13 +40,15 @@ internal sealed partial class Partitions(
 
     private readonly SemaphoreSlim _turn = new(1, 1);
     private FrozenDictionary<(Signal Signal, int Day), string> _leaves = FrozenDictionary<(Signal, int), string>.Empty;
+    private readonly ConcurrentDictionary<(Signal Signal, int Day), bool> _postponed = new();
     private long _retryAfter;
 
     /// <summary>The partitioned table of <paramref name="signal"/>.</summary>
     public static string Parent(Signal signal) => signal switch { Signal.Spans => "spans", Signal.Logs => "logs", _ => "metric_points" };
 
     /// <summary>
-    /// The leaf for <paramref name="day"/> (days since 1970-01-01), made when it is missing and in the window; else the default partition.
+    /// The leaf for <paramref name="day"/> (days since 1970-01-01), made when it is missing and in the window; else, or when it takes
+    /// long, the default partition.
     /// </summary>
     public ValueTask<string> LeafAsync(Signal signal, int day, CancellationToken cancellationToken)
     {
@@ -51,13 +59,14 @@ internal sealed partial class Partitions(
 
         var today = Today();
         var (first, last) = (today - options.Value.PartitionsBackDays, Period(Ahead(today, options.Value.PartitionsAhead)).Last);
-        return day < first || day > last || time.GetTimestamp() < Volatile.Read(ref _retryAfter)
-            ? ValueTask.FromResult(Parent(signal) + "_default")
-            : MakeAsync(signal, day, cancellationToken);
+        return day < first || day > last || IsPausing || _postponed.ContainsKey((signal, day))
+            ? ValueTask.FromResult(Default(signal))
+            : MakeAsync(signal, day, patient: false, cancellationToken);
     }
 
     /// <summary>
-    /// Makes the leaves of the current period and of <see cref="StorageOptions.PartitionsAhead"/> more, for every signal. Idempotent.
+    /// Makes the leaves of the current period and of <see cref="StorageOptions.PartitionsAhead"/> more, for every signal; what takes long
+    /// is postponed. Idempotent.
     /// </summary>
     public async Task EnsureAheadAsync(CancellationToken cancellationToken)
     {
@@ -69,8 +78,23 @@ internal sealed partial class Partitions(
             {
                 if (!_leaves.ContainsKey((signal, Ahead(today, ahead))))
                 {
-                    await MakeAsync(signal, Ahead(today, ahead), cancellationToken);
+                    await MakeAsync(signal, Ahead(today, ahead), patient: false, cancellationToken);
                 }
+            }
+        }
+    }
+
+    /// <summary>
+    /// Makes the leaves that were postponed, however long their rows take to move; who reads or writes the default partition waits
+    /// meanwhile.
+    /// </summary>
+    public async Task MakePostponedAsync(CancellationToken cancellationToken)
+    {
+        foreach (var (signal, day) in _postponed.Keys)
+        {
+            if (!IsPausing)
+            {
+                await MakeAsync(signal, day, patient: true, cancellationToken);
             }
         }
     }
@@ -91,42 +115,76 @@ internal sealed partial class Partitions(
     /// <inheritdoc/>
     public void Dispose() => _turn.Dispose();
 
-    private async ValueTask<string> MakeAsync(Signal signal, int day, CancellationToken cancellationToken)
+    private bool IsPausing => time.GetTimestamp() < Volatile.Read(ref _retryAfter);
+
+    private static string Default(Signal signal) => Parent(signal) + "_default";
+
+    /// <summary>The leaf, made when it is missing; the default partition when that takes too long.</summary>
+    private async ValueTask<string> MakeAsync(Signal signal, int day, bool patient, CancellationToken cancellationToken)
     {
-        await _turn.WaitAsync(cancellationToken);
+        if (!await _turn.WaitAsync(patient ? Timeout.InfiniteTimeSpan : s_timeout, cancellationToken))
+        {
+            return Postpone(signal, day);
+        }
+
         try
         {
-            if (_leaves.TryGetValue((signal, day), out var leaf))
+            if (!_leaves.TryGetValue((signal, day), out var leaf))
             {
-                return leaf;
+                leaf = await MakeAsync(signal, day, patient ? TimeSpan.Zero : s_timeout, cancellationToken);
             }
 
-            await using var connection = await dataSource.OpenConnectionAsync(cancellationToken);
-            await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
-            await ExecuteAsync(
-                connection, $"SELECT pg_advisory_xact_lock(hashtextextended('mats.partitions.' || current_schema(), 0)); SET LOCAL lock_timeout = {(long)s_lockTimeout.TotalMilliseconds}", cancellationToken);
-            _leaves = await ReadAsync(connection, cancellationToken);
-            if (!_leaves.TryGetValue((signal, day), out leaf))
-            {
-                leaf = await CreateAsync(connection, signal, day, cancellationToken);
-                _leaves = await ReadAsync(connection, cancellationToken);
-            }
-
-            await transaction.CommitAsync(cancellationToken);
+            _postponed.TryRemove((signal, day), out _);
             return leaf;
         }
-        catch (PostgresException exception) when (exception.SqlState == PostgresErrorCodes.LockNotAvailable)
+        catch (NpgsqlException exception) when (exception.InnerException is TimeoutException
+            || exception.SqlState is PostgresErrorCodes.LockNotAvailable or PostgresErrorCodes.QueryCanceled)
         {
-            // A long query holds the default partition: its rows wait there and move when the leaf is made.
-            Volatile.Write(ref _retryAfter, time.GetTimestamp() + (30 * time.TimestampFrequency));
-            _leaves = FrozenDictionary<(Signal, int), string>.Empty;
-            Log.Busy(logger, Parent(signal));
-            return Parent(signal) + "_default";
+            return Postpone(signal, day);
+        }
+        catch (OperationCanceledException)
+        {
+            // A writer's time is over: its next try must not do the same again.
+            Postpone(signal, day);
+            throw;
         }
         finally
         {
             _turn.Release();
         }
+    }
+
+    private string Postpone(Signal signal, int day)
+    {
+        _postponed[(signal, day)] = true;
+        Volatile.Write(ref _retryAfter, time.GetTimestamp() + (long)(s_retryPause.TotalSeconds * time.TimestampFrequency));
+        Log.Postponed(logger, Parent(signal));
+        return Default(signal);
+    }
+
+    /// <summary>Makes the leaf unless another replica has; <paramref name="longest"/> bounds each statement, zero = not at all.</summary>
+    private async Task<string> MakeAsync(Signal signal, int day, TimeSpan longest, CancellationToken cancellationToken)
+    {
+        string? leaf;
+        await using var connection = await dataSource.OpenConnectionAsync(cancellationToken);
+        await using (var transaction = await connection.BeginTransactionAsync(cancellationToken))
+        {
+            await ExecuteAsync(connection, $"""
+                SET LOCAL lock_timeout = {(long)s_timeout.TotalMilliseconds};
+                SET LOCAL statement_timeout = {(long)longest.TotalMilliseconds};
+                SELECT pg_advisory_xact_lock(hashtextextended('mats.partitions.' || current_schema(), 0))
+                """, cancellationToken);
+            _leaves = await ReadAsync(connection, cancellationToken);
+            if (!_leaves.TryGetValue((signal, day), out leaf))
+            {
+                leaf = await CreateAsync(connection, signal, day, cancellationToken);
+            }
+
+            await transaction.CommitAsync(cancellationToken);
+        }
+
+        _leaves = await ReadAsync(connection, cancellationToken);
+        return leaf;
     }
 
     private async Task<string> CreateAsync(NpgsqlConnection connection, Signal signal, int day, CancellationToken cancellationToken)
@@ -189,7 +247,8 @@ internal sealed partial class Partitions(
 
     private static async Task ExecuteAsync(NpgsqlConnection connection, string sql, CancellationToken cancellationToken)
     {
-        await using var command = new NpgsqlCommand(sql, connection);
+        // The server bounds these statements.
+        await using var command = new NpgsqlCommand(sql, connection) { CommandTimeout = 0 };
         await command.ExecuteNonQueryAsync(cancellationToken);
     }
 

@@ -25,6 +25,7 @@ internal sealed partial class StorageUpkeep(
             _madeAhead = Time.GetTimestamp();
         }
 
+        await partitions.MakePostponedAsync(cancellationToken);
         return await remover.FinishAsync(cancellationToken) ? TimeSpan.Zero : s_interval;
     }
 
