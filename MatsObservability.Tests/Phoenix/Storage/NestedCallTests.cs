@@ -4,6 +4,7 @@ using MatsObservability.Tests.Phoenix.Query;
 using MatsObservability.Tests.Support;
 using OpenTelemetry.Proto.Trace.V1;
 using Phoenix.Service.Storage;
+using Phoenix.Service.Storage.Postgres.Rollups;
 
 namespace MatsObservability.Tests.Phoenix.Storage;
 
@@ -76,6 +77,42 @@ public sealed class NestedCallTests(PostgresFixture postgres) : IClassFixture<Po
             await server.ScalarAsync<long>("SELECT sum(cost_pico_usd)::bigint / 2 FROM spans"),
             await server.ScalarAsync<long>("SELECT sum(cost_pico_usd)::bigint FROM span_minutes"));
         Assert.Equal(0, await server.ScalarAsync<long>("SELECT count(*) FROM nested_suspects"));
+    }
+
+    [Theory]
+    [InlineData(UncountedCalls.MostSpans - 1, 100)]
+    [InlineData(UncountedCalls.MostSpans, 200)]
+    public async Task Rollups_InnerCallComesToALargeTrace_IsOnlyLookedForUpToTheBound(int spansBefore, long prompt)
+    {
+        await using var server = await PhoenixServer.StartAsync(postgres);
+        await QueryServer.SendAsync(server.Client, "nested", Trace(1)[..2]);
+        await QueryServer.RolledUpAsync(server);
+        await server.ScalarAsync<long>($"UPDATE traces SET span_count = {spansBefore} RETURNING span_count");
+
+        await QueryServer.SendAsync(server.Client, "nested", Trace(1)[2]);
+        await QueryServer.RolledUpAsync(server);
+
+        Assert.Equal(prompt, await server.ScalarAsync<long>("SELECT prompt_tokens FROM traces"));
+        Assert.Equal(prompt, await server.ScalarAsync<long>("SELECT sum(prompt_tokens)::bigint FROM span_minutes"));
+    }
+
+    [Fact]
+    public async Task SettleAllAsync_ManySuspectsThatAreGone_TakesAllOffTheList()
+    {
+        await using var server = await PhoenixServer.StartAsync(postgres);
+        await using var connection = await server.OpenAsync();
+
+        // Never committed, so the service's own worker does not take them.
+        await using var transaction = await connection.BeginTransactionAsync();
+        await RollupStore.OwnAsync(connection, CancellationToken.None);
+        const int Suspects = (2 * RollupStore.SettleTraces) + 1;
+        await RollupStore.ExecuteAsync(
+            connection, $"INSERT INTO nested_suspects SELECT gen_random_uuid(), 1 FROM generate_series(1, {Suspects})",
+            CancellationToken.None);
+
+        await UncountedCalls.SettleAllAsync(connection, new RollupFindings(), CancellationToken.None);
+
+        Assert.False(await UncountedCalls.HasSuspectsAsync(connection, CancellationToken.None));
     }
 
     [Fact]

@@ -4,11 +4,17 @@ namespace Phoenix.Service.Storage.Postgres.Rollups;
 
 /// <summary>
 /// Takes LLM spans that repeat the calls below them out of the sums of traces, sessions and minutes, and puts them back. Only traces on the
-/// list of suspects are read. What was taken out is kept with the trace, so each span is taken out once, whenever and by whomever the list
-/// is worked on. Every method runs in a transaction that owns the roll-ups.
+/// list of suspects are read, and none of more than <see cref="MostSpans"/> spans, which stays as it is from then on. What was taken out is
+/// kept with the trace, so each span is taken out once, whenever and by whomever the list is worked on. Every method runs in a
+/// transaction that owns the roll-ups.
 /// </summary>
 internal static class UncountedCalls
 {
+    /// <summary>
+    /// Spans of the largest trace that is looked at: each time it grows, all of them are read, the calls with their attributes.
+    /// </summary>
+    public const int MostSpans = 5_000;
+
     private const string Usage = "coalesce(s.prompt_tokens, 0) + coalesce(s.completion_tokens, 0) > 0";
 
     /// <summary>Condition of the roll-up's row <paramref name="row"/>: an LLM span of the trace may lie above another one.</summary>
@@ -32,10 +38,13 @@ internal static class UncountedCalls
         """;
 
     /// <summary>
-    /// Forgets what was taken out for the traces in table <c>touched_traces</c>, which go as a whole while the minutes stay.
+    /// Forgets what was taken out for the traces in table <c>touched_traces</c>, which go as a whole while the minutes stay, and takes them
+    /// off the list.
     /// </summary>
-    public const string ForgetTouched =
-        "DELETE FROM uncounted_calls u USING touched_traces d WHERE u.trace_id = d.trace_id AND u.project_id = d.project_id";
+    public const string ForgetTouched = """
+        DELETE FROM nested_suspects n USING touched_traces d WHERE n.trace_id = d.trace_id AND n.project_id = d.project_id;
+        DELETE FROM uncounted_calls u USING touched_traces d WHERE u.trace_id = d.trace_id AND u.project_id = d.project_id
+        """;
 
     /// <summary>Whether the list holds anything.</summary>
     public static async Task<bool> HasSuspectsAsync(NpgsqlConnection connection, CancellationToken cancellationToken)
@@ -60,13 +69,13 @@ internal static class UncountedCalls
     public static async Task<int> SettleAsync(
         NpgsqlConnection connection, int traces, RollupFindings found, CancellationToken cancellationToken)
     {
-        var (taken, spans) = await ReadSuspectsAsync(connection, traces, cancellationToken);
+        var spans = await ReadSuspectsAsync(connection, traces, cancellationToken);
         var uncounted =
             spans.SelectMany(trace => NestedCalls.Find(trace.Value).Select(span => (trace.Key.ProjectId, trace.Key.TraceId, SpanId: span)))
                 .ToList();
         if (uncounted.Count == 0)
         {
-            return taken;
+            return spans.Count;
         }
 
         await using var command = new NpgsqlCommand(TakeOut, connection) { CommandTimeout = 0 };
@@ -80,20 +89,20 @@ internal static class UncountedCalls
                 -new ModelUsage(reader.GetInt64(2), reader.GetInt64(3), reader.GetInt64(4)));
         }
 
-        return taken;
+        return spans.Count;
     }
 
-    private static async Task<(int Taken, Dictionary<(int ProjectId, Guid TraceId), List<CallSpan>> Spans)> ReadSuspectsAsync(
+    /// <summary>Takes traces off the list, each with its spans; with none when it is gone or too large.</summary>
+    private static async Task<Dictionary<(int ProjectId, Guid TraceId), List<CallSpan>>> ReadSuspectsAsync(
         NpgsqlConnection connection, int traces, CancellationToken cancellationToken)
     {
         var spans = new Dictionary<(int, Guid), List<CallSpan>>();
-        var taken = 0;
         await using var command = new NpgsqlCommand($"""
             WITH taken AS MATERIALIZED (
                 DELETE FROM nested_suspects WHERE ctid = ANY(ARRAY(SELECT ctid FROM nested_suspects LIMIT {traces})) RETURNING trace_id, project_id)
             SELECT taken.project_id, taken.trace_id, s.span_id, s.parent_id, {IsCall},
                 CASE WHEN {IsCall} THEN left(s.attributes::json ->> 'gen_ai.response.id', 256) END
-            FROM taken JOIN traces t USING (trace_id, project_id)
+            FROM taken LEFT JOIN traces t ON t.trace_id = taken.trace_id AND t.project_id = taken.project_id AND t.span_count <= {MostSpans}
                 LEFT JOIN spans s ON s.trace_id = t.trace_id AND s.project_id = t.project_id AND s.start_ns BETWEEN t.start_ns AND t.end_ns
             """, connection) { CommandTimeout = 0 };
         await using var reader = await command.ExecuteReaderAsync(cancellationToken);
@@ -103,7 +112,6 @@ internal static class UncountedCalls
             if (!spans.TryGetValue(key, out var trace))
             {
                 spans.Add(key, trace = []);
-                taken++;
             }
 
             if (!reader.IsDBNull(2))
@@ -114,7 +122,7 @@ internal static class UncountedCalls
             }
         }
 
-        return (taken, spans);
+        return spans;
     }
 
     private static string TakeOut { get; } = $"""
