@@ -25,7 +25,7 @@ internal sealed class ProjectDirectory(ProjectTable table)
         }
     }
 
-    /// <summary>Forgets a project that was deleted or renamed; the next record that names it creates it anew.</summary>
+    /// <summary>Forgets a project that was deleted; the next record that names it creates it anew.</summary>
     public void Forget(string name) => _ids.TryRemove(name, out _);
 
     /// <summary>Forgets projects that somebody else has deleted.</summary>
@@ -38,7 +38,7 @@ internal sealed class ProjectDirectory(ProjectTable table)
         }
     }
 
-    /// <summary>Reads all projects again, so that what other replicas deleted or renamed is forgotten.</summary>
+    /// <summary>Reads all projects again, so that what other replicas deleted is forgotten.</summary>
     public async Task RefreshAsync(CancellationToken cancellationToken) =>
         _ids = new ConcurrentDictionary<string, int>(await table.ReadAllAsync(cancellationToken), StringComparer.Ordinal);
 }

@@ -47,7 +47,7 @@ public sealed class RollupLoadTests(PostgresFixture postgres) : IClassFixture<Po
             var before = await ReadAsync(first);
             await using (var connection = await first.OpenAsync())
             {
-                await RollupStore.RebuildAsync(connection, 0, long.MaxValue, CancellationToken.None);
+                await RollupRebuild.RunAsync(connection, 0, long.MaxValue, CancellationToken.None);
             }
 
             Assert.Equal(before, await ReadAsync(first));

@@ -33,7 +33,7 @@ public sealed class RollupSqlTests(PostgresFixture postgres) : IClassFixture<Pos
     }
 
     [Fact]
-    public async Task RebuildAsync_AfterIncrements_ChangesNothing()
+    public async Task Rebuild_AfterIncrements_ChangesNothing()
     {
         await using var server = await PhoenixServer.StartAsync(postgres);
         await InsertAsync(server, (1, 5, 1_000_000_000, 3_000_000_000, "late root", null, 1, 2),
@@ -46,7 +46,7 @@ public sealed class RollupSqlTests(PostgresFixture postgres) : IClassFixture<Pos
         var before = await server.ScalarAsync<string>(Rows);
 
         await using var connection = await server.OpenAsync();
-        await RollupStore.RebuildAsync(connection, 0, 60_000_000_000, CancellationToken.None);
+        await RollupRebuild.RunAsync(connection, 0, 60_000_000_000, CancellationToken.None);
 
         Assert.Equal(before, await server.ScalarAsync<string>(Rows));
     }

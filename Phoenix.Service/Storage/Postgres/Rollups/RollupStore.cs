@@ -106,31 +106,6 @@ internal static class RollupStore
         {RollupSql.RecomputeSessions}
         """, cancellationToken);
 
-    /// <summary>
-    /// Sets the roll-ups of every trace with a span or roll-up that starts in [start, end), of their sessions, and of every minute in the
-    /// range to what the stored spans add up to. Bounds are widened to whole minutes. Runs in a transaction of its own and keeps writers
-    /// out meanwhile.
-    /// </summary>
-    public static async Task RebuildAsync(NpgsqlConnection connection, long startNanos, long endNanos, CancellationToken cancellationToken)
-    {
-        const long MinuteNanos = 60_000_000_000;
-        var (first, last) = (startNanos / MinuteNanos, (endNanos - 1) / MinuteNanos);
-        var range = $"start_ns >= {(Int128)first * MinuteNanos} AND start_ns < {(Int128)(last + 1) * MinuteNanos}";
-        await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
-        await OwnAsync(connection, cancellationToken);
-        await ApplyAllAsync(connection, new RollupFindings(), cancellationToken);
-        await ExecuteAsync(connection, $"""
-            CREATE TEMP TABLE touched_traces ON COMMIT DROP AS
-                SELECT trace_id, project_id FROM spans WHERE {range} UNION SELECT trace_id, project_id FROM traces WHERE {range};
-            {UncountedCalls.PutBackTouched};
-            DELETE FROM span_minutes WHERE minute BETWEEN {first} AND {last};
-            {RollupSql.AddMinutes($"({RollupSql.MinuteSums($"(SELECT * FROM spans WHERE {range})", 1)})")}
-            """, cancellationToken);
-        await RecomputeAsync(connection, cancellationToken);
-        await UncountedCalls.SettleAllAsync(connection, new RollupFindings(), cancellationToken);
-        await transaction.CommitAsync(cancellationToken);
-    }
-
     internal static async Task ExecuteAsync(NpgsqlConnection connection, string text, CancellationToken cancellationToken)
     {
         await using var command = new NpgsqlCommand(text, connection) { CommandTimeout = 0 };
