@@ -11,7 +11,7 @@ namespace Phoenix.Service.Ingest.Decode;
 /// <summary>
 /// OTLP/JSON to the protobuf bytes of the same request, so that one decoder serves both encodings. Names are lowerCamelCase or snake_case,
 /// ids hex or base64, 64-bit integers strings or numbers, enums numbers or names, doubles also "NaN", "Infinity", "-Infinity"; null and
-/// unknown fields are skipped. An id that cannot be read is passed on as it is: the decoder then rejects that one record. So are values
+/// unknown fields are skipped. An id that cannot be read is passed on as one byte: the decoder then rejects that one record. So are values
 /// nested deeper than <see cref="MaxDepth"/>, as empty ones: the decoder cuts them earlier.
 /// </summary>
 internal static class OtlpJson
@@ -353,6 +353,7 @@ internal static class OtlpJson
         return Base64.DecodeFromUtf8InPlace(text[..padded], out length) == OperationStatus.Done;
     }
 
+    /// <summary>Text that is no id becomes one byte, a length no id has: an empty parent would make the span a root.</summary>
     private static void DecodeId(Span<byte> text, ref int length)
     {
         var id = text[..length];
@@ -361,20 +362,21 @@ internal static class OtlpJson
         {
             decoded[..count].CopyTo(text);
             length = count;
+            return;
         }
-        else if (length is 11 or 12 or 22 or 24)
+
+        Span<byte> padded = stackalloc byte[24];
+        if (length is 11 or 12 or 22 or 24)
         {
-            Span<byte> padded = stackalloc byte[24];
             id.CopyTo(padded);
-            if (TryDecodeBase64(padded, ref length))
+            if (TryDecodeBase64(padded, ref length) && length is 8 or 16)
             {
                 padded[..length].CopyTo(text);
-            }
-            else
-            {
-                length = id.Length;
+                return;
             }
         }
+
+        length = Math.Min(id.Length, 1);
     }
 
     private static string Unfit(ref Utf8JsonReader reader, JsonField field) =>

@@ -28,13 +28,23 @@ public sealed class OtlpJsonTests
         Assert.Equal("eee19b7ec3c1b174", Convert.ToHexStringLower(span.SpanId.Span));
     }
 
-    [Fact]
-    public void Transcode_UnreadableId_IsLeftToTheDecoder()
+    [Theory]
+    [InlineData("not an id", "eee19b7ec3c1b174")]
+    [InlineData("my-trace-id-0001", "eee19b7ec3c1b174")]
+    [InlineData("5b8efff798038103d269b633813fc60c", "12345678")]
+    [InlineData("5b8efff798038103d269b633813fc60c", "my-span-id-00001")]
+    [InlineData("5b8efff798038103d269b633813fc60c", "eee19b7ec3c1b174", "12345678")]
+    [InlineData("5b8efff798038103d269b633813fc60c", "eee19b7ec3c1b174", "x")]
+    [InlineData("5b8efff798038103d269b633813fc60c", "eee19b7ec3c1b174", "            ")]
+    public void Transcode_UnreadableId_IsLeftToTheDecoder(string traceId, string spanId, string parentId = "")
     {
         using var decoding = new Decoding();
         using var output = new ProtobufWriter();
         var json = Body(
-            """{"traceId":"not an id","spanId":"eee19b7ec3c1b174"},{"traceId":"5b8efff798038103d269b633813fc60c","spanId":"eee19b7ec3c1b174"}""");
+            $$"""
+            {"traceId":"{{traceId}}","spanId":"{{spanId}}","parentSpanId":"{{parentId}}"},
+            {"traceId":"5b8efff798038103d269b633813fc60c","spanId":"eee19b7ec3c1b174","parentSpanId":""}
+            """);
 
         Assert.Null(OtlpJson.Transcode(Signal.Spans, json, output));
         using var batch = decoding.Spans.Decode(output.Written, projectOverride: null).Batch!;
