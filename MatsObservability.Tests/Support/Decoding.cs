@@ -30,8 +30,9 @@ internal sealed class Decoding : IDisposable
     public LogDecoder Logs => _services.GetRequiredService<LogDecoder>();
 
     /// <summary>Decodes a protobuf body of <paramref name="signal"/>.</summary>
-    public DecodeResult Decode(Signal signal, ReadOnlySpan<byte> body) =>
-        new Decoders(Spans, Logs, _services.GetRequiredService<MetricDecoder>()).Decode(signal, body, projectOverride: null);
+    public DecodeResult Decode(Signal signal, ReadOnlySpan<byte> body, int newProjects = RecordRequest.MaxNewProjects) =>
+        new Decoders(Spans, Logs, _services.GetRequiredService<MetricDecoder>()).Decode(
+            signal, body, projectOverride: null, newProjects);
 
     public NormalizeMetrics Metrics => _services.GetRequiredService<NormalizeMetrics>();
 

@@ -211,10 +211,12 @@ internal sealed partial class IngestPipeline(
 
         var bytes = transcoded?.WrittenMemory ?? body.Memory;
         var decoded = decoders.Decode(request.Signal, bytes.Span, request.ProjectName);
+        var newProjects = RecordRequest.MaxNewProjects;
         for (var round = 0; decoded.UnknownProjects is { } names && round < ProjectRounds; round++)
         {
             await projects.EnsureAsync(names, aborted);
-            decoded = decoders.Decode(request.Signal, bytes.Span, request.ProjectName);
+            newProjects -= names.Count;
+            decoded = decoders.Decode(request.Signal, bytes.Span, request.ProjectName, newProjects);
         }
 
         return decoded switch

@@ -17,7 +17,7 @@ internal sealed class ProjectDirectory(ProjectTable table)
     /// <summary>
     /// Creates the projects of <paramref name="names"/> that do not exist; afterwards all are known here. Durable when it returns.
     /// </summary>
-    public async Task EnsureAsync(IReadOnlyList<string> names, CancellationToken cancellationToken)
+    public async Task EnsureAsync(IReadOnlyCollection<string> names, CancellationToken cancellationToken)
     {
         foreach (var (name, id) in await table.EnsureAsync([.. names], cancellationToken))
         {

@@ -73,7 +73,10 @@ public sealed class TelemetryBatch(Signal signal, int expectedBytes = 64 * 1024)
     /// <summary>Where in the request the spans and log records begin that were left out, ascending; null when none was.</summary>
     public List<int>? LeftOut { get; private set; }
 
-    /// <summary>Encoded bytes over all days: what admission and the memory limit count.</summary>
+    /// <summary>
+    /// Encoded bytes over all days, and about what the series, traces and minutes hold beside them: what admission and the memory limit
+    /// count.
+    /// </summary>
     public long ByteCount { get; set; }
 
     /// <summary>
@@ -103,7 +106,7 @@ public sealed class TelemetryBatch(Signal signal, int expectedBytes = 64 * 1024)
     /// <summary>Adds a project the rows belong to, once.</summary>
     public void Refer(int projectId)
     {
-        if (!Projects.Contains(projectId))
+        if (_referred.Add((2, projectId)))
         {
             Projects.Add(projectId);
         }
@@ -172,7 +175,16 @@ public sealed record InternedScope(long Id, string Name, string? Version, string
 public sealed record InternedSeries(
     long Id, int ProjectId, string Name, string? Description, string? Unit, short Type, short Temporality, bool Monotonic,
     long ResourceId, long ScopeId,
-    string Attributes);
+    string Attributes)
+{
+    private const int OwnBytes = 128;
+
+    /// <summary>About what it takes in memory and on its way into its table.</summary>
+    public long ByteCount => OwnBytes + (2L * Attributes.Length) + TextLength;
+
+    /// <summary>Characters of the texts that the series of a metric have in common.</summary>
+    public int TextLength => Name.Length + (Unit?.Length ?? 0) + (Description?.Length ?? 0);
+}
 
 /// <summary>What one request adds to a trace. Applied once per stored row: rows dropped as duplicates must not count.</summary>
 public sealed class TraceDelta

@@ -81,8 +81,10 @@ internal sealed class AttributeKey
 /// </summary>
 internal sealed class AttributeKeys(Redactor redactor, SessionRules sessions)
 {
+    /// <summary>Longest key that is remembered, in bytes.</summary>
+    public const int LongestRemembered = 256;
+
     private const int Slots = 4096;
-    private const int LongestRemembered = 256;
 
     private readonly AttributeKey?[] _slots = new AttributeKey?[Slots];
 

@@ -14,6 +14,9 @@ internal sealed class CallLinks
     private int[] _slots = new int[2048];
     private int _count;
 
+    /// <summary>Spans it has room for.</summary>
+    public int Capacity => _links.Length;
+
     /// <summary>Forgets the request before.</summary>
     public void Clear() => _count = 0;
 

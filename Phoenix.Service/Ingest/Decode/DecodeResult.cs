@@ -7,7 +7,7 @@ namespace Phoenix.Service.Ingest.Decode;
 /// (HTTP 400, INVALID_ARGUMENT). <see cref="UnknownProjects"/> are names to create before the same body is decoded again.
 /// The receiver owns <see cref="Batch"/> and disposes it once.
 /// </summary>
-internal readonly record struct DecodeResult(TelemetryBatch? Batch, string? Error, IReadOnlyList<string>? UnknownProjects)
+internal readonly record struct DecodeResult(TelemetryBatch? Batch, string? Error, IReadOnlyCollection<string>? UnknownProjects)
 {
     /// <summary>The decoded request.</summary>
     public static DecodeResult Decoded(TelemetryBatch batch) => new(batch, null, null);
@@ -16,7 +16,7 @@ internal readonly record struct DecodeResult(TelemetryBatch? Batch, string? Erro
     public static DecodeResult Malformed(string error) => new(null, error, null);
 
     /// <summary>Projects the lookup does not know yet.</summary>
-    public static DecodeResult MissingProjects(IReadOnlyList<string> names) => new(null, null, names);
+    public static DecodeResult MissingProjects(IReadOnlyCollection<string> names) => new(null, null, names);
 }
 
 /// <summary>The id of a project by name, without I/O; false when the name is not known (yet).</summary>

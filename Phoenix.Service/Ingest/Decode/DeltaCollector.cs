@@ -38,6 +38,13 @@ internal sealed class DeltaCollector(UserLabels users)
 {
     private const long NanosPerMinute = 60_000_000_000;
 
+    // About 3 MB of room: a request of more makes its own, because what is kept here is never given back.
+    private const int MostKept = 32 * 1024;
+
+    // About what one holds in memory, a trace with its root.
+    private const int TraceBytes = 320;
+    private const int MinuteBytes = 256;
+
     private readonly Dictionary<(int Project, Guid Trace), int> _traceIndex = [];
     private readonly Dictionary<MinuteSlot, MinuteDelta> _minutes = [];
     private readonly List<TraceDelta> _traces = [];
@@ -50,6 +57,11 @@ internal sealed class DeltaCollector(UserLabels users)
     private CachedText _lastUser = TextCache.Empty;
     private string _lastUserLabel = string.Empty;
     private readonly CallLinks _calls = new();
+
+    /// <summary>Whether a request has left so much room that it should not be kept.</summary>
+    public bool IsLarge =>
+        _traceIndex.Capacity > 2 * MostKept || _minutes.Capacity > 2 * MostKept || _traces.Capacity > MostKept
+        || _calls.Capacity > MostKept;
 
     /// <summary>Forgets the request before.</summary>
     public void Clear()
@@ -74,6 +86,7 @@ internal sealed class DeltaCollector(UserLabels users)
     {
         _calls.MoveTo(_traces);
         batch.Traces.AddRange(_traces);
+        batch.ByteCount += ((long)_traces.Count * TraceBytes) + ((long)_minutes.Count * MinuteBytes);
 
         batch.Minutes.EnsureCapacity(_minutes.Count);
         foreach (var minute in _minutes.Values)

@@ -9,12 +9,13 @@ internal sealed class LogDecoder(
     ProjectLookup projects, ResourceInterner interner, AttributePolicy policy, IOptions<DecodeOptions> options, TimeProvider time)
 {
     /// <summary>Decodes one body; <paramref name="projectOverride"/> is the header x-project-name and wins over the resources.</summary>
-    public DecodeResult Decode(ReadOnlySpan<byte> protobufBody, string? projectOverride)
+    public DecodeResult Decode(
+        ReadOnlySpan<byte> protobufBody, string? projectOverride, int newProjects = RecordRequest.MaxNewProjects)
     {
         var received = (time.GetUtcNow() - DateTimeOffset.UnixEpoch).Ticks * 100;
         var use = new AttributeUse(policy);
         var result = new LogRequest(new TelemetryBatch(Signal.Logs), projects, interner, options.Value, projectOverride,
-            received, use).Decode(protobufBody);
+            received, use).Decode(protobufBody, newProjects);
         use.Report(sampledOut: 0);
         return result;
     }

@@ -11,12 +11,13 @@ internal sealed class MetricDecoder(
     ProjectLookup projects, ResourceInterner interner, SeriesInterner series, AttributePolicy policy, IOptions<DecodeOptions> options)
 {
     /// <summary>Decodes one body; <paramref name="projectOverride"/> is the header x-project-name and wins over the resources.</summary>
-    public DecodeResult Decode(ReadOnlySpan<byte> protobufBody, string? projectOverride)
+    public DecodeResult Decode(
+        ReadOnlySpan<byte> protobufBody, string? projectOverride, int newProjects = RecordRequest.MaxNewProjects)
     {
         var use = new AttributeUse(policy);
         var result = new MetricRequest(new TelemetryBatch(Signal.MetricPoints), projects, interner, series,
             options.Value, projectOverride, use)
-            .Decode(protobufBody);
+            .Decode(protobufBody, newProjects);
         use.Report(sampledOut: 0);
         return result;
     }
@@ -29,6 +30,7 @@ internal sealed class MetricDecoder(
         : RecordRequest(batch, projects, interner, options, projectOverride, "metrics")
     {
         private readonly HashSet<long> _series = [];
+        private SeriesHead _head = null!;
 
         protected override bool TryDecodeRecord(ReadOnlySpan<byte> message)
         {
@@ -38,6 +40,7 @@ internal sealed class MetricDecoder(
                 return false;
             }
 
+            _head = SeriesInterner.HeadOf(ProjectId, Resource.Row.Id, Scope.Id, metric);
             var index = 0;
             var reader = new ProtobufReader(metric.Data);
             while (!reader.AtEnd)
@@ -84,8 +87,7 @@ internal sealed class MetricDecoder(
                 return true;
             }
 
-            if (series.Find(ProjectId, Resource.Row.Id, Scope.Id, metric, message,
-                PointFields.AttributesField(metric.Type)) is not { } found)
+            if (series.Find(_head, metric, message, PointFields.AttributesField(metric.Type)) is not { } found)
             {
                 return false;
             }
@@ -93,6 +95,7 @@ internal sealed class MetricDecoder(
             if (_series.Add(found.Id))
             {
                 Batch.Series.Add(found);
+                Spend(found.ByteCount);
             }
 
             var rows = RowsFor((long)point.TimeNanos);

@@ -11,6 +11,9 @@ internal abstract class RecordRequest(
     TelemetryBatch batch, ProjectLookup projects, ResourceInterner interner, DecodeOptions options,
     string? projectOverride, string recordName)
 {
+    /// <summary>Most projects one request may bring into being: projects stay until somebody deletes them.</summary>
+    public const int MaxNewProjects = 100;
+
     private const long NanosPerDay = 86_400_000_000_000;
 
     // Records of two bytes become rows of a hundred: a request made of them must not grow without bound. Ordinary ones about double.
@@ -25,6 +28,9 @@ internal abstract class RecordRequest(
     private CopyRows? _lastRows;
     private long _otherDaysBytes;
     private long _mostBytes;
+    private long _besideRowsBytes;
+    private int _newProjects;
+    private bool _isProjectRefused;
 
     /// <summary>The batch that takes the rows.</summary>
     protected TelemetryBatch Batch { get; } = batch;
@@ -39,14 +45,18 @@ internal abstract class RecordRequest(
     protected int ProjectId { get; private set; }
 
     /// <summary>Projects to create first; null when all are known.</summary>
-    public List<string>? UnknownProjects { get; private set; }
+    public HashSet<string>? UnknownProjects { get; private set; }
 
     /// <summary>What is wrong with the body; set when <see cref="TryDecode"/> is false.</summary>
     public string? Error { get; private set; }
 
-    /// <summary>Decodes one body; the batch is disposed unless the result holds it.</summary>
-    public DecodeResult Decode(ReadOnlySpan<byte> body)
+    /// <summary>
+    /// Decodes one body; the batch is disposed unless the result holds it. Of more unknown projects than <paramref name="newProjects"/>
+    /// the records are rejected.
+    /// </summary>
+    public DecodeResult Decode(ReadOnlySpan<byte> body, int newProjects)
     {
+        _newProjects = newProjects;
         _mostBytes = Math.Clamp(body.Length * GrowthLimit, AlwaysTakenBytes, MostBytes);
         var decoded = TryDecode(body);
         if (decoded && UnknownProjects is null)
@@ -57,6 +67,7 @@ internal abstract class RecordRequest(
                 Batch.ByteCount += day.Rows.Written.Length;
             }
 
+            Batch.ByteCount += _besideRowsBytes;
             return DecodeResult.Decoded(Batch);
         }
 
@@ -75,6 +86,12 @@ internal abstract class RecordRequest(
     /// <summary>Whether a record of that time, given by <paramref name="field"/>, fits into the batch; otherwise it is rejected.</summary>
     protected bool Takes(long timeNanos, string field)
     {
+        if (_isProjectRefused)
+        {
+            Reject($"openinference.project.name names one project more than the {MaxNewProjects} new ones a request may bring");
+            return false;
+        }
+
         if (_otherDaysBytes + (_lastRows?.Written.Length ?? 0) > _mostBytes)
         {
             Reject($"the rows of the request take more than {_mostBytes} bytes: send fewer records at once");
@@ -90,6 +107,13 @@ internal abstract class RecordRequest(
         return false;
     }
 
+    /// <summary>Counts <paramref name="bytes"/> that the batch holds beside its rows.</summary>
+    protected void Spend(long bytes)
+    {
+        _besideRowsBytes += bytes;
+        _otherDaysBytes += bytes;
+    }
+
     /// <summary>The rows of the day of <paramref name="timeNanos"/>.</summary>
     protected CopyRows RowsFor(long timeNanos)
     {
@@ -97,7 +121,7 @@ internal abstract class RecordRequest(
         if (day != _lastDay || _lastRows is null)
         {
             (_lastDay, _lastRows) = (day, Batch.RowsFor(day));
-            _otherDaysBytes = -_lastRows.Written.Length;
+            _otherDaysBytes = _besideRowsBytes - _lastRows.Written.Length;
             foreach (var entry in Batch.Days)
             {
                 _otherDaysBytes += entry.Rows.Written.Length;
@@ -159,21 +183,25 @@ internal abstract class RecordRequest(
         }
 
         var project = projectOverride ?? entry.ProjectName ?? options.DefaultProject;
+        _isProjectRefused = false;
         if (!projects(project, out var projectId))
         {
-            UnknownProjects ??= [];
-            if (!UnknownProjects.Contains(project))
+            if (UnknownProjects is { } unknown ? unknown.Count < _newProjects || unknown.Contains(project) : _newProjects > 0)
             {
-                UnknownProjects.Add(project);
+                (UnknownProjects ??= new HashSet<string>(StringComparer.Ordinal)).Add(project);
+                return true;
             }
 
-            return true;
+            _isProjectRefused = true;
         }
 
         (Resource, ProjectId, _scopeIndex) = (entry, projectId, 0);
         EnterResource(project);
-        Batch.Refer(projectId);
-        Batch.Refer(entry.Row);
+        if (!_isProjectRefused)
+        {
+            Batch.Refer(projectId);
+            Batch.Refer(entry.Row);
+        }
 
         var reader = new ProtobufReader(message);
         while (!reader.AtEnd)

@@ -21,7 +21,8 @@ internal sealed class SpanDecoder(
     private readonly ConcurrentQueue<SpanScratch> _pool = new();
 
     /// <summary>Decodes one body; <paramref name="projectOverride"/> is the header x-project-name and wins over the resources.</summary>
-    public DecodeResult Decode(ReadOnlySpan<byte> protobufBody, string? projectOverride)
+    public DecodeResult Decode(
+        ReadOnlySpan<byte> protobufBody, string? projectOverride, int newProjects = RecordRequest.MaxNewProjects)
     {
         if (!_pool.TryDequeue(out var scratch))
         {
@@ -30,7 +31,7 @@ internal sealed class SpanDecoder(
 
         var batch = new TelemetryBatch(Signal.Spans, protobufBody.Length / 4 * 5);
         var result = new SpanRequest(batch, projects, interner, options.Value, projectOverride, scratch, normalizer, sampler).Decode(
-            protobufBody);
+            protobufBody, newProjects);
         scratch.Use.Report(batch.SampledOutCount);
         if (result.Batch is null)
         {
@@ -47,8 +48,9 @@ internal sealed class SpanDecoder(
 
     private void Return(SpanScratch scratch)
     {
-        if (_pool.Count < MaxPooled)
+        if (_pool.Count < MaxPooled && !scratch.Deltas.IsLarge)
         {
+            scratch.ForgetLongKeys();
             _pool.Enqueue(scratch);
         }
     }

@@ -230,6 +230,18 @@ internal sealed class SpanScratch(AttributePolicy policy, UserLabels users)
         }
     }
 
+    /// <summary>Lets go of keys that nobody else remembers, so that a pool of these holds little.</summary>
+    public void ForgetLongKeys()
+    {
+        foreach (ref var attribute in _attributes.AsSpan())
+        {
+            if (attribute.Key is { Utf8.Length: > AttributeKeys.LongestRemembered })
+            {
+                attribute.Key = null;
+            }
+        }
+    }
+
     /// <summary>Notes an event; of more than a span may have attributes, the first ones.</summary>
     public void AddEvent(Slice slice) => ExcessEvents += Add(Events, slice);
 

@@ -16,8 +16,10 @@ internal sealed record QueueRefusal(string Stage, string Reason)
 }
 
 /// <summary>
-/// Admission and the queue between requests and writers. What a request holds in memory is reserved from its first byte until its commit,
-/// so the total is bounded whatever the database does. A refusal is immediate: nobody waits for room. Thread-safe.
+/// Admission and the queue between requests and writers. The bytes of a request's body are reserved as they come, and from its decoding
+/// until its commit those of <see cref="TelemetryBatch.ByteCount"/> instead, so that what waits is bounded whatever the database does. What
+/// decoding takes meanwhile is bounded by the decoders and seen by the <see cref="MemoryLimiter"/>. A refusal is immediate: nobody waits
+/// for room. Thread-safe.
 /// </summary>
 internal sealed class IngestQueue
 {

@@ -104,6 +104,84 @@ public sealed class HostileSizeTests : IDisposable
     }
 
     [Fact]
+    public void Decode_LongTextsOfAMetric_AreCutAndSharedByItsSeries()
+    {
+        var metric = Gauge(500);
+        (metric.Name, metric.Unit, metric.Description) = (new string('n', 50_000), new string('u', 50_000), new string('d', 200_000));
+
+        using var batch = _decoding.Decode(Signal.MetricPoints, Body(metric)).Batch!;
+
+        var (first, last) = (batch.Series[0], batch.Series[^1]);
+        Assert.Equal(500, batch.Series.Count);
+        Assert.Equal(new string('u', 1024) + " …[truncated, 50000 bytes in all]", first.Unit);
+        Assert.Equal(new string('d', SeriesInterner.MaxDescriptionBytes) + " …[truncated, 200000 bytes in all]", first.Description);
+        Assert.Same(first.Name, last.Name);
+        Assert.Same(first.Unit, last.Unit);
+        Assert.Same(first.Description, last.Description);
+        Assert.True(batch.ByteCount > 500 * (SeriesInterner.MaxDescriptionBytes + 2048), $"counted {batch.ByteCount}");
+    }
+
+    [Fact]
+    public void Decode_SeriesThatGrowWithoutBound_RejectsThoseAtTheEnd()
+    {
+        var metric = Gauge(40_000);
+        metric.Description = new string('d', SeriesInterner.MaxDescriptionBytes);
+
+        using var batch = _decoding.Decode(Signal.MetricPoints, Body(metric)).Batch!;
+
+        Assert.InRange(batch.ByteCount, 60 << 20, 70 << 20);
+        Assert.Equal(40_000, batch.RecordCount + batch.RejectedCount);
+        Assert.Contains("send fewer records at once", batch.RejectionMessage, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Decode_ManyTraces_AreCountedAndTheirRoomIsNotKept()
+    {
+        using var decoding = new Decoding();
+        var small = Decoding.Request(Decoding.Span()).ToByteArray();
+        var spans = Enumerable.Range(0, 40_000).Select(index => new Span
+        {
+            TraceId = ByteString.CopyFrom(new Guid(index + 1, 0, 0, new byte[8]).ToByteArray()),
+            SpanId = ByteString.CopyFrom(1, 2, 3, 4, 5, 6, 7, 8),
+        });
+        var large = Decoding.Request([.. spans]).ToByteArray();
+        _ = Allocated(small);
+        var kept = Allocated(small);
+
+        using (var batch = decoding.Spans.Decode(large, projectOverride: null).Batch!)
+        {
+            Assert.Equal(40_000, batch.Traces.Count);
+            Assert.True(batch.ByteCount > batch.Days.Sum(day => (long)day.Rows.Written.Length) + (40_000 * 200));
+        }
+
+        Assert.True(Allocated(small) > kept + 20_000);
+
+        long Allocated(byte[] body)
+        {
+            var before = GC.GetAllocatedBytesForCurrentThread();
+            decoding.Spans.Decode(body, projectOverride: null).Batch!.Dispose();
+            return GC.GetAllocatedBytesForCurrentThread() - before;
+        }
+    }
+
+    [Fact]
+    public void Decode_KeyLongerThanIsRemembered_IsNotKeptForTheNextRequest()
+    {
+        using var decoding = new Decoding();
+        var body = Decoding.Request(Decoding.Span((new string('k', 1_000_000), 1))).ToByteArray();
+        _ = Allocated();
+
+        Assert.True(Allocated() > 4_000_000);
+
+        long Allocated()
+        {
+            var before = GC.GetAllocatedBytesForCurrentThread();
+            decoding.Spans.Decode(body, projectOverride: null).Batch!.Dispose();
+            return GC.GetAllocatedBytesForCurrentThread() - before;
+        }
+    }
+
+    [Fact]
     public void Decode_ListsOfADialectWithoutEnd_AddNoMoreThanASpanMayHave()
     {
         var row = _decoding.Row(
@@ -164,4 +242,22 @@ public sealed class HostileSizeTests : IDisposable
 
         Assert.InRange(System.Text.Encoding.UTF8.GetByteCount(Assert.Single(batch.Traces).SessionId!), 1000, 1024 + 40);
     }
+
+    /// <summary>A gauge of as many points, each of a series of its own.</summary>
+    private static Metric Gauge(int points)
+    {
+        var gauge = new Gauge();
+        gauge.DataPoints.AddRange(Enumerable.Range(0, points).Select(index => new NumberDataPoint
+        {
+            TimeUnixNano = 5,
+            AsDouble = 1,
+            Attributes = { Decoding.Attribute("id", index) },
+        }));
+        return new Metric { Name = "gauge", Gauge = gauge };
+    }
+
+    private static byte[] Body(Metric metric) => new ExportMetricsServiceRequest
+    {
+        ResourceMetrics = { new ResourceMetrics { ScopeMetrics = { new ScopeMetrics { Metrics = { metric } } } } },
+    }.ToByteArray();
 }
