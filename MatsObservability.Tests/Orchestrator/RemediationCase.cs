@@ -49,13 +49,14 @@ public abstract class RemediationCase(ShopSystem system) : IAsyncLifetime, IDisp
     }
 
     /// <summary>
-    /// Starts over the case's database; <c>set</c> and <c>hold</c> may run, a check is made once unless a setting says otherwise.
+    /// Starts over the case's database; <c>set</c>, <c>hold</c> and <c>leave</c> may run, a check is made once unless a setting says
+    /// otherwise.
     /// </summary>
     private protected Task<OrchestratorServer> StartAsync(params (string, string)[] settings) => OrchestratorServer.StartAsync(
         _database, system.Phoenix.HttpUrl,
         [
             ("Remediation:Commands:0:Program", Folder.File("setting")),
-            ("Remediation:Commands:0:Arguments:0", "set|hold"), ("Remediation:Commands:0:Arguments:1", "[a-zA-Z0-9/._-]+"),
+            ("Remediation:Commands:0:Arguments:0", "set|hold|leave"), ("Remediation:Commands:0:Arguments:1", "[a-zA-Z0-9/._-]+"),
             ("Remediation:Commands:0:Rollback:0", "unset"), ("Remediation:Commands:0:Rollback:1", "{1}"),
             ("Remediation:Commands:0:DryRun:0", "show"), ("Remediation:Commands:0:DryRun:1", "{1}"),
             ("Remediation:Commands:0:Proposal:0", "set"), ("Remediation:Commands:0:Proposal:1", $"{Folder.Path}/{{before}}"),
@@ -79,6 +80,16 @@ public abstract class RemediationCase(ShopSystem system) : IAsyncLifetime, IDisp
         command.Parameters.AddWithValue(path);
         command.Parameters.AddWithValue(json);
         Assert.Equal(1, await command.ExecuteNonQueryAsync());
+    }
+
+    /// <summary>How many entries of an action by <see cref="User"/> the audit log holds.</summary>
+    protected async Task<long> AuditedAsync(string action)
+    {
+        await using var database = NpgsqlDataSource.Create(_database);
+        await using var command = database.CreateCommand("select count(*) from mats.audit where action = $1 and actor = $2");
+        command.Parameters.AddWithValue(action);
+        command.Parameters.AddWithValue(User);
+        return (long)(await command.ExecuteScalarAsync())!;
     }
 
     protected Task<string> AskAsync(string file, string verb = "set", string validation = "") => Server.TroubleshootAsync(

@@ -1,4 +1,9 @@
+using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.Extensions.Options;
+using Orchestrator.Agent;
 using Orchestrator.Agent.Agents.Remediation;
+using Orchestrator.Agent.Evidence;
+using Orchestrator.Agent.Jobs;
 
 namespace MatsObservability.Tests.Orchestrator;
 
@@ -51,6 +56,28 @@ public sealed class RemediationRulesTests
     [InlineData(3, "< lots", null)]
     public void Holds_Threshold_IsReallyCompared(double value, string threshold, bool? holds) => Assert.Equal(
         holds, Validation.Holds(value, threshold));
+
+    [Theory]
+    [InlineData("checkout", "http.response.status_code", "403", 0.5)]
+    [InlineData("checkout", "rpc.grpc.status_code", "14", 0.5)]
+    [InlineData("Checkout Service (EU)", "error", "true", 0.5)]
+    [InlineData("Checkout Service (EU)", "http.response.status_code", "200", 0)]
+    public async Task Evaluate_ErrorRate_CountsWhatTheDiagnosisCallsAFailure(string service, string attribute, string value, double rate)
+    {
+        using var http = new HttpClient();
+        var validation = new Validation(
+            (project, _, start, end, _) => Task.FromResult(new TelemetryWindow(
+                project, start, end, [Span(service), Span(service, attribute, value), Span("another", "error", "true")], [], [], [])),
+            new PhoenixClient(http, Options.Create(new MatsOptions()), TimeProvider.System, NullLogger<PhoenixClient>.Instance));
+        var now = TimeProvider.System.GetUtcNow();
+        var window = new TimeWindow(now.AddMinutes(-5), now);
+
+        Assert.Equal(rate, await validation.EvaluateAsync("shop", $"error_rate({service})", window, default));
+    }
+
+    private static SpanRecord Span(string service, string? attribute = null, string? value = null) => new(
+        "t", "s", null, service, null, "GET /", 2, 0, null, 0, 1_000_000,
+        attribute is null ? new Dictionary<string, object>() : new Dictionary<string, object> { [attribute] = value! }, []);
 
     [Fact]
     public void Parse_Lines_GiveTheSpecification()

@@ -4,8 +4,9 @@ namespace MatsObservability.Tests.Orchestrator;
 
 /// <summary>
 /// A "service" that answers 200 exactly while the file <c>orders</c> exists, and nothing at all while <c>silent</c> does; and the program
-/// <c>setting</c> of the allow-list that makes and removes such files: <c>set</c>, <c>unset</c>, <c>show</c>, and <c>hold</c>, which runs
-/// until a file <c>….go</c> lets it go and notes each of its runs in <c>….runs</c>.
+/// <c>setting</c> of the allow-list that makes and removes such files: <c>set</c>, <c>unset</c>, <c>show</c>, <c>hold</c>, which runs
+/// until a file <c>….go</c> lets it go and notes each of its runs in <c>….runs</c>, and <c>leave</c>, which sets and ends but leaves a
+/// program with its output open until the file is gone.
 /// </summary>
 internal static class RemediationTarget
 {
@@ -15,6 +16,7 @@ internal static class RemediationTarget
           set) echo x > "$2";;
           unset) rm -f "$2";;
           show) echo "would write $2";;
+          leave) echo x > "$2"; while [ -f "$2" ]; do sleep 0.05; done & echo left;;
           hold) echo run >> "$2.runs"; while [ ! -f "$2.go" ]; do sleep 0.05; done; echo x > "$2";;
         esac
 

@@ -1,5 +1,8 @@
 using System.Net;
 using MatsObservability.Tests.Support;
+using Microsoft.Extensions.DependencyInjection;
+using Orchestrator.Agent.Api;
+using Orchestrator.Agent.Jobs;
 
 namespace MatsObservability.Tests.Orchestrator;
 
@@ -34,6 +37,53 @@ public sealed class RemediationTests(ShopSystem system) : RemediationCase(system
 
         Assert.Equal("FAILED", job.GetProperty("status").GetString());
         Assert.False(File.Exists(Folder.File("orders")));
+    }
+
+    [Fact, Trait("Req", "M19")]
+    public async Task Approve_ByAUserWithoutTheRole_WritesNothingEvenWhenTheRouteLetItPass()
+    {
+        await RestartAsync(("Mats:EnforcePolicy", "true"), ($"Mats:Roles:{User}", "developer"));
+        var (id, proposal) = await ProposeAsync("orders");
+        var hash = proposal.GetProperty("command_hash").GetString();
+        using var refused = await SendAsync($"/jobs/{id}/approve", new { command_hash = hash });
+        Assert.Equal(HttpStatusCode.Forbidden, refused.StatusCode);
+
+        // The answer as it arrives when the route read the job just before it began to wait for the approval.
+        var job = await Server.Services.GetRequiredService<JobStore>().FindAsync(Guid.Parse(id), default);
+        Assert.Equal(MoveOutcome.Moved, await Server.Services.GetRequiredService<JobService>().ReplyAsync(
+            job!, "approve", new() { CommandHash = hash }, User, null, default));
+        var ended = await Server.EndAsync(id, User);
+
+        Assert.Equal("FAILED", ended.GetProperty("status").GetString());
+        Assert.Contains("role developer may not use mats-remediation-agent", ended.GetProperty("error").GetString());
+        Assert.False(File.Exists(Folder.File("orders")));
+    }
+
+    [Fact]
+    public async Task Approve_ACommandThatLeavesAProgramRunning_IsDoneWhenItEnds()
+    {
+        await RestartAsync(("Remediation:CommandTimeout", "00:00:10"));
+        var (id, proposal) = await ProposeAsync("orders", "leave");
+
+        var job = await ApproveAsync(id, proposal.GetProperty("command_hash").GetString());
+
+        Assert.True(job.GetProperty("status").GetString() == "COMPLETED", job.ToString());
+        Assert.Contains("exit code 0: left", job.GetProperty("result").GetProperty("remediation").GetProperty("steps").ToString());
+    }
+
+    [Fact]
+    public async Task Cancel_WhileTheCommandRuns_LeavesTheEntryOfItsApproval()
+    {
+        var (id, proposal) = await ProposeAsync("orders", "hold");
+        var hash = proposal.GetProperty("command_hash").GetString();
+        using var approved = await SendAsync($"/jobs/{id}/approve", new { command_hash = hash });
+        await Eventually.TrueAsync(() => File.Exists(Folder.File("orders.runs")));
+
+        using var cancelled = await SendAsync($"/jobs/{id}/cancel", new { });
+
+        Assert.Equal(HttpStatusCode.Accepted, cancelled.StatusCode);
+        Assert.Equal("CANCELLED", (await Server.EndAsync(id, User)).GetProperty("status").GetString());
+        Assert.Equal(1, await AuditedAsync("remediation APPROVED"));
     }
 
     [Theory]

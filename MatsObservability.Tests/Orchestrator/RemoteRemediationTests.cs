@@ -200,6 +200,7 @@ public sealed class RemoteRemediationTests : IClassFixture<ShopSystem>, IAsyncLi
         Assert.Contains("outcome is unknown, and it is not run again", job.GetProperty("error").GetString());
         Assert.NotNull(job.GetProperty("result").GetProperty("remediation").GetProperty("report_url").GetString());
         Assert.Contains("begun before", again.GetProperty("response").GetString());
+        Assert.Equal(1, await CountAsync(_workerDatabase, "select count(*) from mats.audit where action = 'remediation APPROVED'"));
         Assert.Single(await File.ReadAllLinesAsync(_folder.File("orders.runs")));
     }
 

@@ -7,6 +7,15 @@ namespace Orchestrator.Agent.Agents.Remediation;
 /// <summary>Who approved what, and what came of it; entries are only ever added.</summary>
 internal sealed class AuditLog(NpgsqlDataSource database)
 {
+    /// <summary>The proposal as its user approved it, on record before its command can run: whatever ends the job afterwards.</summary>
+    public async Task<RemediationState> ApproveAsync(
+        Guid jobId, RemediationState proposal, string approver, DateTimeOffset now, CancellationToken cancellationToken)
+    {
+        var approved = (proposal with { ApprovedBy = approver }).With("APPROVE", "APPROVED", approver, now);
+        await WriteAsync(jobId, approver, "remediation APPROVED", approved, now, cancellationToken);
+        return approved;
+    }
+
     public async Task WriteAsync(
         Guid jobId, string actor, string action, RemediationState detail, DateTimeOffset now, CancellationToken cancellationToken)
     {

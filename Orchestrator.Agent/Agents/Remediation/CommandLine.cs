@@ -18,6 +18,9 @@ internal static class CommandLine
 {
     private const int MaxOutputChars = 4000;
 
+    /// <summary>How long the output of a program that has ended may still arrive: what it left running may hold it open for ever.</summary>
+    private static readonly TimeSpan s_drain = TimeSpan.FromSeconds(1);
+
     /// <summary>
     /// The command as a vector of the allow-list; null when it is not on it. Shell syntax has no meaning here: it is an argument that
     /// matches no pattern.
@@ -117,11 +120,14 @@ internal static class CommandLine
             using var process = Process.Start(start)!;
             using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
             limit.CancelAfter(timeout);
+            using var reading = CancellationTokenSource.CreateLinkedTokenSource(limit.Token);
             try
             {
-                var errors = StartAsync(process.StandardError, limit.Token);
-                var output = await StartAsync(process.StandardOutput, limit.Token) + await errors;
+                var errors = StartAsync(process.StandardError, reading.Token);
+                var printed = StartAsync(process.StandardOutput, reading.Token);
                 await process.WaitForExitAsync(limit.Token);
+                reading.CancelAfter(s_drain);
+                var output = await printed + await errors;
                 return (process.ExitCode, output.Length <= MaxOutputChars ? output : output[..MaxOutputChars] + "…");
             }
             catch (OperationCanceledException)
@@ -139,15 +145,23 @@ internal static class CommandLine
     }
 
     /// <summary>
-    /// The start of a stream, which is read to its end: a program that prints a lot must neither block nor fill the memory.
+    /// The start of a stream, which is read to its end or until it is cancelled: a program that prints a lot must neither block nor fill
+    /// the memory.
     /// </summary>
     private static async Task<string> StartAsync(StreamReader stream, CancellationToken cancellationToken)
     {
         var start = new StringBuilder();
         var buffer = new char[MaxOutputChars];
-        while (await stream.ReadAsync(buffer, cancellationToken) is > 0 and var read)
+        try
         {
-            start.Append(buffer, 0, Math.Min(read, MaxOutputChars + 1 - start.Length));
+            while (await stream.ReadAsync(buffer, cancellationToken) is > 0 and var read)
+            {
+                start.Append(buffer, 0, Math.Min(read, MaxOutputChars + 1 - start.Length));
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            // What came until then is what there is to show.
         }
 
         return start.ToString();

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text;
 using Orchestrator.Agent.Agents.Remote;
+using Orchestrator.Agent.Api;
 using Orchestrator.Agent.Jobs;
 using Orchestrator.Agent.Rca;
 using Orchestrator.Agent.Telemetry;
@@ -14,12 +15,13 @@ namespace Orchestrator.Agent.Agents.Remediation;
 /// <remarks>
 /// 1. PRE_VERIFY: the target must be allowed; a service that is already well ends it.
 /// 2. APPROVE: the command, its dry run and its way back are shown; the job waits for an approval of exactly this command.
-/// 3. APPLY_FIX: the approved vector runs once, without a shell.
+/// 3. APPLY_FIX: the approval is on record, then the approved vector runs once, without a shell.
 /// 4. POST_VERIFY: the validation query must keep its threshold; else the rollback runs, and it counts as a failure.
-/// 5. DOCUMENT: a report and an audit entry, always; also when the budget runs out in any phase, or something fails that should not.
+/// 5. DOCUMENT: a report and an audit entry; also when the budget runs out in any phase, or something fails that should not. Of a job that
+/// its user cancels while a command runs, the entry of the approval is what remains.
 /// </remarks>
 internal sealed class RemediationAgent(
-    RemediationWork work, RemoteRemediation remote, RcaStore store, SessionStore sessions, AuditLog audit)
+    RemediationWork work, RemoteRemediation remote, RcaStore store, SessionStore sessions, AuditLog audit, AccessPolicy policy)
 {
     public const string Name = "mats-remediation-agent";
 
@@ -115,7 +117,7 @@ internal sealed class RemediationAgent(
                 return await DocumentAsync(run, "FAILURE", $"{refusal} Nothing was changed.");
             }
 
-            state = (state with { ApprovedBy = reply.UserEmail }).With("APPROVE", "APPROVED", reply.UserEmail, run.Now);
+            state = await audit.ApproveAsync(run.Job.Id, state, reply.UserEmail, run.Now, run.Lifetime);
         }
 
         // 3. APPLY_FIX and 4. POST_VERIFY
@@ -123,10 +125,13 @@ internal sealed class RemediationAgent(
         return await DocumentAsync(run, outcome.Status, outcome.Response);
     }
 
-    private static string? Refusal(RemediationState state, Reply reply) => reply switch
+    private string? Refusal(RemediationState state, Reply reply) => reply switch
     {
         { Action: Reply.Expire } => $"The approval expired at {state.ExpiresAt:yyyy-MM-ddTHH:mm:ssZ}: nobody approved the command in time.",
         { Action: not "approve" } => "The command was not approved.",
+
+        // Whatever the route saw when it took the answer: the role counts where the command is released.
+        _ when policy.Refusal(reply.UserEmail, AccessPolicy.Remediate) is { } refusal => $"{refusal}.",
         { CommandHash: var hash } when !string.Equals(hash, state.CommandHash, StringComparison.Ordinal) =>
             "The approval is not for this command: its command_hash differs.",
         { Time: var time } when time > state.ExpiresAt => "The approval came too late.",

@@ -45,7 +45,7 @@ internal sealed class RemoteProposals(RemediationWork work, ProposalStore store,
         }
 
         var outcome = await work.CarryOutAsync(
-            run, (proposal with { ApprovedBy = reply.UserEmail }).With("APPROVE", "APPROVED", reply.UserEmail, run.Now));
+            run, await audit.ApproveAsync(run.Job.Id, proposal, reply.UserEmail, run.Now, CancellationToken.None));
         var state = outcome.State!;
         await store.SaveAsync(run.Job.Id, state, outcome, CancellationToken.None);
         await audit.WriteAsync(run.Job.Id, reply.UserEmail, $"remediation {outcome.Status}", state, run.Now, CancellationToken.None);

@@ -1,13 +1,15 @@
 using System.Globalization;
 using System.Text.RegularExpressions;
 using Orchestrator.Agent.Agents.Sre;
+using Orchestrator.Agent.Evidence;
 using Orchestrator.Agent.Jobs;
 
 namespace Orchestrator.Agent.Agents.Remediation;
 
 /// <summary>
-/// Whether a service is well, as a number compared with a threshold. Queries: <c>error_rate(service)</c> (0..1), <c>p95_ms(service)</c>,
-/// <c>spans(service)</c>; thresholds: <c>&lt;</c>, <c>&lt;=</c>, <c>&gt;</c>, <c>&gt;=</c> or <c>==</c> and a number.
+/// Whether a service is well, as a number compared with a threshold. Queries: <c>error_rate(service)</c> (0..1, of what the
+/// diagnosis calls a failure), <c>p95_ms(service)</c>, <c>spans(service)</c>; thresholds: <c>&lt;</c>, <c>&lt;=</c>, <c>&gt;</c>,
+/// <c>&gt;=</c> or <c>==</c> and a number.
 /// </summary>
 internal sealed partial class Validation(ReadTelemetry read, PhoenixClient phoenix)
 {
@@ -35,7 +37,7 @@ internal sealed partial class Validation(ReadTelemetry read, PhoenixClient phoen
 
         var durations = spans.Select(span => span.DurationNanos / 1e6).Order().ToList();
         return parsed.Groups["name"].Value == "error_rate"
-            ? spans.Count(span => span.Status == 2) / (double)spans.Count
+            ? spans.Count(static span => FailureChannel.FailureOf(span) is not null) / (double)spans.Count
             : durations[(int)Math.Min(durations.Count - 1, Math.Ceiling(0.95 * durations.Count) - 1)];
     }
 
@@ -58,7 +60,7 @@ internal sealed partial class Validation(ReadTelemetry read, PhoenixClient phoen
         };
     }
 
-    [GeneratedRegex(@"^\s*(?<name>error_rate|p95_ms|spans)\(\s*(?<service>[^()\s]+)\s*\)\s*$", RegexOptions.ExplicitCapture, 1000)]
+    [GeneratedRegex(@"^\s*(?<name>error_rate|p95_ms|spans)\(\s*(?<service>\S|\S.*\S)\s*\)\s*$", RegexOptions.ExplicitCapture, 1000)]
     private static partial Regex Query();
 
     [GeneratedRegex(@"^\s*(?<operator><=|>=|==|<|>)\s*(?<number>-?\d+(\.\d+)?([eE]-?\d+)?)\s*$", RegexOptions.ExplicitCapture, 1000)]
