@@ -3,6 +3,9 @@ using System.Net.Http.Json;
 using System.Text;
 using System.Text.Json;
 using MatsObservability.Tests.Support;
+using Microsoft.Extensions.DependencyInjection;
+using Npgsql;
+using Orchestrator.Agent.Jobs;
 
 namespace MatsObservability.Tests.Orchestrator;
 
@@ -139,6 +142,49 @@ public sealed class ApiTests(EmptySystem system) : IClassFixture<EmptySystem>
         using var response = await system.Orchestrator.Client.SendAsync(request);
 
         Assert.Equal(HttpStatusCode.BadRequest, response.StatusCode);
+    }
+
+    [Fact, Trait("Req", "M05")]
+    public async Task Post_TheSameKeyOfTheSameUser_IsOneJob()
+    {
+        var ids = await Task.WhenAll(Enumerable.Range(0, 4).Select(_ => PostAsync("kim@example.com", "k1")));
+        await _server.EndAsync(ids[0], "kim@example.com");
+        var later = await PostAsync("kim@example.com", "k1");
+
+        Assert.Equal(later, Assert.Single(ids.Distinct()));
+        Assert.NotEqual(later, await PostAsync("kim@example.com", "k2"));
+        Assert.NotEqual(later, await PostAsync("lee@example.com", "k1"));
+        var started = (await _server.JobAsync(later, "kim@example.com")).GetProperty("events").EnumerateArray().Count(
+            e => e.GetProperty("message").GetString() == "Job started");
+        Assert.Equal(1, started);
+
+        Task<string> PostAsync(string user, string key) => _server.TroubleshootAsync(
+            new { prompt = "why is it slow" }, ("X-User-Email", user), ("X-Session-ID", $"{user}-{key}"), ("Idempotency-Key", key));
+    }
+
+    [Fact]
+    public async Task Channel_OpenedByTwoRequestsAtOnce_IsOneForBoth()
+    {
+        var database = _server.Services.GetRequiredService<NpgsqlDataSource>();
+        await using var connection = await database.OpenConnectionAsync();
+        await using var transaction = await connection.BeginTransactionAsync();
+        await using var first = new NpgsqlCommand(
+            "insert into mats.channels (name, last_seq) values ('both', 0) returning id", connection, transaction);
+        var id = await first.ExecuteScalarAsync();
+
+        var second = _server.Services.GetRequiredService<EventLog>().ChannelAsync("both", default);
+        await Eventually.TrueAsync(async () =>
+        {
+            await using var waiting = database.CreateCommand(
+                """
+                select exists (select from pg_stat_activity
+                               where datname = current_database() and wait_event_type = 'Lock' and query like '%mats.channels%')
+                """);
+            return (bool)(await waiting.ExecuteScalarAsync())!;
+        });
+        await transaction.CommitAsync();
+
+        Assert.Equal(id, await second);
     }
 
     [Fact, Trait("Req", "M01")]

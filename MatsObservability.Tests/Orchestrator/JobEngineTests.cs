@@ -149,6 +149,28 @@ public sealed class JobEngineTests(ShopSystem system) : IClassFixture<ShopSystem
         }
     }
 
+    [Fact, Trait("Req", "M05")]
+    public async Task Post_ThatResumedAJob_RepeatedWithItsKeyAfterTheEnd_RunsNothing()
+    {
+        await using var denying = await HttpStub.StartAsync(context =>
+        {
+            context.Response.StatusCode = 403;
+            return Task.CompletedTask;
+        });
+        await using var server = await OrchestratorServer.StartAsync(await system.NewDatabaseAsync(), denying.Url);
+        (string, string)[] who = [("X-User-Email", "ann@example.com"), ("X-Session-ID", "s1")];
+        var id = await server.TroubleshootAsync(ShopTelemetry.Request("shop"), who);
+        await server.WaitForAsync(id, ["WAITING_FOR_USER", "FAILED", "PARTIAL", "COMPLETED"], "ann@example.com");
+
+        var resumed = await server.TroubleshootAsync(new { prompt = "Continue" }, [.. who, ("Idempotency-Key", "k1")]);
+        await server.EndAsync(id, "ann@example.com");
+        var repeated = await server.TroubleshootAsync(new { prompt = "Continue" }, [.. who, ("Idempotency-Key", "k1")]);
+
+        Assert.Equal(id, resumed);
+        Assert.Equal(id, repeated);
+        Assert.Single(Messages(await server.JobAsync(id, "ann@example.com")), "The user answered: resume");
+    }
+
     [Fact]
     public async Task PhoenixAway_ComesBackInTime_TheJobWaitsAndEnds()
     {

@@ -52,7 +52,8 @@ internal static class AgentEndpoints
             return Answers.Error(reason, StatusCodes.Status400BadRequest);
         }
 
-        var job = await service.StartAsync(request, RequestIdentity.From(context, body.UserEmail, body.SessionId), context.RequestAborted);
+        var (job, _) = await service.StartAsync(
+            request, RequestIdentity.From(context, body.UserEmail, body.SessionId), context.RequestAborted);
         return await AnswerAsync(
             context, service, job, name switch { "sre" => "sre_findings", "investigator" => "investigator_findings", _ => "rca_content" });
     }
@@ -82,7 +83,8 @@ internal static class AgentEndpoints
         var text = $"REMEDIATION_COMMAND:{OneLine(spec?.RemediationCommand)}\nTARGET_URL:{OneLine(spec?.TargetUrl)}\n" +
             $"VALIDATION_QUERY:{OneLine(spec?.ValidationQuery)}\nVALIDATION_THRESHOLD:{OneLine(spec?.ValidationThreshold)}";
         var request = new TroubleshootRequest { UserRequest = text, Project = body.Project ?? body.RcaDocument.Metadata?.PrimarySystem };
-        var job = await service.StartAsync(request, RequestIdentity.From(context, body.UserEmail, body.SessionId), context.RequestAborted);
+        var (job, _) = await service.StartAsync(
+            request, RequestIdentity.From(context, body.UserEmail, body.SessionId), context.RequestAborted);
         return await AnswerAsync(context, service, job, "remediation");
     }
 

@@ -31,8 +31,7 @@ internal static class JobEndpoints
         app.MapPost("/jobs/{id}/cancel", CancelAsync);
     }
 
-    private static async Task<IResult> PostAsync(
-        HttpContext context, JobService service, JobStore jobs, AccessPolicy policy, TimeProvider time)
+    private static async Task<IResult> PostAsync(HttpContext context, JobService service, AccessPolicy policy, TimeProvider time)
     {
         var stop = context.RequestAborted;
         var (request, fault) = await Answers.ReadAsync(context, MatsJson.Web.TroubleshootRequest, stop);
@@ -51,20 +50,7 @@ internal static class JobEndpoints
         }
 
         var who = RequestIdentity.From(context, request!.UserEmail, request.SessionId);
-        JobRecord job;
-        var resumed = false;
-        if (who.UserEmail != "unknown" && await jobs.WaitingAsync(who.UserEmail, who.SessionId, stop) is [var waiting]
-            && await jobs.FindAsync(waiting, stop) is { } paused
-            && await service.ReplyAsync(paused, "resume", new() { Message = request.Text, ProjectId = request.ProjectId }, who.UserEmail,
-                Key(context), stop) == MoveOutcome.Moved)
-        {
-            (job, resumed) = (paused, true);
-        }
-        else
-        {
-            job = await service.StartAsync(request, who, stop);
-        }
-
+        var (job, resumed) = await service.PostAsync(request, who, Key(context), stop);
         if (wait > TimeSpan.Zero)
         {
             var ended = await service.WaitAsync(job, wait, stop);

@@ -9,8 +9,35 @@ internal sealed class JobService(
 {
     private static readonly TimeSpan s_look = TimeSpan.FromSeconds(5);
 
-    /// <summary>Stores a new job, tells its first event and wakes the runner.</summary>
-    public async Task<JobRecord> StartAsync(TroubleshootRequest request, RequestIdentity who, CancellationToken cancellationToken)
+    /// <summary>
+    /// Resumes a named user's one waiting job of the session, else makes a job. The same key of the same user means the same job, and
+    /// nothing runs for it twice.
+    /// </summary>
+    public async Task<PostedJob> PostAsync(
+        TroubleshootRequest request, RequestIdentity who, string? key, CancellationToken cancellationToken)
+    {
+        if (key is not null && await jobs.PostedAsync(who.UserEmail, key, cancellationToken) is { } earlier)
+        {
+            return earlier;
+        }
+
+        if (who.UserEmail != "unknown" && await jobs.WaitingAsync(who.UserEmail, who.SessionId, cancellationToken) is [var waiting]
+            && await jobs.FindAsync(waiting, cancellationToken) is { } paused
+            && await ReplyAsync(paused, "resume", new() { Message = request.Text, ProjectId = request.ProjectId }, who.UserEmail, key,
+                cancellationToken, poster: who.UserEmail) is MoveOutcome.Moved or MoveOutcome.Repeated)
+        {
+            return new(paused, IsResumed: true);
+        }
+
+        return await StartAsync(request, who, cancellationToken, key);
+    }
+
+    /// <summary>
+    /// Stores a new job with its first event and wakes the runner; what the user's earlier POST with <paramref name="key"/> came to, if
+    /// there was one.
+    /// </summary>
+    public async Task<PostedJob> StartAsync(
+        TroubleshootRequest request, RequestIdentity who, CancellationToken cancellationToken, string? key = null)
     {
         var channel = await events.ChannelAsync(EventLog.ChannelName(who.UserEmail, who.SessionId), cancellationToken);
         var now = time.GetUtcNow();
@@ -24,21 +51,24 @@ internal sealed class JobService(
             who.ParentSpanId, who.RequestId,
             request, [], null, null, null);
 
-        // First the event, then the job: a replica that takes it up at once must not speak before "Job started".
-        await events.AppendAsync(channel, job.Id, "SYSTEM", "Job started", "orchestrator", job.TraceId, cancellationToken);
-        await jobs.CreateAsync(job, state, cancellationToken);
+        if (!await jobs.CreateAsync(job, state, cancellationToken, key))
+        {
+            return (await jobs.PostedAsync(who.UserEmail, key!, cancellationToken))!.Value;
+        }
+
         runner.Wake();
-        return job;
+        return new(job, IsResumed: false);
     }
 
     /// <summary>Hands a waiting job the user's answer.</summary>
     public async Task<MoveOutcome> ReplyAsync(
-        JobRecord job, string action, ReplyRequest body, string userEmail, string? key, CancellationToken cancellationToken)
+        JobRecord job, string action, ReplyRequest body, string userEmail, string? key, CancellationToken cancellationToken,
+        string? poster = null)
     {
         var reply = new Reply(
             action, body.Message ?? body.Comment ?? body.Reason, body.ProjectId, body.StepIds, body.CommandHash, userEmail,
             time.GetUtcNow());
-        var outcome = await jobs.MoveAsync(job, JobStatus.Running, action, reply, key, cancellationToken);
+        var outcome = await jobs.MoveAsync(job, JobStatus.Running, action, reply, key, cancellationToken, poster);
         if (outcome == MoveOutcome.Moved)
         {
             runner.Wake();

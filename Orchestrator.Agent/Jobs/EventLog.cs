@@ -37,14 +37,18 @@ internal sealed class EventLog(NpgsqlDataSource database, TimeProvider time)
     /// <summary>The id of a channel, made when it is new.</summary>
     public async Task<long> ChannelAsync(string name, CancellationToken cancellationToken)
     {
+        if (await FindChannelAsync(name, cancellationToken) is { } known)
+        {
+            return known;
+        }
+
+        // An update, not "do nothing": it also returns the row that another request is making at the same time.
         await using var command = database.CreateCommand(
             """
-            with made as (insert into mats.channels (name, last_seq) values ($1, 0) on conflict (name) do nothing returning id)
-            select id from made union all select id from mats.channels where name = $1 limit 1
+            insert into mats.channels (name, last_seq) values ($1, 0) on conflict (name) do update set name = excluded.name returning id
             """);
         command.Parameters.AddWithValue(name);
-        return (long)(await command.ExecuteScalarAsync(cancellationToken)
-            ?? throw new InvalidOperationException("A channel was removed while it was being opened."));
+        return (long)(await command.ExecuteScalarAsync(cancellationToken))!;
     }
 
     /// <summary>The number before the first event that a stream of the channel may show, and the number of its last event.</summary>

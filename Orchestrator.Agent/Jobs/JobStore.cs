@@ -15,15 +15,23 @@ internal sealed class JobStore(NpgsqlDataSource database, TimeProvider time)
         "request_id, " +
         "request, pending_steps, reply, result, error, lease_token";
 
-    /// <summary>Stores a new RUNNING job that any replica may take up.</summary>
-    public async Task CreateAsync(JobRecord job, InvestigationState state, CancellationToken cancellationToken)
+    /// <summary>
+    /// Stores a new RUNNING job that any replica may take up, with its first event; false when its user posted with
+    /// <paramref name="idempotencyKey"/> before, and nothing is stored.
+    /// </summary>
+    public async Task<bool> CreateAsync(
+        JobRecord job, InvestigationState state, CancellationToken cancellationToken, string? idempotencyKey = null)
     {
-        await using var command = database.CreateCommand(
+        await using var connection = await database.OpenConnectionAsync(cancellationToken);
+        await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
+        await using var command = new NpgsqlCommand(
             """
+            with kept as (insert into mats.idempotency (job_id, key, action, user_email)
+                          select $1, $13, 'create', $6 where $13::text is not null on conflict do nothing returning key)
             insert into mats.jobs (id, channel_id, status, phase, created_at, updated_at, user_email, session_id, trace_id, parent_span_id,
                 request_id, request, state)
-            values ($1, $2, $3, $4, $5, $5, $6, $7, $8, $9, $10, $11, $12)
-            """);
+            select $1, $2, $3, $4, $5, $5, $6, $7, $8, $9, $10, $11, $12 where $13::text is null or exists (select from kept)
+            """, connection, transaction);
         command.Parameters.AddWithValue(job.Id);
         command.Parameters.AddWithValue(job.ChannelId);
         command.Parameters.AddWithValue(job.Status.Wire());
@@ -32,11 +40,33 @@ internal sealed class JobStore(NpgsqlDataSource database, TimeProvider time)
         command.Parameters.AddWithValue(job.UserEmail);
         command.Parameters.AddWithValue(job.SessionId);
         command.Parameters.AddWithValue(job.TraceId);
-        command.Parameters.AddWithValue((object?)job.ParentSpanId ?? DBNull.Value);
-        command.Parameters.AddWithValue((object?)job.RequestId ?? DBNull.Value);
+        command.Parameters.Add(Text(job.ParentSpanId));
+        command.Parameters.Add(Text(job.RequestId));
         command.Parameters.Add(JsonColumn.Of(JsonSerializer.Serialize(job.Request, MatsJson.Default.TroubleshootRequest)));
         command.Parameters.Add(JsonColumn.Of(JsonSerializer.Serialize(state, MatsJson.Default.InvestigationState)));
-        await command.ExecuteNonQueryAsync(cancellationToken);
+        command.Parameters.Add(Text(idempotencyKey));
+        if (await command.ExecuteNonQueryAsync(cancellationToken) == 0)
+        {
+            return false;
+        }
+
+        await TellAsync(connection, job.ChannelId, job.Id, "Job started", "orchestrator", job.TraceId, cancellationToken);
+        await transaction.CommitAsync(cancellationToken);
+        return true;
+    }
+
+    /// <summary>The job that this user's POST with the key made, or resumed; null when there was none.</summary>
+    public async Task<PostedJob?> PostedAsync(string userEmail, string idempotencyKey, CancellationToken cancellationToken)
+    {
+        await using var command = database.CreateCommand(
+            $"""
+             with posted as (select job_id, action from mats.idempotency where user_email = $1 and key = $2)
+             select {Columns}, action from mats.jobs join posted on id = job_id
+             """);
+        command.Parameters.AddWithValue(userEmail);
+        command.Parameters.AddWithValue(idempotencyKey);
+        await using var reader = await command.ExecuteReaderAsync(cancellationToken);
+        return await reader.ReadAsync(cancellationToken) ? new(Read(reader), reader.GetString(18) == "resume") : null;
     }
 
     /// <summary>The job without its state; null when there is none of that id.</summary>
@@ -59,8 +89,8 @@ internal sealed class JobStore(NpgsqlDataSource database, TimeProvider time)
              order by created_at desc limit $4
              """);
         command.Parameters.AddWithValue(userEmail);
-        command.Parameters.Add(new() { Value = (object?)status?.Wire() ?? DBNull.Value, NpgsqlDbType = NpgsqlDbType.Text });
-        command.Parameters.Add(new() { Value = (object?)sessionId ?? DBNull.Value, NpgsqlDbType = NpgsqlDbType.Text });
+        command.Parameters.Add(Text(status?.Wire()));
+        command.Parameters.Add(Text(sessionId));
         command.Parameters.AddWithValue(limit);
         await using var reader = await command.ExecuteReaderAsync(cancellationToken);
         var jobs = new List<JobRecord>();
@@ -127,7 +157,7 @@ internal sealed class JobStore(NpgsqlDataSource database, TimeProvider time)
                 JsonColumn.Of(JsonSerializer.Serialize(state, MatsJson.Default.InvestigationState)),
                 // json, not jsonb: the fields stay in the order that people read them in.
                 JsonColumn.Of(JsonSerializer.Serialize(result, MatsJson.Web.JobResult), NpgsqlDbType.Json),
-                new() { Value = (object?)result.Error ?? DBNull.Value, NpgsqlDbType = NpgsqlDbType.Text },
+                Text(result.Error),
                 JsonColumn.Of(JsonSerializer.Serialize(result.PendingSteps ?? [], MatsJson.Default.IReadOnlyListPendingStep)),
                 new() { Value = JobStates.IsTerminal(to) },
                 new()
@@ -156,10 +186,12 @@ internal sealed class JobStore(NpgsqlDataSource database, TimeProvider time)
 
     /// <summary>
     /// Moves a job at its user's wish. The answer says whether it moved, was moved by the same <paramref name="idempotencyKey"/> before, or
-    /// is in a state that the table does not let go to <paramref name="to"/>.
+    /// is in a state that the table does not let go to <paramref name="to"/>. With <paramref name="poster"/> the key counts for that user's
+    /// POSTs, not for the job alone.
     /// </summary>
     public async Task<MoveOutcome> MoveAsync(
-        JobRecord job, JobStatus to, string action, Reply? reply, string? idempotencyKey, CancellationToken cancellationToken)
+        JobRecord job, JobStatus to, string action, Reply? reply, string? idempotencyKey, CancellationToken cancellationToken,
+        string? poster = null)
     {
         await using var connection = await database.OpenConnectionAsync(cancellationToken);
         await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
@@ -200,7 +232,7 @@ internal sealed class JobStore(NpgsqlDataSource database, TimeProvider time)
                 new() { Value = job.Id },
                 new() { Value = to.Wire() },
                 JsonColumn.Of(reply is null ? null : JsonSerializer.Serialize(reply, MatsJson.Default.Reply)),
-                new() { Value = to == JobStatus.Cancelled ? "Cancelled by its user" : DBNull.Value, NpgsqlDbType = NpgsqlDbType.Text },
+                Text(to == JobStatus.Cancelled ? "Cancelled by its user" : null),
                 new() { Value = JobStates.IsTerminal(to) },
             },
         };
@@ -211,11 +243,15 @@ internal sealed class JobStore(NpgsqlDataSource database, TimeProvider time)
         if (idempotencyKey is not null)
         {
             await using var remember = new NpgsqlCommand(
-                "insert into mats.idempotency (job_id, key, action) values ($1, $2, $3)", connection, transaction)
+                "insert into mats.idempotency (job_id, key, action, user_email) values ($1, $2, $3, $4) on conflict do nothing",
+                connection, transaction)
             {
-                Parameters = { new() { Value = job.Id }, new() { Value = idempotencyKey }, new() { Value = action } },
+                Parameters = { new() { Value = job.Id }, new() { Value = idempotencyKey }, new() { Value = action }, Text(poster) },
             };
-            await remember.ExecuteNonQueryAsync(cancellationToken);
+            if (await remember.ExecuteNonQueryAsync(cancellationToken) == 0)
+            {
+                return MoveOutcome.KeyReused;
+            }
         }
 
         await transaction.CommitAsync(cancellationToken);
@@ -288,6 +324,11 @@ internal sealed class JobStore(NpgsqlDataSource database, TimeProvider time)
         return await command.ExecuteNonQueryAsync(cancellationToken) == 1;
     }
 
+    private static NpgsqlParameter Text(string? value) => new()
+    {
+        Value = (object?)value ?? DBNull.Value, NpgsqlDbType = NpgsqlDbType.Text,
+    };
+
     private static JobRecord Read(NpgsqlDataReader reader) => new(
         reader.GetGuid(0), reader.GetInt64(1), JobStates.ParseStatus(reader.GetString(2))!.Value,
         JobStates.ParsePhase(reader.GetString(3))!.Value,
@@ -303,6 +344,9 @@ internal sealed class JobStore(NpgsqlDataSource database, TimeProvider time)
         LeaseToken = reader.GetInt64(17),
     };
 }
+
+/// <summary>What a POST of a request came to: a new job, or the waiting one that it resumed.</summary>
+internal readonly record struct PostedJob(JobRecord Job, bool IsResumed);
 
 /// <summary>What became of a user's wish to move a job.</summary>
 internal enum MoveOutcome
