@@ -31,6 +31,18 @@ public sealed class ModelTests(ShopSystem system) : IClassFixture<ShopSystem>
         Assert.True(use.GetProperty("cost_usd").GetDecimal() > 0);
     }
 
+    [Theory]
+    [InlineData("", "named-by-variable")]
+    [InlineData("named-by-setting", "named-by-setting")]
+    public async Task Model_NamedByVariable_IsAskedUnlessASettingNamesAnother(string setting, string asked)
+    {
+        await using var model = await ModelServer.StartAsync((_, body) => Answer(body, null, null));
+        await RunAsync(model, "shop", ("OPENAI_MODEL", "named-by-variable"), ("Llm:Model", setting));
+
+        Assert.NotEmpty(model.Calls);
+        Assert.All(model.Calls, body => Assert.Equal(asked, body.GetProperty("model").GetString()));
+    }
+
     [Fact]
     public async Task Model_TooManyRequestsTwice_IsAskedAgain()
     {

@@ -15,7 +15,8 @@ internal sealed class LlmOptions
     /// </summary>
     public string BaseUrl { get; set; } = "";
 
-    public string Model { get; set; } = "gpt-4o-mini";
+    /// <summary>Name of the model; empty = OPENAI_MODEL, else gpt-4o-mini.</summary>
+    public string Model { get; set; } = "";
 
     /// <summary>Who serves the model, for traces and prices.</summary>
     public string Provider { get; set; } = "openai";
@@ -59,7 +60,6 @@ internal sealed class LlmOptions
         var faults = new SettingFaults(Section);
         faults.Require(!options.ApiKey.Any(char.IsControl), nameof(ApiKey), "have no control characters");
         faults.HttpAddress(nameof(BaseUrl), options.BaseUrl);
-        faults.Require(!string.IsNullOrWhiteSpace(options.Model), nameof(Model), "not be empty");
         faults.Require(!string.IsNullOrWhiteSpace(options.Provider), nameof(Provider), "not be empty");
         faults.Require(!options.Fallbacks.Any(string.IsNullOrWhiteSpace), nameof(Fallbacks), "name a model in each entry");
         faults.Between(nameof(Attempts), options.Attempts, 1, 10);

@@ -10,14 +10,18 @@ namespace Orchestrator.Agent.Llm;
 /// </summary>
 internal sealed class Model(IOptions<LlmOptions> options, IConfiguration configuration, TimeProvider time)
 {
+    private const string DefaultModel = "gpt-4o-mini";
     private readonly LlmOptions _options = options.Value;
 
     /// <summary>The model's name; null when no key is configured.</summary>
-    public string? Name => Key.Length > 0 ? _options.Model : null;
+    public string? Name => Key.Length > 0 ? First : null;
 
     public LlmOptions Options => _options;
 
     private string Key => _options.ApiKey.Length > 0 ? _options.ApiKey : configuration["OPENAI_API_KEY"] ?? "";
+
+    private string First => new[] { _options.Model, configuration["OPENAI_MODEL"] }.FirstOrDefault(
+        static name => !string.IsNullOrWhiteSpace(name)) ?? DefaultModel;
 
     /// <summary>False without a key, or when the model failed this run before.</summary>
     public bool IsUsable(InvestigationRun run) => Key.Length > 0 && !run.State.ModelFailed;
@@ -32,7 +36,7 @@ internal sealed class Model(IOptions<LlmOptions> options, IConfiguration configu
 
         var address = _options.BaseUrl.Length > 0 ? _options.BaseUrl : configuration["OPENAI_BASE_URL"];
         var endpoint = string.IsNullOrEmpty(address) ? null : new Uri(address);
-        var models = new[] { _options.Model }.Concat(_options.Fallbacks).Select(model =>
+        var models = new[] { First }.Concat(_options.Fallbacks).Select(model =>
         {
             IChatClient client = new OpenAiChatClient(model, Key, endpoint, _options.Provider, _options.Timeout);
             client = _options.Stream ? new StreamedChatClient(client) : client;
