@@ -76,7 +76,7 @@ internal static class LatencyChannel
             }
         }
 
-        var outliers = usual.GroupBy(static pair => pair.Key.Contains('>', StringComparison.Ordinal)).ToDictionary(
+        var outliers = usual.GroupBy(static pair => pair.Key.IsCall).ToDictionary(
             static kind => kind.Key,
             static kind => kind.Average(static pair => pair.Value.Average(time => Exceedance(time, Limit(pair.Value)))));
         var explained = Explained(incident, excess);
@@ -106,26 +106,26 @@ internal static class LatencyChannel
     /// Times by operation or call; for calls also by the two services, by the called one and over all, as a network is alike for all that
     /// cross it.
     /// </summary>
-    private static Dictionary<string, double[]> Usual(WindowModel baseline)
+    private static Dictionary<(string Path, bool IsCall), double[]> Usual(WindowModel baseline)
     {
         var calls = baseline.Traces.ChildrenFirst.Where(static node => node.IsCall).ToList();
         return baseline.Traces.ChildrenFirst.SelectMany(TimePiece.Of).GroupBy(static piece => piece.Key, static piece => piece.Ms)
             .Concat(calls.GroupBy(EdgeKey, static call => call.GapMs))
             .Concat(calls.GroupBy(CalleeKey, static call => call.GapMs))
-            .Concat(calls.GroupBy(static _ => AnyCall, static call => call.GapMs))
+            .Concat(calls.GroupBy(static _ => s_anyCall, static call => call.GapMs))
             .Where(static group => group.Count() >= LeastHistory)
-            .ToDictionary(static group => group.Key, static group => Robust.Sorted(group), StringComparer.Ordinal);
+            .ToDictionary(static group => group.Key, static group => Robust.Sorted(group));
     }
 
     /// <summary>
     /// A call that the baseline has few of may be fast or slow by halves (a connection reused or opened) without its having shown: callers
     /// that know the service far better lend theirs.
     /// </summary>
-    private static double[]? History(Dictionary<string, double[]> usual, TimePiece piece) =>
+    private static double[]? History(Dictionary<(string Path, bool IsCall), double[]> usual, TimePiece piece) =>
         usual.TryGetValue(piece.Key, out var own) ? own.Length < MostSamples && piece.Node.IsCall
             && usual.TryGetValue(CalleeKey(piece.Node), out var lent) && lent.Length >= Better * own.Length && Limit(lent) >= Limit(own)
                 ? lent : own
-        : piece.Node.IsCall && (usual.TryGetValue(EdgeKey(piece.Node), out own) || usual.TryGetValue(AnyCall, out own)) ? own
+        : piece.Node.IsCall && (usual.TryGetValue(EdgeKey(piece.Node), out own) || usual.TryGetValue(s_anyCall, out own)) ? own
         : null;
 
     /// <summary>The duration of the request each span belongs to, in ms.</summary>
@@ -140,11 +140,11 @@ internal static class LatencyChannel
         return requests;
     }
 
-    private const string AnyCall = ">";
+    private static readonly (string Path, bool IsCall) s_anyCall = (">", true);
 
-    private static string CalleeKey(SpanNode call) => $">{call.Children[0].Service}";
+    private static (string Path, bool IsCall) CalleeKey(SpanNode call) => ($">{call.Children[0].Service}", true);
 
-    private static string EdgeKey(SpanNode call) => $"{call.Service}>{call.Children[0].Service}";
+    private static (string Path, bool IsCall) EdgeKey(SpanNode call) => ($"{call.Service}>{call.Children[0].Service}", true);
 
     /// <summary>
     /// Pieces whose slowness is no longer theirs: what lies below them lost at least half as much time. What the called service itself lost

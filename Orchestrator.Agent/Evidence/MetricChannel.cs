@@ -37,7 +37,7 @@ internal static class MetricChannel
             History(history, series).AddRange(MetricSamples.Of(series, incident.StartNanos).Select(static sample => sample.Value));
         }
 
-        var shifts = new List<(MetricShift Shift, double Deviation)>();
+        var shifts = new List<(MetricShift Shift, double Deviation, double? Share)>();
         foreach (var series in incident.Series)
         {
             if (Resource(series.Name) is not { } resource)
@@ -70,15 +70,16 @@ internal static class MetricChannel
             var rise = Math.Log(peak.Value / high);
             var since = Since(inside, Math.Sqrt(high * peak.Value));
             shifts.Add((new(series.Service, resource, series, peak, high, 0, false, since.Lasts, since.FellBack), rise < Noticeable
-                ? Math.Min(rise, 0) : rise / noise * Math.Min(1, Math.Pow(rise / LeastRise(resource), 2))));
+                ? Math.Min(rise, 0) : rise / noise * Math.Min(1, Math.Pow(rise / LeastRise(resource), 2)),
+                peak.Value / Whole(series, usual.Concat(values.Select(static point => point.Value)))));
         }
 
         var load = shifts.GroupBy(static shift => shift.Shift.Series.Name, StringComparer.Ordinal)
             .ToDictionary(static group => group.Key, static group => Math.Max(0,
             Robust.Median(group.Select(static shift => shift.Deviation))), StringComparer.Ordinal);
-        var use = shifts.Select(static shift => shift.Shift).Where(static shift => IsShare(shift.Series))
-            .GroupBy(static shift => (shift.Service, shift.Resource))
-            .ToDictionary(static group => group.Key, static group => group.Max(static shift => Share(shift.Series, shift.Peak.Value)));
+        var use = shifts.Where(static shift => shift.Share is not null)
+            .GroupBy(static shift => (shift.Shift.Service, shift.Shift.Resource))
+            .ToDictionary(static group => group.Key, static group => group.Max(static shift => shift.Share!.Value));
         return shifts.Select(shift => shift.Shift with
             {
                 Saturated = use.TryGetValue((shift.Shift.Service, shift.Shift.Resource), out var share)
@@ -106,13 +107,20 @@ internal static class MetricChannel
 
     private static bool Reaches(double limit, double from, double share, double rise) => share >= limit && share / rise < from;
 
-    /// <summary>A series in shares of a limit, by its name or unit.</summary>
     private static readonly double Noticeable = Math.Log(1.15);
 
-    private static bool IsShare(MetricSeries series) =>
-        series.Unit == "%" || series.Name.Contains("utili", StringComparison.OrdinalIgnoreCase)
-            || series.Name.Contains("percent", StringComparison.OrdinalIgnoreCase) ||
-        series.Name.Contains("(%)", StringComparison.Ordinal);
+    /// <summary>
+    /// What a series in shares of a limit calls the whole of it, by its unit or name, else by its values; null for other series.
+    /// </summary>
+    private static double? Whole(MetricSeries series, IEnumerable<double> values)
+    {
+        // A share of one is hardly ever more than this, and a service hardly ever uses so few hundredths all the time.
+        const double mostOfOne = 1.5;
+        return series.Unit == "%" || series.Name.Contains('%', StringComparison.Ordinal)
+            || series.Name.Contains("percent", StringComparison.OrdinalIgnoreCase) ? 100
+            : !series.Name.Contains("utili", StringComparison.OrdinalIgnoreCase) ? null
+            : values.Any(static value => value > mostOfOne) ? 100 : 1;
+    }
 
     /// <summary>What became of the rise, told by the points from the first one well above the usual range on.</summary>
     private static (bool Lasts, bool FellBack) Since(List<MetricSample> inside, double risen)
@@ -123,9 +131,6 @@ internal static class MetricChannel
         var stays = since.Count(point => point.Value >= risen) >= most * since.Count;
         return (since.Count >= few && stays, since.Count >= few && !stays);
     }
-
-    private static double Share(MetricSeries series, double value) => series.Unit == "%"
-        || series.Name.Contains('%', StringComparison.Ordinal) || value > 1.5 ? value / 100 : value;
 
     /// <summary>
     /// The resource a metric's name speaks of; null for other metrics and for those of a shared machine, which accuse no service.

@@ -9,10 +9,10 @@ namespace Orchestrator.Agent.Evidence;
 /// <param name="Back">The way leads back from <paramref name="Callee"/>, and to no other.</param>
 internal readonly record struct TimePiece(SpanNode Node, SpanNode? Callee, double Ms, SpanNode? Before = null, bool Back = false)
 {
-    /// <summary>What makes two pieces comparable.</summary>
-    public string Key => Callee is null ? Node.Operation
+    /// <summary>What makes two pieces comparable. Names may hold any character, so the path does not tell own time from a call.</summary>
+    public (string Path, bool IsCall) Key => (Callee is null ? Node.Operation
         : Node.IsCall ? $"{Node.Operation}>{Callee.Operation}"
-        : Back ? $"{Node.Operation}>{Callee.Operation}>" : $"{Node.Operation}>{Before?.Operation}>{Callee.Operation}";
+        : Back ? $"{Node.Operation}>{Callee.Operation}>" : $"{Node.Operation}>{Before?.Operation}>{Callee.Operation}", Callee is not null);
 
     public static IEnumerable<TimePiece> Of(SpanNode node)
     {

@@ -117,6 +117,33 @@ public class SignalReadingTests
             Shift(Series("memory_limit_utilization", 1, [(60, 0.20), (120, 0.20), (240, 0.20), (360, 0.36), (420, 0.38)])).Saturated);
     }
 
+    [Fact]
+    public void MetricChannel_PercentOfOneAndABit_IsNoFullProcessor()
+    {
+        MetricShift? Shift(string name) => MetricChannel.Find(
+            new("cpu", 300 * Second, 480 * Second, [], [],
+                [Series(name, 1, [(60, 0.2), (120, 0.2), (240, 0.2), (360, 1.4), (420, 1.4)]), Calm(name)], []), null)
+            .Find(static shift => shift.Service == "back");
+
+        Assert.True(Shift("cpu_utilization") is { Saturated: true, Score: >= Signals.TellingShift });
+        Assert.All(["cpu_percent", "CPU (%)"], name => Assert.False(Shift(name) is { Saturated: true } or { Score: >= 1 }, name));
+    }
+
+    [Theory]
+    [InlineData("planner -> executor")]
+    [InlineData("Handler<Order>")]
+    public void LatencyChannel_NameWithAnArrow_IsOwnTimeAllTheSame(string name)
+    {
+        static TelemetryWindow Runs(string name, double slowMs) => Window(
+            [.. Enumerable.Range(0, 40).Select(i => Span("1", null, "agent", name, 1000 * i, i < 10 ? 5 : slowMs, 1) with
+                { TraceId = $"t{i}" })]);
+
+        var slow = Assert.Single(LatencyChannel.Find(new(Runs(name, 400)), new(Runs(name, 5)), []));
+
+        Assert.Equal((false, name), (slow.IsCall, slow.Operation));
+        Assert.Equal(Assert.Single(LatencyChannel.Find(new(Runs("plain", 400)), new(Runs("plain", 5)), [])).Excess, slow.Excess);
+    }
+
     private static SpanRecord Span(string id, string? parent, string service, string name, double fromMs, double ms, int kind) => new(
         "t", id, parent, service, null, name, kind, 0, null, (long)(fromMs * 1e6), (long)((fromMs + ms) * 1e6),
         new Dictionary<string, object>(), []);
