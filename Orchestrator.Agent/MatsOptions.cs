@@ -52,8 +52,13 @@ internal sealed class MatsOptions
     /// <summary>A stream whose reader takes longer than this for one write is closed.</summary>
     public TimeSpan SlowReader { get; set; } = TimeSpan.FromSeconds(10);
 
-    /// <summary>Where cloned repositories are kept; empty = a folder of the system's temporary folder.</summary>
+    /// <summary>Where cloned repositories are kept; empty = a folder of the system's temporary folder, for this account alone.</summary>
     public string RepositoryCache { get; set; } = "";
+
+    /// <summary>
+    /// The folders in which a <c>repo_url</c> may name a local path; empty = all, or none where callers need a token or a role.
+    /// </summary>
+    public IList<string> RepositoryRoots { get; } = [];
 
     /// <summary>Roles by e-mail address; when <see cref="EnforcePolicy"/> is on, an address without a role is refused.</summary>
     public Dictionary<string, string> Roles { get; set; } = new(StringComparer.OrdinalIgnoreCase);
@@ -93,6 +98,9 @@ internal sealed class MatsOptions
         faults.Require(
             !File.Exists(options.RepositoryCache) && !options.RepositoryCache.Any(char.IsControl), nameof(RepositoryCache), "name a folder",
             options.RepositoryCache);
+        faults.Require(
+            options.RepositoryRoots.All(static root => Path.IsPathFullyQualified(root) && !root.Any(char.IsControl)),
+            nameof(RepositoryRoots), "name folders by absolute paths", string.Join(", ", options.RepositoryRoots));
         faults.Require(!options.AgentToken.Any(char.IsControl), nameof(AgentToken), "have no control characters");
         foreach (var (user, role) in options.Roles)
         {

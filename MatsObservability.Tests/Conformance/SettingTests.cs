@@ -52,6 +52,7 @@ public sealed class SettingTests
         ["Mats:PhoenixCaFile"] = "/nowhere/ca.pem",
         ["Mats:PublicUrl"] = "mats.example",
         ["Mats:RepositoryCache"] = typeof(SettingTests).Assembly.Location,
+        ["Mats:RepositoryRoots"] = "src/code",
         ["Mats:Roles:entry"] = "emperor",
         ["Mats:Tokens:0:User"] = " ",
         ["Mats:Tokens:0:Token"] = Secret,

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Options;
 using MatsObservability.Tests.Support;
 using Orchestrator.Agent;
@@ -79,8 +80,145 @@ public sealed class CodeTests
     }
 
     [Fact]
+    public async Task Repository_LocalPath_IsReadUnderARootOnlyAndThroughNoLink()
+    {
+        using var folder = new TemporaryFolder();
+        Directory.CreateDirectory(folder.File("roots/shop"));
+        Directory.CreateDirectory(folder.File("secret"));
+        await File.WriteAllTextAsync(folder.File("roots/shop/a.py"), "a");
+        await File.WriteAllTextAsync(folder.File("secret/b.py"), "b");
+        Directory.CreateSymbolicLink(folder.File("roots/shop/out"), folder.File("secret"));
+        var rooted = new MatsOptions { RepositoryCache = folder.File("cache") };
+        rooted.RepositoryRoots.Add(folder.File("roots/"));
+
+        Assert.Equal(["a.py"], (await OpenAsync(rooted, folder.File("roots/shop"))).Files);
+        foreach (var path in new[] { "secret", "roots/../secret", "roots/shop/out", "roots2" })
+        {
+            Assert.Contains("Mats:RepositoryRoots", (await OpenAsync(rooted, folder.File(path))).Fault, StringComparison.Ordinal);
+            Assert.NotNull((await OpenAsync(rooted, $"file://{folder.File(path)}")).Fault);
+        }
+    }
+
+    [Fact]
+    public async Task Repository_LocalPathWhereCallersAreAsked_NeedsARoot()
+    {
+        using var folder = new TemporaryFolder();
+        await File.WriteAllTextAsync(folder.File("a.py"), "a");
+        var withTokens = new MatsOptions();
+        withTokens.Tokens.Add(new() { User = "ada@example.com", Token = "0123456789abcdef" });
+
+        Assert.Null((await OpenAsync(new(), folder.Path)).Fault);
+        Assert.NotNull((await OpenAsync(withTokens, folder.Path)).Fault);
+        Assert.NotNull((await OpenAsync(new() { EnforcePolicy = true }, folder.Path)).Fault);
+    }
+
+    [Fact]
+    public async Task Repository_ThatNamesAProgram_DoesNotHaveItRun()
+    {
+        using var folder = new TemporaryFolder();
+        Commit(folder.File("shop"), ("a.java", "class A {\n}\n"), (".gitattributes", "*.java diff=run\n"));
+        Git(folder.File("shop"), "config", "diff.run.textconv", $"touch {folder.File("ran")}; cat");
+
+        var opened = await OpenAsync(new(), folder.File("shop"));
+
+        Assert.Equal(2, (await CodeRepository.SearchAsync(opened, "}", CancellationToken.None)).Single().Line);
+        Assert.Equal("class A {", (await CodeRepository.ReadLinesAsync(opened, "a.java", CancellationToken.None))[0]);
+        Assert.Equal("All of it", (await CodeRepository.BlameAsync(opened, "a.java", 1, CancellationToken.None))?.Subject);
+        Assert.False(File.Exists(folder.File("ran")));
+    }
+
+    [Fact]
+    public async Task Repository_CloneThatWasKilled_IsMadeAnew()
+    {
+        using var folder = new TemporaryFolder();
+        Commit(folder.File("shop"), ("a.py", "a"));
+        var reached = new TaskCompletionSource();
+        var stalls = true;
+        await using var server = await HttpStub.StartAsync(async context =>
+        {
+            if (stalls && context.Request.Path.Value!.Contains("/objects/", StringComparison.Ordinal))
+            {
+                reached.TrySetResult();
+                await Task.Delay(Timeout.Infinite, context.RequestAborted);
+            }
+
+            await SendAsync(context, folder.File("shop/.git"));
+        });
+        var repository = new CodeRepository(Options.Create(new MatsOptions { RepositoryCache = folder.File("cache") }));
+        using var stop = new CancellationTokenSource();
+
+        var killed = repository.OpenAsync($"{server.Url}/shop", null, stop.Token);
+        await reached.Task.WaitAsync(TimeSpan.FromSeconds(60));
+        await stop.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => killed);
+        stalls = false;
+
+        var opened = await repository.OpenAsync($"{server.Url}/shop", null, CancellationToken.None);
+        Assert.Equal((null, "a.py"), (opened.Fault, opened.Files.SingleOrDefault()));
+        Assert.Single(Directory.GetDirectories(folder.File("cache")));
+    }
+
+    [Fact]
+    public async Task Repository_OpenedByTwoJobsAtOnce_IsClonedOnce()
+    {
+        using var folder = new TemporaryFolder();
+        Commit(folder.File("shop"), ("a.py", "a"));
+        await using var server = await HttpStub.StartAsync(context => SendAsync(context, folder.File("shop/.git")));
+        var repository = new CodeRepository(Options.Create(new MatsOptions { RepositoryCache = folder.File("cache") }));
+
+        var both = await Task.WhenAll(Enumerable.Range(0, 2).Select(
+            _ => repository.OpenAsync($"{server.Url}/shop", null, CancellationToken.None)));
+
+        Assert.All(both, opened => Assert.Equal((null, "a.py"), (opened.Fault, opened.Files.SingleOrDefault())));
+    }
+
+    [Fact]
+    public async Task Git_MoreOutputThanAskedFor_IsCutAndReadToItsEnd()
+    {
+        using var folder = new TemporaryFolder();
+        Commit(folder.File("shop"), ("big.txt", new string('x', 1_000_000)));
+
+        var shown = await global::Orchestrator.Agent.Agents.Investigator.Git.RunAsync(
+            folder.File("shop"), ["cat-file", "blob", "HEAD:big.txt"], 10_000, CancellationToken.None);
+
+        Assert.Equal((0, 10_000), (shown.ExitCode, shown.Output.Length));
+    }
+
+    [Fact]
     public void Redact_AddressWithPassword_HidesIt() => Assert.DoesNotContain(
         "secret", CodeRepository.Redact("https://me:secret@example.com/x.git"));
+
+    private static Task<OpenRepository> OpenAsync(MatsOptions options, string repoUrl) =>
+        new CodeRepository(Options.Create(options)).OpenAsync(repoUrl, null, CancellationToken.None);
+
+    /// <summary>A repository of one commit on a branch that is nobody's default, ready for clients that only get files.</summary>
+    private static void Commit(string folder, params (string Name, string Text)[] files)
+    {
+        Directory.CreateDirectory(folder);
+        foreach (var (name, text) in files)
+        {
+            File.WriteAllText(Path.Combine(folder, name), text);
+        }
+
+        Git(folder, "init", "-q", "-b", "trunk");
+        Git(folder, "add", ".");
+        Git(folder, "-c", "user.name=Test", "-c", "user.email=test@example.com", "commit", "-q", "-m", "All of it");
+        Git(folder, "update-server-info");
+    }
+
+    /// <summary>A file of a repository by git's plain HTTP protocol: <c>/shop/HEAD</c>.</summary>
+    private static async Task SendAsync(HttpContext context, string repository)
+    {
+        var file = Path.Combine(repository, string.Join('/', context.Request.Path.Value!.Split('/').Skip(2)));
+        if (File.Exists(file))
+        {
+            await context.Response.SendFileAsync(file);
+        }
+        else
+        {
+            context.Response.StatusCode = 404;
+        }
+    }
 
     internal static void Git(string folder, params string[] arguments)
     {

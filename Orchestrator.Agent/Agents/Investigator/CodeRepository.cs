@@ -1,4 +1,4 @@
-using System.Diagnostics;
+using System.Collections.Concurrent;
 using System.Formats.Tar;
 using System.Globalization;
 using System.IO.Compression;
@@ -52,7 +52,7 @@ internal sealed record OpenRepository(string Root, string? Commit, IReadOnlyList
 
 /// <summary>
 /// Repositories by path or address: a local git work tree or bare repository, a .zip, .tar or .tar.gz, a plain folder, or an address that
-/// git can clone over https, ssh or file. Only argument vectors reach git; nothing of a repository is ever run.
+/// git can clone over https or ssh. Local paths are read where <see cref="MatsOptions.RepositoryRoots"/> allows it.
 /// </summary>
 internal sealed class CodeRepository(IOptions<MatsOptions> options)
 {
@@ -60,8 +60,17 @@ internal sealed class CodeRepository(IOptions<MatsOptions> options)
     private const int MaxFiles = 50_000;
     private const int MaxHits = 50;
     private const long MaxArchiveBytes = 512L * 1024 * 1024;
-    private static readonly TimeSpan s_gitTimeout = TimeSpan.FromSeconds(120);
-    private static readonly string[] s_schemes = ["https", "http", "ssh", "file"];
+    private const int MaxListChars = 16 * 1024 * 1024;
+    private static readonly string[] s_schemes = ["https", "http", "ssh"];
+
+    /// <summary>Links are left out: they lead anywhere.</summary>
+    private static readonly EnumerationOptions s_files = new()
+    {
+        RecurseSubdirectories = true, AttributesToSkip = FileAttributes.ReparsePoint,
+    };
+
+    /// <summary>One job at a time fills or refreshes a folder of the cache.</summary>
+    private readonly ConcurrentDictionary<string, SemaphoreSlim> _filling = new(StringComparer.Ordinal);
 
     /// <summary>An address without the user and password it may carry.</summary>
     public static string Redact(string repoUrl) =>
@@ -81,7 +90,7 @@ internal sealed class CodeRepository(IOptions<MatsOptions> options)
 
             if (!root.IsGit)
             {
-                var files = Directory.EnumerateFiles(root.Path, "*", SearchOption.AllDirectories).Take(MaxFiles)
+                var files = Directory.EnumerateFiles(root.Path, "*", s_files).Take(MaxFiles)
                     .Select(file => Path.GetRelativePath(root.Path, file).Replace('\\', '/')).ToList();
                 return new(root.Path, null, files, null, "The code was given without its history: no last change is known.");
             }
@@ -95,11 +104,14 @@ internal sealed class CodeRepository(IOptions<MatsOptions> options)
                 return new("", null, [], $"{Redact(repoUrl)} has no commit", null);
             }
 
-            var listed = await GitAsync(root.Path, ["ls-tree", "-r", "--name-only", "-z", commit], cancellationToken);
-            return new(root.Path, commit, [.. listed.Output.Split('\0', StringSplitOptions.RemoveEmptyEntries).Take(MaxFiles)], null, note);
+            var listed = await Git.RunAsync(
+                root.Path, ["ls-tree", "-r", "--name-only", "-z", commit], MaxListChars, cancellationToken);
+            var whole = listed.Output[..(listed.Output.LastIndexOf('\0') + 1)];
+            return new(root.Path, commit, [.. whole.Split('\0', StringSplitOptions.RemoveEmptyEntries).Take(MaxFiles)], null, note);
         }
         catch (Exception e) when (
-            e is IOException or UnauthorizedAccessException or InvalidDataException or System.ComponentModel.Win32Exception)
+            e is IOException or UnauthorizedAccessException or InvalidDataException or ArgumentException
+                or System.ComponentModel.Win32Exception)
         {
             return new("", null, [], $"{Redact(repoUrl)} cannot be read: {e.Message}", null);
         }
@@ -110,7 +122,8 @@ internal sealed class CodeRepository(IOptions<MatsOptions> options)
     {
         if (opened.Commit is not null)
         {
-            var shown = await GitAsync(opened.Root, ["show", $"{opened.Commit}:{file}"], cancellationToken);
+            var shown = await Git.RunAsync(
+                opened.Root, ["cat-file", "blob", $"{opened.Commit}:{file}"], MaxFileBytes + 1, cancellationToken);
             return shown.ExitCode == 0 && shown.Output.Length <= MaxFileBytes ? shown.Output.Split('\n') : [];
         }
 
@@ -124,8 +137,9 @@ internal sealed class CodeRepository(IOptions<MatsOptions> options)
     {
         if (opened.Commit is not null)
         {
-            var found = await GitAsync(
-                opened.Root, ["grep", "-n", "-I", "-F", "-z", "--max-count=5", "-e", text, opened.Commit], cancellationToken);
+            var found = await Git.RunAsync(
+                opened.Root, ["grep", "-n", "-I", "-F", "-z", "--no-textconv", "--max-count=5", "-e", text, opened.Commit], MaxFileBytes,
+                cancellationToken);
             return [.. found.Output.Split('\n', StringSplitOptions.RemoveEmptyEntries).Take(MaxHits).Select(Hit).OfType<(string, int)>()];
         }
 
@@ -148,7 +162,7 @@ internal sealed class CodeRepository(IOptions<MatsOptions> options)
         static (string, int)? Hit(string line)
         {
             var parts = line.Split('\0');
-            return parts.Length >= 2 && int.TryParse(parts[1], CultureInfo.InvariantCulture, out var number)
+            return parts.Length >= 3 && int.TryParse(parts[1], CultureInfo.InvariantCulture, out var number)
                 ? (parts[0][(parts[0].IndexOf(':') + 1)..], number) : null;
         }
     }
@@ -161,9 +175,10 @@ internal sealed class CodeRepository(IOptions<MatsOptions> options)
             return null;
         }
 
-        var blamed = await GitAsync(
-            opened.Root, ["blame", "--porcelain", "-L", string.Create(CultureInfo.InvariantCulture, $"{line},{line}"), opened.Commit, "--",
-                file], cancellationToken);
+        var range = string.Create(CultureInfo.InvariantCulture, $"{line},{line}");
+        var blamed = await Git.RunAsync(
+            opened.Root, ["blame", "--no-textconv", "--porcelain", "-L", range, opened.Commit, "--", file], MaxFileBytes,
+            cancellationToken);
         if (blamed.ExitCode != 0)
         {
             return null;
@@ -180,67 +195,143 @@ internal sealed class CodeRepository(IOptions<MatsOptions> options)
 
     private async Task<(string Path, bool IsGit, string? Fault)> RootAsync(string repoUrl, CancellationToken cancellationToken)
     {
-        var local = Uri.TryCreate(repoUrl, UriKind.Absolute, out var uri) && uri.IsFile ? uri.LocalPath : repoUrl;
+        if (Uri.TryCreate(repoUrl, UriKind.Absolute, out var uri) && s_schemes.Contains(uri.Scheme) && uri.Host.Length > 0)
+        {
+            return await CloneAsync(repoUrl, cancellationToken);
+        }
+
+        var local = Path.TrimEndingDirectorySeparator(Path.GetFullPath(uri is { IsFile: true } ? uri.LocalPath : repoUrl));
+        if (!MayRead(local))
+        {
+            return ("", false, "repo_url must be an address of https or ssh, or lie in a folder of Mats:RepositoryRoots");
+        }
+
         if (Directory.Exists(local))
         {
-            var inside = await GitAsync(local, ["rev-parse", "--git-dir"], cancellationToken);
-            return (Path.GetFullPath(local), inside.ExitCode == 0, null);
+            var inside = await Git.RunAsync(local, ["rev-parse", "--git-dir"], MaxFileBytes, cancellationToken);
+            return (local, inside.ExitCode == 0, null);
         }
 
-        if (File.Exists(local))
+        return File.Exists(local)
+            ? (await ExtractAsync(local, cancellationToken), false, null)
+            : ("", false, $"repo_url must be a folder, an archive or an address of https or ssh; nothing is at '{Redact(repoUrl)}'");
+    }
+
+    /// <summary>Without roots every path is readable for as long as nobody is asked who they are. A link may lead out of a root.</summary>
+    private bool MayRead(string path)
+    {
+        var roots = options.Value.RepositoryRoots.Select(
+            static root => Path.TrimEndingDirectorySeparator(Path.GetFullPath(root))).ToHashSet(StringComparer.Ordinal);
+        if (roots.Count == 0)
         {
-            return (await ExtractAsync(local, cancellationToken), false, null);
+            return options.Value is { Tokens.Count: 0, EnforcePolicy: false };
         }
 
-        if (uri is null || !s_schemes.Contains(uri.Scheme) || uri.Host.Length == 0)
+        var at = path;
+        while (at is not null && !roots.Contains(at))
         {
-            return (
-                "", false, $"repo_url must be a folder, an archive or an address of https, ssh or file; nothing is at '{Redact(repoUrl)}'");
+            at = new FileInfo(at).LinkTarget is null ? Path.GetDirectoryName(at) : null;
         }
 
-        var clone = Path.Combine(Cache(), Key(repoUrl));
-        var answer = Directory.Exists(clone)
-            ? await GitAsync(clone, ["fetch", "--quiet", "--prune", "origin", "+refs/heads/*:refs/heads/*"], cancellationToken)
-            : await GitAsync(Cache(), ["clone", "--quiet", "--bare", "--", repoUrl, clone], cancellationToken);
-        return answer.ExitCode == 0 ? (clone, true, null) : ("", false, $"git cannot read {Redact(repoUrl)} (exit code {answer.ExitCode})");
+        return at is not null;
+    }
+
+    private async Task<(string Path, bool IsGit, string? Fault)> CloneAsync(string repoUrl, CancellationToken cancellationToken)
+    {
+        var clone = Path.Combine(Cache(), $"{Key(repoUrl)}.git");
+        var exitCode = 0;
+        await FillAsync(clone, async partial =>
+        {
+            var answer = partial is null
+                ? await Git.RunAsync(
+                    clone, ["fetch", "--quiet", "--prune", "origin", "+refs/heads/*:refs/heads/*"], MaxFileBytes, cancellationToken)
+                : await Git.RunAsync(Cache(), ["clone", "--quiet", "--bare", "--", repoUrl, partial], MaxFileBytes, cancellationToken);
+            exitCode = answer.ExitCode;
+            return exitCode == 0;
+        }, cancellationToken);
+        return exitCode == 0 ? (clone, true, null) : ("", false, $"git cannot read {Redact(repoUrl)} (exit code {exitCode})");
     }
 
     private async Task<string> ExtractAsync(string archive, CancellationToken cancellationToken)
     {
-        var target = Path.Combine(Cache(), Key($"{archive}:{File.GetLastWriteTimeUtc(archive).Ticks}"));
-        if (Directory.Exists(target))
-        {
-            return target;
-        }
-
         if (new FileInfo(archive).Length > MaxArchiveBytes)
         {
             throw new InvalidDataException($"the archive is larger than {MaxArchiveBytes} bytes");
         }
 
-        var partial = target + ".partial";
-        Directory.CreateDirectory(partial);
-        await using var file = File.OpenRead(archive);
-        if (archive.EndsWith(".zip", StringComparison.OrdinalIgnoreCase))
+        var target = Path.Combine(Cache(), Key($"{archive}:{File.GetLastWriteTimeUtc(archive).Ticks}"));
+        await FillAsync(target, async partial =>
         {
-            await ZipFile.ExtractToDirectoryAsync(file, partial, overwriteFiles: true, cancellationToken);
-        }
-        else
-        {
-            await using var content = archive.EndsWith("gz", StringComparison.OrdinalIgnoreCase)
-                ? new GZipStream(file, CompressionMode.Decompress) : (Stream)file;
-            await TarFile.ExtractToDirectoryAsync(content, partial, overwriteFiles: true, cancellationToken);
-        }
+            if (partial is not null)
+            {
+                await UnpackAsync(archive, Directory.CreateDirectory(partial).FullName, cancellationToken);
+            }
 
-        Directory.Move(partial, target);
+            return true;
+        }, cancellationToken);
         return target;
     }
 
+    private static async Task UnpackAsync(string archive, string folder, CancellationToken cancellationToken)
+    {
+        await using var file = File.OpenRead(archive);
+        if (archive.EndsWith(".zip", StringComparison.OrdinalIgnoreCase))
+        {
+            await ZipFile.ExtractToDirectoryAsync(file, folder, overwriteFiles: true, cancellationToken);
+            return;
+        }
+
+        await using var content = archive.EndsWith("gz", StringComparison.OrdinalIgnoreCase)
+            ? new GZipStream(file, CompressionMode.Decompress) : (Stream)file;
+        await TarFile.ExtractToDirectoryAsync(content, folder, overwriteFiles: true, cancellationToken);
+    }
+
+    /// <summary>
+    /// Makes a folder of the cache whole or not at all: <paramref name="fill"/> gets the name of a folder beside it to make, or null where
+    /// the folder is there already, and tells whether it is good.
+    /// </summary>
+    private async Task FillAsync(string target, Func<string?, Task<bool>> fill, CancellationToken cancellationToken)
+    {
+        var filling = _filling.GetOrAdd(target, static _ => new(1, 1));
+        await filling.WaitAsync(cancellationToken);
+        var partial = Directory.Exists(target) ? null : $"{target}.{Guid.NewGuid():N}";
+        try
+        {
+            // Another process may have been faster: what it made is as good.
+            if (await fill(partial) && partial is not null && !Directory.Exists(target))
+            {
+                Directory.Move(partial, target);
+            }
+        }
+        finally
+        {
+            filling.Release();
+            if (Directory.Exists(partial))
+            {
+                Directory.Delete(partial, recursive: true);
+            }
+        }
+    }
+
+    /// <summary>The folder of clones and unpacked archives. Only this account may change it: git believes what stands there.</summary>
     private string Cache()
     {
-        var folder = options.Value.RepositoryCache.Length > 0 ? options.Value.RepositoryCache : Path.Combine(
-            Path.GetTempPath(), "mats-repositories");
-        return Directory.CreateDirectory(folder).FullName;
+        var configured = options.Value.RepositoryCache;
+        var folder = configured.Length > 0 ? configured : Path.Combine(Path.GetTempPath(), $"mats-repositories-{Environment.UserName}");
+        if (OperatingSystem.IsWindows())
+        {
+            return Directory.CreateDirectory(folder).FullName;
+        }
+
+        const UnixFileMode owner = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
+        var cache = Directory.CreateDirectory(folder, owner);
+        if (configured.Length == 0)
+        {
+            // Anybody can make this name first: as a link, or as a folder whose mode only they can set.
+            cache.UnixFileMode = cache.LinkTarget is null ? owner : throw new IOException($"{folder} is a link");
+        }
+
+        return cache.FullName;
     }
 
     private static string Key(string text) => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text)))[..24];
@@ -250,44 +341,8 @@ internal sealed class CodeRepository(IOptions<MatsOptions> options)
 
     private static async Task<string?> RevisionAsync(string root, string name, CancellationToken cancellationToken)
     {
-        var parsed = await GitAsync(root, ["rev-parse", "--verify", "--quiet", "--end-of-options", name + "^{commit}"], cancellationToken);
+        var parsed = await Git.RunAsync(
+            root, ["rev-parse", "--verify", "--quiet", "--end-of-options", name + "^{commit}"], MaxFileBytes, cancellationToken);
         return parsed.ExitCode == 0 ? parsed.Output.Trim().Split('\n')[^1] : null;
-    }
-
-    private static async Task<(int ExitCode, string Output)> GitAsync(
-        string folder, string[] arguments, CancellationToken cancellationToken)
-    {
-        var start = new ProcessStartInfo("git")
-        {
-            WorkingDirectory = folder, RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false,
-        };
-
-        // No hooks, no helpers, no prompts, no ext:: transports: the repository is data.
-        string[] safety = ["-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false", "-c", "safe.directory=*"];
-        foreach (var argument in safety.Concat(arguments))
-        {
-            start.ArgumentList.Add(argument);
-        }
-
-        start.Environment["GIT_TERMINAL_PROMPT"] = "0";
-        start.Environment["GIT_ALLOW_PROTOCOL"] = "file:https:http:ssh";
-        start.Environment["GIT_CONFIG_NOSYSTEM"] = "1";
-        using var git = Process.Start(start)!;
-        using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        limit.CancelAfter(s_gitTimeout);
-        try
-        {
-            var errors = git.StandardError.ReadToEndAsync(limit.Token);
-            var output = await git.StandardOutput.ReadToEndAsync(limit.Token);
-            await errors;
-            await git.WaitForExitAsync(limit.Token);
-            return (git.ExitCode, output);
-        }
-        catch (OperationCanceledException e)
-        {
-            git.Kill(entireProcessTree: true);
-            cancellationToken.ThrowIfCancellationRequested();
-            throw new IOException($"git gave no answer within {s_gitTimeout.TotalSeconds} s", e);
-        }
     }
 }

@@ -123,8 +123,8 @@ internal static class CommandLine
             using var reading = CancellationTokenSource.CreateLinkedTokenSource(limit.Token);
             try
             {
-                var errors = StartAsync(process.StandardError, reading.Token);
-                var printed = StartAsync(process.StandardOutput, reading.Token);
+                var errors = ProcessOutput.StartAsync(process.StandardError, MaxOutputChars + 1, reading.Token);
+                var printed = ProcessOutput.StartAsync(process.StandardOutput, MaxOutputChars + 1, reading.Token);
                 await process.WaitForExitAsync(limit.Token);
                 reading.CancelAfter(s_drain);
                 var output = await printed + await errors;
@@ -142,29 +142,6 @@ internal static class CommandLine
         {
             return (-1, $"{vector[0]} cannot be started: {e.Message}");
         }
-    }
-
-    /// <summary>
-    /// The start of a stream, which is read to its end or until it is cancelled: a program that prints a lot must neither block nor fill
-    /// the memory.
-    /// </summary>
-    private static async Task<string> StartAsync(StreamReader stream, CancellationToken cancellationToken)
-    {
-        var start = new StringBuilder();
-        var buffer = new char[MaxOutputChars];
-        try
-        {
-            while (await stream.ReadAsync(buffer, cancellationToken) is > 0 and var read)
-            {
-                start.Append(buffer, 0, Math.Min(read, MaxOutputChars + 1 - start.Length));
-            }
-        }
-        catch (OperationCanceledException)
-        {
-            // What came until then is what there is to show.
-        }
-
-        return start.ToString();
     }
 
     private static bool Matches(string[] arguments, IList<string> patterns) =>
