@@ -39,7 +39,7 @@ internal sealed class LiveRca(RcaCases cases, LiveClient system)
             controls.Add((given.Id, Blamed(await run.AskCaseAsync(given, cancellationToken))));
         }
 
-        return new(scores, controls, run._cited == 0 ? 1 : Math.Round((double)run._resolved / run._cited, 4));
+        return new(scores, controls, run._cited == 0 ? null : Math.Round((double)run._resolved / run._cited, 4));
     }
 
     private static string? Blamed(LiveAnswer answer) =>

@@ -63,7 +63,7 @@ internal static class RcaCommand
     private static RcaReport Offline(RcaCases cases)
     {
         var offline = new OfflineRca(cases);
-        return new(offline.Run(static (_, incident, baseline) => (incident, baseline)), [.. offline.RunControls()], 1);
+        return new(offline.Run(static (_, incident, baseline) => (incident, baseline)), [.. offline.RunControls()], null);
     }
 
     private static JsonObject Robust(RcaCases cases)

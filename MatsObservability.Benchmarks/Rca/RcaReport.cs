@@ -4,8 +4,9 @@ using Spectre.Console;
 namespace MatsObservability.Benchmarks.Rca;
 
 /// <summary>The figures of one evaluation, as a table for people and as design.md's keys for programs.</summary>
+/// <param name="EvidenceResolved">Share of the cited records that were found; null where none was cited, or none looked up.</param>
 internal sealed record RcaReport(IReadOnlyList<CaseScore> Scores,
-    IReadOnlyList<(string Name, string? Blamed)> Controls, double EvidenceResolved)
+    IReadOnlyList<(string Name, string? Blamed)> Controls, double? EvidenceResolved)
 {
     public double Share(Func<CaseScore, bool> right) => Scores.Count == 0 ? 0 : Math.Round((double)Scores.Count(right) / Scores.Count, 4);
 
@@ -65,10 +66,21 @@ internal sealed record RcaReport(IReadOnlyList<CaseScore> Scores,
         AnsiConsole.Write(Confidence.ToTable());
         Console.WriteLine(
             $"as1 {Share(static s => s.Within(1)):0.000}  as3 {Share(static s => s.Within(3)):0.000}  as5 {Share(static s => s.Within(5)):0.000}  ais1 {Share(static s => s.InnerRight):0.000}  " +
-            $"false alarms {FalseAlarms}/{Controls.Count}  p50 {P50Seconds:0.00} s  evidence resolved {EvidenceResolved:0.000}");
+            $"false alarms {FalseAlarms}/{Controls.Count}  p50 {P50Seconds:0.00} s{EvidenceResolved:'  evidence resolved '0.000}");
     }
 
-    public JsonObject ToJson() => new()
+    public JsonObject ToJson()
+    {
+        var json = Figures();
+        if (EvidenceResolved is { } resolved)
+        {
+            json["evidence_resolved"] = resolved;
+        }
+
+        return json;
+    }
+
+    private JsonObject Figures() => new()
     {
         ["cases"] = Scores.Count,
         ["as1"] = Share(static score => score.Within(1)),
@@ -78,7 +90,6 @@ internal sealed record RcaReport(IReadOnlyList<CaseScore> Scores,
         ["false_alarms"] = FalseAlarms,
         ["controls"] = Controls.Count,
         ["p50_seconds"] = P50Seconds,
-        ["evidence_resolved"] = EvidenceResolved,
         ["brier"] = Math.Round(Confidence.Brier, 4),
         ["reliability"] = Confidence.ToJson(),
         ["per_case"] = new JsonArray([.. Scores.Select(static score => new JsonObject

@@ -12,7 +12,7 @@ public class RcaOfflineTests
     public void RcaOffline_LabelledIncidents_MeetTheTargets()
     {
         var offline = new OfflineRca(RcaCases.Load(LabelledIncidentsFactAttribute.Folder!));
-        var report = new RcaReport(offline.Run(static (_, incident, baseline) => (incident, baseline)), [.. offline.RunControls()], 1);
+        var report = new RcaReport(offline.Run(static (_, incident, baseline) => (incident, baseline)), [.. offline.RunControls()], null);
 
         Assert.Equal(1, report.Share(static score => score.Within(1)));
         Assert.True(report.Share(static score => score.InnerRight) >= 0.95);
