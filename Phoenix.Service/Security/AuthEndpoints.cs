@@ -77,17 +77,11 @@ internal static class AuthEndpoints
                 : SeeOther(context, context.Request.PathBase + (SignIn.IsLocalPath(back) ? back : "/"));
         }
 
-        if (refusal == Refusal.Locked)
-        {
-            context.Response.Headers.RetryAfter = SignIn.Seconds(retryAfter);
-        }
-
         return (form, refusal) switch
         {
             (not null, Refusal.Locked) => BackToPage(context, back, "locked"),
             (not null, _) => BackToPage(context, back, "password"),
-            (_, Refusal.Locked) => ApiResults.Text(
-                StatusCodes.Status429TooManyRequests, "too many wrong passwords for this account, it is locked for a while"),
+            (_, Refusal.Locked) => Locked(context, retryAfter),
             _ => ApiResults.Text(StatusCodes.Status401Unauthorized, "unknown address or wrong password"),
         };
     }
@@ -105,8 +99,7 @@ internal static class AuthEndpoints
     }
 
     private static async Task<IResult> ChangePasswordAsync(
-        HttpContext context, UserStore users, Passwords passwords, LoginGuard guard, TokenVerifier verifier, SecurityMetrics metrics,
-        IOptions<AuthOptions> options,
+        HttpContext context, UserStore users, Passwords passwords, TokenVerifier verifier, IOptions<AuthOptions> options,
         CancellationToken cancellationToken)
     {
         var caller = context.Features.Get<Caller>()!;
@@ -128,16 +121,17 @@ internal static class AuthEndpoints
         }
 
         var user = await users.FindAsync(caller.UserId, cancellationToken);
-        if (user is null || guard.LockedFor(user.Email) > TimeSpan.Zero
-            || !await passwords.IsRightAsync(body.CurrentPassword ?? "", user.PasswordHash, cancellationToken))
+        var (refusal, retryAfter) = await passwords.CheckAsync(
+            caller.Email, body.CurrentPassword ?? "", user?.PasswordHash, cancellationToken);
+        if (refusal != Refusal.None)
         {
-            guard.Failed(caller.Email);
-            metrics.Refused(Refusal.Password);
-            return ApiResults.Text(StatusCodes.Status401Unauthorized, "the current password is wrong");
+            return refusal == Refusal.Locked
+                ? Locked(context, retryAfter)
+                : ApiResults.Text(StatusCodes.Status401Unauthorized, "the current password is wrong");
         }
 
-        await users.SetPasswordAsync(user.Id, await Task.Run(() => Passwords.Hash(password), cancellationToken), cancellationToken);
-        verifier.ForgetUser(user.Id);
+        await users.SetPasswordAsync(caller.UserId, await Task.Run(() => Passwords.Hash(password), cancellationToken), cancellationToken);
+        verifier.ForgetUser(caller.UserId);
         return TypedResults.NoContent();
     }
 
@@ -151,6 +145,12 @@ internal static class AuthEndpoints
     private static JsonHttpResult<ProtectedResource> Describe(HttpRequest request) => ApiResults.Json(
         new ProtectedResource($"{request.Scheme}://{request.Host}{request.PathBase}", ["header"]),
         AuthJsonContext.Default.ProtectedResource);
+
+    private static ContentHttpResult Locked(HttpContext context, TimeSpan retryAfter)
+    {
+        context.Response.Headers.RetryAfter = SignIn.Seconds(retryAfter);
+        return ApiResults.Text(StatusCodes.Status429TooManyRequests, "too many wrong passwords for this account, it is locked for a while");
+    }
 
     private static IResult BackToPage(HttpContext context, string? back, string problem) =>
         SeeOther(context, SignIn.PageFor(context.Request.PathBase, back, problem));

@@ -7,7 +7,7 @@ namespace Phoenix.Service.Security;
 /// <summary>
 /// Password hashes: PBKDF2 with HMAC-SHA-256, <c>pbkdf2-sha256$rounds$salt$hash</c> in base64. A check takes some 100 ms of one core.
 /// </summary>
-internal sealed class Passwords : IDisposable
+internal sealed class Passwords(LoginGuard guard, SecurityMetrics metrics) : IDisposable
 {
     // OWASP Password Storage Cheat Sheet, PBKDF2-HMAC-SHA256.
     private const int Rounds = 600_000;
@@ -50,19 +50,33 @@ internal sealed class Passwords : IDisposable
     }
 
     /// <summary>
-    /// Whether <paramref name="password"/> is the one of <paramref name="stored"/>; null takes as long and is never right.
+    /// <see cref="Refusal.None"/> when <paramref name="password"/> is the one of <paramref name="stored"/> (null takes as long and is never
+    /// right); else <see cref="Refusal.Password"/>, or <see cref="Refusal.Locked"/> with how long. Counts for the lock of
+    /// <paramref name="account"/>.
     /// </summary>
-    public async Task<bool> IsRightAsync(string password, string? stored, CancellationToken cancellationToken)
+    public async Task<(Refusal Refusal, TimeSpan RetryAfter)> CheckAsync(
+        string account, string password, string? stored, CancellationToken cancellationToken)
     {
-        if (password.Length > MostChars)
-        {
-            return false;
-        }
-
         await _turn.WaitAsync(cancellationToken);
         try
         {
-            return await Task.Run(() => Matches(password, stored ?? _nobody), cancellationToken) && stored is not null;
+            // Asked in the turn, so that of guesses made at once the later ones see the failures of the earlier.
+            if (guard.LockedFor(account) is { Ticks: > 0 } locked)
+            {
+                metrics.Refused(Refusal.Locked);
+                return (Refusal.Locked, locked);
+            }
+
+            if (password.Length <= MostChars && await Task.Run(() => Matches(password, stored ?? _nobody), cancellationToken)
+                && stored is not null)
+            {
+                guard.Succeeded(account);
+                return (Refusal.None, TimeSpan.Zero);
+            }
+
+            guard.Failed(account);
+            metrics.Refused(Refusal.Password);
+            return (Refusal.Password, TimeSpan.Zero);
         }
         finally
         {

@@ -1,3 +1,5 @@
+using System.Net;
+using System.Net.Sockets;
 using System.Threading.RateLimiting;
 using MatsObservability.ServiceDefaults;
 using Microsoft.AspNetCore.Authentication;
@@ -85,13 +87,24 @@ internal static class SecurityServices
         }
     }
 
+    /// <summary>
+    /// Whose requests are counted together: an IPv4 address, or the first 64 bits of an IPv6 address, because its owner chooses the others.
+    /// </summary>
+    internal static string Network(IPAddress? address) => address switch
+    {
+        null => "",
+        { IsIPv4MappedToIPv6: true } => address.MapToIPv4().ToString(),
+        { AddressFamily: AddressFamily.InterNetworkV6 } => Convert.ToHexString(address.GetAddressBytes(), 0, 8),
+        _ => address.ToString(),
+    };
+
     /// <summary>Asked while registering, when faults of the options are not told yet: they are told before anything is built.</summary>
     private static bool IsOn(IConfiguration configuration) =>
         ValidatedOptions.Peek<AuthOptions>(configuration, AuthOptions.Section).Enabled;
 
     private static Func<HttpContext, RateLimitPartition<string>> PerAddress(
         int perMinute) => context => RateLimitPartition.GetTokenBucketLimiter(
-        context.Connection.RemoteIpAddress?.ToString() ?? "", _ => new TokenBucketRateLimiterOptions
+        Network(context.Connection.RemoteIpAddress), _ => new TokenBucketRateLimiterOptions
         {
             TokenLimit = perMinute,
             TokensPerPeriod = 1,

@@ -39,23 +39,23 @@ internal sealed class SessionCookies(TokenStore tokens, TokenFormat format, Toke
         Write(context, await tokens.CreatePairAsync(userId, now, now + RefreshLifetime, now + AccessLifetime, cancellationToken));
     }
 
-    /// <summary>Takes the refresh cookie for new cookies; false, and no cookies left, when it is no longer good.</summary>
+    /// <summary>
+    /// Takes the refresh cookie for new cookies; false when it is no longer good. The cookies then stay: another tab may have been first,
+    /// and taking them away would take its new ones.
+    /// </summary>
     public async Task<bool> RenewAsync(HttpContext context, CancellationToken cancellationToken)
     {
-        if (format.Read(context.Request.Cookies[Refresh] ?? "", out var kind, out var id) == Refusal.None
-            && kind == CredentialKind.RefreshToken)
+        var now = time.GetUtcNow();
+        if (format.Read(context.Request.Cookies[Refresh] ?? "", out var kind, out var id) != Refusal.None
+            || kind != CredentialKind.RefreshToken
+            || await tokens.RotateAsync(id, now, now + RefreshLifetime, now + AccessLifetime, cancellationToken) is not { } pair)
         {
-            var now = time.GetUtcNow();
-            if (await tokens.RotateAsync(id, now, now + RefreshLifetime, now + AccessLifetime, cancellationToken) is { } pair)
-            {
-                ForgetAccess(context);
-                Write(context, pair);
-                return true;
-            }
+            return false;
         }
 
-        Clear(context);
-        return false;
+        ForgetAccess(context);
+        Write(context, pair);
+        return true;
     }
 
     /// <summary>As <see cref="RenewAsync"/> for a page; false also while the database cannot be asked.</summary>
@@ -89,7 +89,8 @@ internal sealed class SessionCookies(TokenStore tokens, TokenFormat format, Toke
         }
 
         ForgetAccess(context);
-        Clear(context);
+        context.Response.Cookies.Delete(Access, Cookie(null));
+        context.Response.Cookies.Delete(Refresh, Cookie(null));
     }
 
     private void ForgetAccess(HttpContext context)
@@ -104,12 +105,6 @@ internal sealed class SessionCookies(TokenStore tokens, TokenFormat format, Toke
     {
         context.Response.Cookies.Append(Access, format.Write(CredentialKind.AccessToken, pair.AccessId), Cookie(AccessLifetime));
         context.Response.Cookies.Append(Refresh, format.Write(CredentialKind.RefreshToken, pair.RefreshId), Cookie(RefreshLifetime));
-    }
-
-    private void Clear(HttpContext context)
-    {
-        context.Response.Cookies.Delete(Access, Cookie(null));
-        context.Response.Cookies.Delete(Refresh, Cookie(null));
     }
 
     private CookieOptions Cookie(TimeSpan? lifetime) =>

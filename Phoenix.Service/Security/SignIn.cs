@@ -4,7 +4,7 @@ using Phoenix.Service.Storage.Postgres.Accounts;
 namespace Phoenix.Service.Security;
 
 /// <summary>Checks who somebody says to be by the password.</summary>
-internal sealed class SignIn(UserStore users, Passwords passwords, LoginGuard guard, FirstUsers first, SecurityMetrics metrics)
+internal sealed class SignIn(UserStore users, Passwords passwords, FirstUsers first)
 {
     /// <summary>
     /// The user; else <see cref="Refusal.Password"/>, or <see cref="Refusal.Locked"/> with how long. An unknown address takes as long as a
@@ -14,22 +14,9 @@ internal sealed class SignIn(UserStore users, Passwords passwords, LoginGuard gu
         string email, string password, CancellationToken cancellationToken)
     {
         await first.Created.WaitAsync(cancellationToken);
-        if (guard.LockedFor(email) is { Ticks: > 0 } locked)
-        {
-            metrics.Refused(Refusal.Locked);
-            return (null, Refusal.Locked, locked);
-        }
-
         var user = await users.FindByEmailAsync(email, cancellationToken);
-        if (await passwords.IsRightAsync(password, user?.PasswordHash, cancellationToken))
-        {
-            guard.Succeeded(email);
-            return (user, Refusal.None, TimeSpan.Zero);
-        }
-
-        guard.Failed(email);
-        metrics.Refused(Refusal.Password);
-        return (null, Refusal.Password, TimeSpan.Zero);
+        var (refusal, retryAfter) = await passwords.CheckAsync(email, password, user?.PasswordHash, cancellationToken);
+        return (refusal == Refusal.None ? user : null, refusal, retryAfter);
     }
 
     /// <summary>The login page that leads back to <paramref name="back"/>, a path of this server.</summary>

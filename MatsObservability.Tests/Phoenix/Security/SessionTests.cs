@@ -137,6 +137,28 @@ public sealed class SessionTests(SecuredServer server, PostgresFixture postgres)
         Assert.Equal("/login?returnUrl=%2Fprojects%3Fq%3Dx", again.Headers.Location!.OriginalString);
     }
 
+    [Fact]
+    public async Task Page_SeveralAtOnceWithOneRefreshToken_KeepTheUserSignedIn()
+    {
+        using var login = await LogInAsync(server.Phoenix);
+        using var client = SecuredServer.NewClient(server.Phoenix);
+        client.DefaultRequestHeaders.Add("Cookie", $"{Refresh}={SecuredServer.Cookie(login, Refresh)}");
+
+        var pages = await Task.WhenAll(Enumerable.Range(0, 6).Select(_ => client.GetAsync("/projects?q=x")));
+
+        // Whichever answer the browser takes last, what it has at the end is the one new pair.
+        var first = Assert.Single(pages, page => page.Headers.Contains("Set-Cookie"));
+        var others = pages.Where(page => page != first).ToList();
+        Assert.All(others, page => Assert.Equal("/login?returnUrl=%2Fprojects%3Fq%3Dx", page.Headers.Location!.OriginalString));
+        using var browser = WithCookies(server.Phoenix, first);
+        using var back = await browser.GetAsync(others[0].Headers.Location);
+        Assert.Equal((HttpStatusCode.Redirect, "/projects?q=x"), (back.StatusCode, back.Headers.Location!.OriginalString));
+        Assert.Equal(HttpStatusCode.OK, (await browser.GetAsync(back.Headers.Location)).StatusCode);
+
+        // Without the new pair the way ends at the login.
+        Assert.Equal(HttpStatusCode.OK, (await client.GetAsync(others[0].Headers.Location)).StatusCode);
+    }
+
     [Theory]
     [InlineData("/projects?q=x", "/projects?q=x")]
     [InlineData("//evil.example/x", "/")]
@@ -191,6 +213,16 @@ public sealed class SessionTests(SecuredServer server, PostgresFixture postgres)
     }
 
     [Fact]
+    public async Task Login_TwelveWrongPasswordsAtOnce_OnlyFiveAreLookedAt()
+    {
+        var answers = await Task.WhenAll(
+            Enumerable.Range(0, 12).Select(guess => LogInAsync(server.Phoenix, "guessed@localhost", $"wrong{guess}")));
+
+        Assert.Equal(5, answers.Count(answer => answer.StatusCode == HttpStatusCode.Unauthorized));
+        Assert.Equal(7, answers.Count(answer => answer.StatusCode == HttpStatusCode.TooManyRequests));
+    }
+
+    [Fact]
     public async Task Login_MoreThanTheRate_Is429WithRetryAfter()
     {
         await using var limited = await PhoenixServer.StartAsync(
@@ -233,6 +265,48 @@ public sealed class SessionTests(SecuredServer server, PostgresFixture postgres)
     }
 
     [Fact]
+    public async Task Password_WrongUntilTheLock_Is429EvenForTheRightOne()
+    {
+        using var client = await ClientOfAsync("locked");
+        for (var attempt = 0; attempt < 5; attempt++)
+        {
+            using var wrong = await ChangeAsync(client, "wrong");
+            Assert.Equal(HttpStatusCode.Unauthorized, wrong.StatusCode);
+        }
+
+        using var locked = await ChangeAsync(client, SecuredServer.Password);
+
+        Assert.Equal(HttpStatusCode.TooManyRequests, locked.StatusCode);
+        Assert.InRange(locked.Headers.RetryAfter!.Delta!.Value.TotalSeconds, 1, 300);
+    }
+
+    [Fact]
+    public async Task Password_RightAfterWrongOnes_ForgetsThem()
+    {
+        using var client = await ClientOfAsync("forgetful");
+        for (var attempt = 0; attempt < 4; attempt++)
+        {
+            using var wrong = await ChangeAsync(client, "wrong");
+        }
+
+        using var changed = await ChangeAsync(client, SecuredServer.Password);
+        using var mistyped = await LogInAsync(server.Phoenix, SecuredServer.Email("forgetful"), "wrong");
+        using var next = await LogInAsync(server.Phoenix, SecuredServer.Email("forgetful"), "a-better-one");
+
+        Assert.Equal((HttpStatusCode.NoContent, HttpStatusCode.Unauthorized, HttpStatusCode.NoContent),
+            (changed.StatusCode, mistyped.StatusCode, next.StatusCode));
+    }
+
+    [Theory]
+    [InlineData("192.0.2.7", "192.0.2.7")]
+    [InlineData("::ffff:192.0.2.7", "192.0.2.7")]
+    [InlineData("2001:db8:1:2::7", "20010DB800010002")]
+    [InlineData("2001:db8:1:2:3:4:5:6", "20010DB800010002")]
+    [InlineData("2001:db8:1:3::7", "20010DB800010003")]
+    public void Network_Address_IsWhatItsOwnerCannotChoose(string address, string expected) =>
+        Assert.Equal(expected, global::Phoenix.Service.Security.SecurityServices.Network(IPAddress.Parse(address)));
+
+    [Fact]
     public async Task Database_HoldsNoPasswordAndNoToken()
     {
         var key = await server.CreateKeyAsync(SecuredServer.AdminSecret, "system", "named");
@@ -250,6 +324,16 @@ public sealed class SessionTests(SecuredServer server, PostgresFixture postgres)
         using var client = SecuredServer.NewClient(phoenix);
         return await client.PostAsJsonAsync("/auth/login", new { email, password });
     }
+
+    private async Task<HttpClient> ClientOfAsync(string name)
+    {
+        await SecuredServer.CreateUserAsync(server.Phoenix, name, "VIEWER");
+        using var login = await LogInAsync(server.Phoenix, SecuredServer.Email(name), SecuredServer.Password);
+        return WithCookies(server.Phoenix, login);
+    }
+
+    private static Task<HttpResponseMessage> ChangeAsync(HttpClient client, string current) =>
+        client.PostAsJsonAsync("/auth/password", new { current_password = current, new_password = "a-better-one" });
 
     private static async Task<HttpResponseMessage> RefreshAsync(PhoenixServer phoenix, HttpResponseMessage session)
     {
