@@ -38,8 +38,13 @@ public sealed class HttpResilienceOptions
         var faults = new SettingFaults(Section);
         faults.Between(nameof(AttemptTimeout), options.AttemptTimeout, shortest, longest);
         faults.Between(nameof(TotalTimeout), options.TotalTimeout, shortest, longest);
-        faults.Require(options.TotalTimeout >= options.AttemptTimeout, nameof(TotalTimeout), "be at least AttemptTimeout",
-            options.TotalTimeout);
+        if (faults.Found.Count == 0)
+        {
+            // Of a value out of bounds that alone is told.
+            faults.Require(options.TotalTimeout >= options.AttemptTimeout, nameof(TotalTimeout), "be at least AttemptTimeout",
+                options.TotalTimeout);
+        }
+
         faults.Between(nameof(MaxRetries), options.MaxRetries, 0, 20);
         faults.Between(nameof(RetryDelay), options.RetryDelay, TimeSpan.Zero, longest);
         faults.Require(options.CircuitFailureRatio is > 0 and <= 1, nameof(CircuitFailureRatio), "be above 0 and at most 1",

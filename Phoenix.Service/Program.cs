@@ -36,11 +36,11 @@ internal static class Program
         });
         // A failed start is explained by StartUp, without the host's stack trace.
         builder.Logging.AddFilter("Microsoft.Extensions.Hosting.Internal.Host", LogLevel.Critical);
-        builder.AddPhoenixEnvironment();
+        var readable = builder.AddPhoenixEnvironment();
         builder.AddListeners();
         // Off by default: the service's own telemetry must not re-enter its own ingest.
         builder.AddServiceDefaults(telemetry => telemetry.Export = false);
-        builder.AddStorage();
+        builder.AddStorage(readable);
         builder.AddSecurity();
         builder.AddQuery();
         builder.AddUi();

@@ -82,7 +82,17 @@ internal static class DatabaseUrl
         Hosts(builder, rest);
         foreach (var parameter in (query ?? "").Split('&', StringSplitOptions.RemoveEmptyEntries))
         {
-            Parameter(builder, parameter);
+            var name = parameter;
+            var value = Uri.UnescapeDataString(Cut(ref name, '=') ?? "");
+            try
+            {
+                Parameter(builder, name, value);
+            }
+            catch (ArgumentException)
+            {
+                // Npgsql's own bounds.
+                throw Unreadable(name);
+            }
         }
 
         // As libpq does: who names a root wants the certificate checked.
@@ -127,10 +137,8 @@ internal static class DatabaseUrl
         }
     }
 
-    private static void Parameter(NpgsqlConnectionStringBuilder builder, string parameter)
+    private static void Parameter(NpgsqlConnectionStringBuilder builder, string name, string value)
     {
-        var name = parameter;
-        var value = Uri.UnescapeDataString(Cut(ref name, '=') ?? "");
         switch (name)
         {
             case "sslmode"
@@ -172,9 +180,12 @@ internal static class DatabaseUrl
                 builder.Options = value;
                 break;
             default:
-                throw new StartUpException($"{Key}: the parameter '{name}' is not known or its value cannot be read");
+                throw Unreadable(name);
         }
     }
+
+    private static StartUpException Unreadable(string parameter) =>
+        new($"{Key}: the parameter '{parameter}' is not known or its value cannot be used");
 
     private static string ExistingFile(string parameter, string path) =>
         File.Exists(path) ? path : throw new StartUpException($"{Key}: {parameter} must name a file, got '{path}'");

@@ -16,12 +16,16 @@ internal static class PhoenixEnvironment
 
     private const string DefaultFile = ".env.phoenix-observability";
 
-    /// <summary>Adds the translated keys to the configuration; conflicts and unknown names become warnings in the log at start.</summary>
-    public static void AddPhoenixEnvironment(this WebApplicationBuilder builder)
+    /// <summary>
+    /// Adds the translated keys to the configuration; conflicts and unknown names become warnings in the log at start. False when something
+    /// cannot be read, so that keys may be missing.
+    /// </summary>
+    public static bool AddPhoenixEnvironment(this WebApplicationBuilder builder)
     {
         var (_, warnings, faults) = Read(builder.Configuration);
         faults.ForEach(fault => builder.Services.AddFault(fault));
         builder.Services.AddStartWarnings(_ => warnings);
+        return faults.Count == 0;
     }
 
     /// <summary>

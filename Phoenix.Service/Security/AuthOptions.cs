@@ -63,12 +63,13 @@ internal sealed class AuthOptions
     /// <summary>One sentence a broken rule; none holds a secret.</summary>
     public static IEnumerable<string> Check(AuthOptions options)
     {
-        if (options.AccessTokenMinutes is < 1 or > 1440)
+        var accessFits = options.AccessTokenMinutes is >= 1 and <= 1440;
+        if (!accessFits)
         {
             yield return $"{Key(nameof(AccessTokenMinutes))} must be from 1 to 1440, got {options.AccessTokenMinutes}";
         }
 
-        if (options.RefreshTokenMinutes <= options.AccessTokenMinutes || options.RefreshTokenMinutes > 525_600)
+        if (options.RefreshTokenMinutes is < 1 or > 525_600 || (accessFits && options.RefreshTokenMinutes <= options.AccessTokenMinutes))
         {
             yield return $"{Key(nameof(RefreshTokenMinutes))} must be above {Key(nameof(AccessTokenMinutes))} and at most 525600, got {options.RefreshTokenMinutes}";
         }

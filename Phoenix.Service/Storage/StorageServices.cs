@@ -15,8 +15,11 @@ internal static class StorageServices
     /// <summary>Connection name in <c>ConnectionStrings</c>.</summary>
     public const string ConnectionName = "phoenixdb";
 
-    /// <summary>Data source, migrations, partitions and writers.</summary>
-    public static void AddStorage(this WebApplicationBuilder builder)
+    /// <summary>
+    /// Data source, migrations, partitions and writers. Where the variables are not <paramref name="readable"/>, which is told by itself, a
+    /// missing connection string is no fault of its own.
+    /// </summary>
+    public static void AddStorage(this WebApplicationBuilder builder, bool readable)
     {
         builder.Services.AddValidatedOptions<StorageOptions>(StorageOptions.Section, StorageOptions.Check);
 
@@ -31,9 +34,13 @@ internal static class StorageServices
             builder.Configuration[key] = ConnectionSettings.Complete(
                 builder.Configuration[key], options.Schema, Math.Clamp(options.Writers, 1, StorageOptions.MostWriters));
         }
-        catch (StartUpException exception)
+        catch (StartUpException exception) when (readable || !string.IsNullOrWhiteSpace(builder.Configuration[key]))
         {
             builder.Services.AddFault(exception.Message);
+        }
+        catch (StartUpException)
+        {
+            // Told by the variables' own fault.
         }
 
         builder.AddNpgsqlDataSource(ConnectionName, settings => settings.DisableTracing = true);

@@ -104,6 +104,9 @@ public sealed class PhoenixEnvironmentTests
     [InlineData("postgresql://a:s3cret@/x")]
     [InlineData("postgresql://a:s3cret@db/x?sslmode=sometimes")]
     [InlineData("postgresql://a:s3cret@db/x?sslmode=99")]
+    [InlineData("postgresql://a:s3cret@db/x?connect_timeout=5000")]
+    [InlineData("postgresql://a:s3cret@db/x?port=0")]
+    [InlineData("postgresql://a:s3cret@db/x?target_session_attrs=foo")]
     [InlineData("postgresql://a:s3cret@db/x?sslmode=verify-full&sslrootcert=/no/such/file.pem")]
     public void ToConnectionString_BrokenUrl_IsNamedWithoutItsPassword(string url)
     {
@@ -192,6 +195,22 @@ public sealed class PhoenixEnvironmentTests
         {
             Assert.Single(fault.Failures, failure => failure.Contains(name, StringComparison.Ordinal));
         }
+    }
+
+    [Theory]
+    [InlineData("PHOENIX_SQL_DATABASE_URL", "mysql://a:s3cret@db/x", null)]
+    [InlineData("PHOENIX_SQL_DATABASE_URL", "postgresql://a:s3cret@db/x?connect_timeout=5000", null)]
+    [InlineData("PHOENIX_ENV_FILE", "/nowhere/settings.env", null)]
+    [InlineData("PHOENIX_ACCESS_TOKEN_EXPIRY_MINUTES", "20000", "Host=localhost")]
+    [InlineData("PHOENIX_REFRESH_TOKEN_EXPIRY_MINUTES", "0", "Host=localhost")]
+    [InlineData("HttpResilience:AttemptTimeout", "2.00:00:00", "Host=localhost")]
+    [InlineData("HttpResilience:TotalTimeout", "00:00:00", "Host=localhost")]
+    public void Build_OneMistake_IsOneLineThatNamesIt(string name, string value, string? connection)
+    {
+        var fault = Assert.Throws<OptionsValidationException>(() => global::Phoenix.Service.Program.Build(
+            [$"--{name}={value}", $"--ConnectionStrings:phoenixdb={connection}"]));
+
+        Assert.Contains(name, Assert.Single(fault.Failures), StringComparison.Ordinal);
     }
 
     [Theory]
