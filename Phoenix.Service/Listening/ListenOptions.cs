@@ -54,6 +54,10 @@ internal sealed class ListenOptions
         _ => IPAddress.TryParse(Host.Trim('[', ']'), out var address) ? address : null,
     };
 
+    /// <summary>Whether browsers may call from <paramref name="origin"/>.</summary>
+    public bool Allows(string origin) =>
+        CorsEnabled && (CorsOrigins.Contains("*") || CorsOrigins.Contains(origin, StringComparer.OrdinalIgnoreCase));
+
     /// <summary>One sentence a broken rule.</summary>
     public static IEnumerable<string> Check(ListenOptions options)
     {

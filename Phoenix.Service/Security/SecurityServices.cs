@@ -12,7 +12,7 @@ using Phoenix.Service.Storage.Postgres.Accounts;
 
 namespace Phoenix.Service.Security;
 
-/// <summary>Registration of everything that asks who somebody is. Off, nothing stands in the way of a request.</summary>
+/// <summary>Registration of everything that asks who somebody is. Off, only pages of other origins are kept from changes.</summary>
 internal static class SecurityServices
 {
     /// <summary>Options, and, where they ask for it, authentication.</summary>
@@ -62,7 +62,10 @@ internal static class SecurityServices
         {
             app.UseRateLimiter();
             app.UseAuthorization();
+            return;
         }
+
+        app.UseOriginCheck();
     }
 
     /// <summary>Users, keys and sessions. Off, the first two answer that there are none to manage, and the others do not exist.</summary>
