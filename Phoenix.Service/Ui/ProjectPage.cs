@@ -22,6 +22,9 @@ public abstract class ProjectPage : UiPage
     [SupplyParameterFromQuery]
     public string? To { get; set; }
 
+    /// <summary>Header of a request that shows the list alone, as "Live" repeats it.</summary>
+    internal const string ListAlone = "x-list-alone";
+
     [Inject]
     private protected PageReader Reader { get; set; } = null!;
 
@@ -55,7 +58,7 @@ public abstract class ProjectPage : UiPage
 
         Row = row;
         Span = TimeRange.Parse(Range, From, To, Time);
-        if (ShowsOverview)
+        if (ShowsOverview && !Context.Request.Headers.ContainsKey(ListAlone))
         {
             Overview = await Reader.FindOverviewAsync(row.Id, Span, cancellationToken) is { } found
                 ? Models.ProjectOverview.From(found)

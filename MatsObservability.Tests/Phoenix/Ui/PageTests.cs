@@ -69,6 +69,24 @@ public sealed class PageTests(PostgresFixture postgres, PageTests.Shop shop) : I
     }
 
     [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task List_AskedForAlone_ComesWithoutTheProjectsNumbers(bool alone)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Get, "/projects/shop/traces");
+        if (alone)
+        {
+            request.Headers.Add("x-list-alone", "1");
+        }
+
+        using var answer = await shop.Server.Client.SendAsync(request);
+        var html = await answer.Content.ReadAsStringAsync();
+
+        Assert.Contains(shop.TraceId, html, StringComparison.Ordinal);
+        Assert.Equal(!alone, html.Contains("Latency P50", StringComparison.Ordinal));
+    }
+
+    [Theory]
     [InlineData("traces?status=error", true)]
     [InlineData("traces?status=ok", false)]
     [InlineData("traces?kind=TOOL", true)]

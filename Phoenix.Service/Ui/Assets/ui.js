@@ -138,7 +138,8 @@
   });
 
   async function refresh() {
-    const response = await fetch(location.href);
+    // The numbers of the project are not shown again, so they are not counted again.
+    const response = await fetch(location.href, { headers: { "x-list-alone": "1" } });
     if (!response.ok) return;
     const page = new DOMParser().parseFromString(await response.text(), "text/html");
     const next = page.querySelector("[data-list]");
