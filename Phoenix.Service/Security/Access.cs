@@ -56,11 +56,12 @@ internal static class AccessRules
     public static Access? Of(Endpoint endpoint) => endpoint.Metadata.GetMetadata<AccessMetadata>()?.Access;
 
     /// <summary>
-    /// What a request needs: all of OTLP/gRPC writes, an unknown path reads, and an endpoint that says nothing is for admins.
+    /// What a request needs: all of OTLP/gRPC writes; an unknown path, or a method it does not have, which routing refuses by an endpoint
+    /// without a route, reads; and an endpoint that says nothing is for admins.
     /// </summary>
     public static Access Of(HttpContext context) =>
         context.Listener() == Listeners.Grpc ? Access.Write
-        : context.GetEndpoint() is { } endpoint ? Of(endpoint) ?? Access.Admin
+        : context.GetEndpoint() is RouteEndpoint endpoint ? Of(endpoint) ?? Access.Admin
         : Access.Read;
 
     /// <summary>Whether a caller with <paramref name="role"/> has <paramref name="access"/>.</summary>

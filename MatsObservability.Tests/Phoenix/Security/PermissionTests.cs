@@ -68,6 +68,15 @@ public sealed class PermissionTests(SecuredServer server) : IClassFixture<Secure
     }
 
     [Fact]
+    public async Task Request_MethodThatThePathLacks_Is405()
+    {
+        using var stranger = await server.SendAsync(HttpMethod.Patch, "/v1/projects", token: null);
+        using var known = await server.SendAsync(HttpMethod.Patch, "/v1/projects", server.Keys["MEMBER"]);
+
+        Assert.Equal((HttpStatusCode.Unauthorized, HttpStatusCode.MethodNotAllowed), (stranger.StatusCode, known.StatusCode));
+    }
+
+    [Fact]
     public async Task Request_WithoutRight_IsRefusedBeforeItsBodyIsLookedAt()
     {
         using var answer = await server.SendAsync(
