@@ -30,10 +30,13 @@ internal sealed class PageReader(
     public Task<ProjectOverviewRow?> FindOverviewAsync(int projectId, TimeRange range, CancellationToken cancellationToken) =>
         overviews.FindProjectAsync(projectId, range.StartNanos, range.EndNanos, cancellationToken);
 
-    /// <summary>The trace's spans, at most <see cref="MostSpans"/>, and its tree; null when the project has no such trace.</summary>
+    /// <summary>
+    /// The trace's spans, at most <see cref="MostSpans"/>, with no more of their attributes than its facts are made of, and its tree; null
+    /// when the project has no such trace.
+    /// </summary>
     public async Task<(List<SpanRow> Rows, SpanTree Tree)?> FindTraceAsync(int projectId, Guid traceId, CancellationToken cancellationToken)
     {
-        var rows = await spans.ReadTraceAsync(projectId, traceId, MostSpans, cancellationToken);
+        var rows = await spans.ReadTraceAsync(projectId, traceId, MostSpans, TraceFacts.Trim, cancellationToken);
         if (rows.Count == 0)
         {
             return null;

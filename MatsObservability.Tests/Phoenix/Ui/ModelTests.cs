@@ -1,3 +1,4 @@
+using Phoenix.Service.Storage;
 using Phoenix.Service.Ui;
 using Phoenix.Service.Ui.Components;
 using Phoenix.Service.Ui.Models;
@@ -97,6 +98,20 @@ public sealed class ModelTests
 
         Assert.Equal(0.75e9, ActivityView.Quantile(buckets, 0.5)!.Value, 1.0);
         Assert.Null(ActivityView.Quantile(new long[17], 0.5));
+    }
+
+    [Fact]
+    public void Trim_LargeSpan_KeepsWhatTheFactsReadAlone()
+    {
+        var row = new SpanRow(
+            1, Guid.Empty, 1, null, 0, 1, "run", 1, 1, 0, null, 1, 1, null, null, null, null, 10, 5, null,
+            $$"""{"input.value":"{{new string('x', 100_000)}}","gen_ai.response.id":"r-1","rca.status":"Success","evaluation.score":0.5}""",
+            null, null, null, null, null);
+
+        var trimmed = TraceFacts.Trim(row);
+
+        Assert.Equal("""{"rca.status":"Success","evaluation.score":"0.5","gen_ai.response.id":"r-1"}""", trimmed.Attributes);
+        Assert.Equal("{}", TraceFacts.Trim(row with { Attributes = """{"a":1}""" }).Attributes);
     }
 
     [Theory]

@@ -125,6 +125,23 @@ public sealed class PageTests(PostgresFixture postgres, PageTests.Shop shop) : I
     }
 
     [Fact]
+    public async Task Trace_WrapperThatRepeatsItsCall_CountsItOnceAndShowsTheWholeRoot()
+    {
+        await using var server = await PhoenixServer.StartAsync(postgres);
+        var trace = new AgentTrace("wrapped", "assistant", Otlp.NowNanos);
+        (string, object)[] call = [("llm.token_count.prompt", 1200), ("llm.token_count.completion", 34), ("gen_ai.response.id", "r-1")];
+        var outer = trace.Add("wrapper", "LLM", null, 0, 100, "the model is away", [.. call, ("input.value", "a long question")]);
+        trace.Add("call", "LLM", outer, 1, 90, null, call);
+        await trace.PostAsync(server.Client);
+
+        var html = Text(await server.Client.GetStringAsync($"/projects/wrapped/traces/{trace.TraceId}"));
+
+        Assert.Contains("1,200 in · 34 out", html, StringComparison.Ordinal);
+        Assert.Contains("a long question", html, StringComparison.Ordinal);
+        Assert.Contains("Db.cs:line 12", html, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Session_OfMoreTracesThanItShows_CountsTheSuccessesOfAll()
     {
         await using var server = await PhoenixServer.StartAsync(postgres);

@@ -1,3 +1,4 @@
+using System.Text.Json.Nodes;
 using Phoenix.Service.Storage;
 
 namespace Phoenix.Service.Ui.Models;
@@ -20,6 +21,22 @@ public sealed record TraceFacts(
 
     /// <summary>Prompt and completion apart.</summary>
     public string TokensNote => $"{Format.Count(PromptTokens)} in · {Format.Count(CompletionTokens)} out";
+
+    /// <summary>The row with those of its attributes alone that <see cref="From"/> reads.</summary>
+    internal static SpanRow Trim(SpanRow row)
+    {
+        // A cheap look first: hardly any span has one of them.
+        var keys = s_investigationKeys.Select(static fact => fact.Key).Append(ResponseKey)
+            .Where(key => row.Attributes.Contains($"\"{key}\"", StringComparison.Ordinal)).ToList();
+        if (keys.Count == 0)
+        {
+            return row with { Attributes = "{}" };
+        }
+
+        var attributes = new AttributeSet(row.Attributes, derived: null);
+        var kept = new JsonObject(keys.Select(key => KeyValuePair.Create(key, (JsonNode?)attributes[key])));
+        return row with { Attributes = kept.ToJsonString() };
+    }
 
     internal static TraceFacts From(IReadOnlyList<SpanRow> rows, SpanTree tree)
     {

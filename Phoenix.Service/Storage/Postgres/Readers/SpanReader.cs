@@ -20,10 +20,12 @@ internal sealed class SpanReader(
     /// <summary>Rows a selective filter looks through in one statement.</summary>
     private const int ScanStep = 50_000;
 
-    /// <summary>The columns of a <see cref="SpanRow"/>, in its order.</summary>
-    internal const string Columns =
+    private const string FirstColumns =
         "project_id, trace_id, span_id, parent_id, start_ns, end_ns, name, kind, span_kind, status, status_message, resource_id, scope_id, session_id, "
-        + "user_id, llm_model, llm_provider, prompt_tokens, completion_tokens, cost_pico_usd, attributes, derived, events, links, trace_state, extra";
+        + "user_id, llm_model, llm_provider, prompt_tokens, completion_tokens, cost_pico_usd, attributes";
+
+    /// <summary>The columns of a <see cref="SpanRow"/>, in its order.</summary>
+    internal const string Columns = $"{FirstColumns}, derived, events, links, trace_state, extra";
 
     private const string Order = "start_ns, trace_id, span_id";
 
@@ -48,21 +50,32 @@ internal sealed class SpanReader(
         return (await ReadRowsAsync(command, cancellationToken)).Rows;
     }
 
-    /// <summary>All spans of a trace by start, at most <paramref name="limit"/>; empty when the project has no such trace.</summary>
-    public async Task<List<SpanRow>> ReadTraceAsync(int projectId, Guid traceId, int limit, CancellationToken cancellationToken)
+    /// <summary>
+    /// All spans of a trace by start, at most <paramref name="limit"/>; empty when the project has no such trace. Each is held as
+    /// <paramref name="trim"/> leaves it, because together they may be larger than the memory, and without derived attributes, events,
+    /// links, trace state and extras.
+    /// </summary>
+    public async Task<List<SpanRow>> ReadTraceAsync(
+        int projectId, Guid traceId, int limit, Func<SpanRow, SpanRow> trim, CancellationToken cancellationToken)
     {
+        var rows = new List<SpanRow>();
         var found = await ranges.FindAsync(projectId, [traceId], cancellationToken);
-        return found.Count == 0 ? [] : await ReadTracesAsync(projectId, found, limit, cancellationToken);
-    }
+        if (found.Count == 0)
+        {
+            return rows;
+        }
 
-    /// <summary>All spans of the traces in these ranges by start, at most <paramref name="limit"/>.</summary>
-    public async Task<List<SpanRow>> ReadTracesAsync(
-        int projectId, IReadOnlyList<TraceRange> traces, int limit, CancellationToken cancellationToken)
-    {
         await using var command = dataSource.CreateRead(limits, string.Empty);
-        var text = $"SELECT {Columns} FROM spans WHERE project_id = {command.Bind(projectId)}{InRanges(command, traces)}";
+        var text = $"SELECT {FirstColumns}, NULL, NULL, NULL, NULL, NULL FROM spans"
+            + $" WHERE project_id = {command.Bind(projectId)}{InRanges(command, found)}";
         command.CommandText = $"{text} ORDER BY {Order} LIMIT {command.Bind(limit)}";
-        return (await ReadRowsAsync(command, cancellationToken, long.MaxValue)).Rows;
+        await using var reader = await command.ExecuteReaderAsync(cancellationToken);
+        while (await reader.ReadAsync(cancellationToken))
+        {
+            rows.Add(trim(ToRow(reader)));
+        }
+
+        return rows;
     }
 
     /// <summary>The spans of the traces in these ranges by start, without their attributes; at most <paramref name="limit"/>.</summary>

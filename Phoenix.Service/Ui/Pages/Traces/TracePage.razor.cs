@@ -67,8 +67,8 @@ public partial class TracePage
         Tree = trace.Tree;
         IsCut = trace.Rows.Count == PageReader.MostSpans;
         Facts = TraceFacts.From(trace.Rows, trace.Tree);
-        var wanted = TelemetryIds.TryParseSpan(SpanId, out var spanId) ? TelemetryIds.FormatSpan(spanId) : Tree.Nodes[0].Id;
-        if (trace.Rows.Find(row => TelemetryIds.FormatSpan(row.SpanId) == wanted) is { } selected)
+        if ((TelemetryIds.TryParseSpan(SpanId, out var spanId) || TelemetryIds.TryParseSpan(Tree.Nodes[0].Id, out spanId))
+            && await Reader.FindSpanAsync(Row.Id, traceId, spanId, cancellationToken) is { } selected)
         {
             Selected = await Reader.DescribeAsync(selected, cancellationToken);
         }
