@@ -55,6 +55,9 @@ internal sealed record MetricSeriesRow(
 internal sealed record MetricPointRow(
     long SeriesId, long TimeNanos, long? StartNanos, double? Value, long? IntValue, long? Count, string? Payload, int Flags)
 {
+    /// <summary>About how much memory it takes, for the byte limit of a page.</summary>
+    public int Bytes => (Payload?.Length ?? 0) + 100;
+
     /// <summary>
     /// The point as one number: the value of a gauge or sum, the mean of a histogram or summary. Null when it recorded none (empty, or
     /// flagged "no recorded value") or the number is not finite.

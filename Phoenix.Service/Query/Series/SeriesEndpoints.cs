@@ -15,7 +15,7 @@ internal static class SeriesEndpoints
     public static void MapSeries(this IEndpointRouteBuilder routes) => routes.MapGet("/v1/projects/{project}/metrics", ListAsync);
 
     private static async Task<Results<ContentHttpResult, JsonHttpResult<ValidationErrors>, EmptyHttpResult>> ListAsync(
-        string project, HttpContext context, ProjectReader projects, MetricReader metrics, InternReader interned,
+        string project, HttpContext context, ProjectReader projects, MetricReader metrics, InternReader interned, ReadLimits limits,
         CancellationToken cancellationToken)
     {
         var query = new QueryValues(context.Request.Query);
@@ -48,9 +48,17 @@ internal static class SeriesEndpoints
 
         var resources = await interned.ResourcesAsync(series.Select(row => row.ResourceId), cancellationToken);
         var points = new Dictionary<long, List<MetricPointRow>>();
-        foreach (var row in pointLimit > 0 ? series : [])
+        long bytes = 0;
+        for (var index = 0; pointLimit > 0 && index < series.Count; index++)
         {
+            var row = series[index];
             points[row.Id] = await metrics.ReadPointsAsync([row.Id], start, end, null, pointLimit, cancellationToken);
+            bytes += points[row.Id].Sum(static point => (long)point.Bytes);
+            if (bytes >= limits.MaxPageBytes && index < series.Count - 1)
+            {
+                series.RemoveRange(index + 1, series.Count - index - 1);
+                next = Cursor.Format("m", row.Name, row.Id);
+            }
         }
 
         await SpanJson.WriteListAsync(

@@ -66,7 +66,7 @@ internal sealed class MetricReader(NpgsqlDataSource dataSource, ReadLimits limit
         {
             var point = ToPoint(reader);
             points.Add(point);
-            bytes += (point.Payload?.Length ?? 0) + 100;
+            bytes += point.Bytes;
         }
 
         return points;

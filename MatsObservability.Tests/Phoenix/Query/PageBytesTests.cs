@@ -2,11 +2,14 @@ using System.Net;
 using System.Text.Json;
 using System.Text.RegularExpressions;
 using MatsObservability.Tests.Support;
+using OpenTelemetry.Proto.Collector.Metrics.V1;
+using OpenTelemetry.Proto.Metrics.V1;
 
 namespace MatsObservability.Tests.Phoenix.Query;
 
+/// <summary>Lists of large rows: a page ends at its byte limit, and its cursor leads to all the rest.</summary>
 [Trait("Req", "B002")]
-public sealed class LogListTests(PostgresFixture postgres) : IClassFixture<PostgresFixture>
+public sealed class PageBytesTests(PostgresFixture postgres) : IClassFixture<PostgresFixture>
 {
     private const int Records = 20;
 
@@ -25,6 +28,33 @@ public sealed class LogListTests(PostgresFixture postgres) : IClassFixture<Postg
 
         Assert.Equal(expected, await WalkApiAsync(server.Client));
         Assert.Equal(expected, await WalkPagesAsync(server.Client));
+    }
+
+    [Fact]
+    public async Task List_OfSeriesWithManyPoints_EndsEarlyAndGoesOnToTheLast()
+    {
+        await using var server = await PhoenixServer.StartAsync(postgres, ("Phoenix:Query:MaxPageBytes", "65536"));
+        var metrics = new[] { "one", "two", "three" }.Select(name => new Metric { Name = name, Gauge = new Gauge { DataPoints =
+        {
+            Enumerable.Range(0, 400).Select(index => new NumberDataPoint { TimeUnixNano = TestSpan.Epoch + (ulong)index, AsInt = index }),
+        } } });
+        using var response = await server.Client.PostAsync(new ExportMetricsServiceRequest
+        {
+            ResourceMetrics = { new ResourceMetrics { Resource = QueryServer.ResourceOf("series"),
+                ScopeMetrics = { new ScopeMetrics { Metrics = { metrics } } } } },
+        });
+        Assert.Equal(HttpStatusCode.OK, response.StatusCode);
+
+        var first = JsonSerializer.Deserialize<JsonElement>(await server.Client.GetStringAsync("/v1/projects/series/metrics"));
+        var second = JsonSerializer.Deserialize<JsonElement>(
+            await server.Client.GetStringAsync($"/v1/projects/series/metrics?cursor={first.GetProperty("next_cursor").GetString()}"));
+
+        Assert.Equal(["one:400", "three:400"], Series(first));
+        Assert.Equal(["two:400"], Series(second));
+        Assert.Equal(JsonValueKind.Null, second.GetProperty("next_cursor").ValueKind);
+
+        static IEnumerable<string> Series(JsonElement page) => page.GetProperty("data").EnumerateArray().Select(item =>
+            $"{item.GetProperty("series").GetProperty("name").GetString()}:{item.GetProperty("points").GetArrayLength()}");
     }
 
     private static async Task<List<string>> WalkApiAsync(HttpClient client)
