@@ -22,7 +22,7 @@ internal sealed class PhoenixUnavailableException(string reason, bool denied, Ex
 internal sealed partial class PhoenixClient(
     HttpClient http, IOptions<MatsOptions> options, TimeProvider time, ILogger<PhoenixClient> logger)
 {
-    /// <summary>Most references of one resolve call (CONTRACTS: telemetry read API).</summary>
+    /// <summary>Most references of one resolve call.</summary>
     public const int MaxRefs = 1000;
 
     /// <summary>The names of all projects.</summary>

@@ -3,7 +3,7 @@ using System.Text.Json.Serialization;
 
 namespace Orchestrator.Agent;
 
-/// <summary>Times are written in UTC with <c>Z</c> (reference/mats.md §1), and read with any offset.</summary>
+/// <summary>Times are written in UTC with <c>Z</c>, and read with any offset.</summary>
 internal sealed class UtcTimeConverter : JsonConverter<DateTimeOffset>
 {
     public override DateTimeOffset Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) =>

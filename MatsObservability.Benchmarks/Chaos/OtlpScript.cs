@@ -71,7 +71,7 @@ internal sealed class OtlpScript(string seed)
         Of(source).Logs.Add((JsonNode)log);
     }
 
-    /// <summary>Records that somebody changed something: what mats.md §16 calls a change event.</summary>
+    /// <summary>Records that somebody changed something: a change event.</summary>
     public void Change(Source source, DateTimeOffset time, string type, string target, string field, string before, string after) => Log(
         source, time, "INFO", $"{type} {target} {field}: {before} -> {after}", null, null,
         ("event.name", "change"), ("change.id", $"chg-{Id(4)}"), ("change.type", type), ("change.target", target),

@@ -9,7 +9,7 @@ internal sealed record Scenario(string Id, string Name, string? Component, strin
 {
     public const double Seconds = 180;
 
-    /// <summary>The ten breaks of reference/mats.md §16 with their variants, and the controls.</summary>
+    /// <summary>The ten breaks of one service with their variants, and the controls.</summary>
     public static readonly IReadOnlyList<Scenario> All =
     [
         new("1", "Service Blackout", CalculatorSystem.App, "service_deleted", 60, [CalculatorSystem.Front]),

@@ -23,7 +23,7 @@ internal sealed record EvidenceRef(
     public string Key => $"{Kind}:{TraceId}:{SpanId}:{RecordId}:{SeriesId}:{(Kind == "metric" ? TimeNs : null)}";
 }
 
-/// <summary>A ranked hypothesis as results carry it (CONTRACTS: <c>root_causes[]</c>).</summary>
+/// <summary>A ranked hypothesis as results carry it (<c>root_causes[]</c>).</summary>
 internal sealed record RankedCause(
     string Service, string FaultType, FaultLocation Location, double Confidence, IReadOnlyList<EvidenceRef> Evidence)
 {

@@ -5,7 +5,7 @@ using Orchestrator.Agent.Planning;
 namespace Orchestrator.Agent.Api;
 
 /// <summary>
-/// The agents by name (reference/mats.md §12): each call is a job of its own that the same flow runs, so an agent that is asked directly
+/// The agents by name: each call is a job of its own that the same flow runs, so an agent that is asked directly
 /// keeps session, user, trace, budget and the approval rules. And the registries.
 /// </summary>
 internal static class AgentEndpoints

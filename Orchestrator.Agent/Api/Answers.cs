@@ -27,7 +27,7 @@ internal sealed record VersionInfo(string Name, string Version);
 
 internal sealed record Health(string Status, string Service);
 
-/// <summary>A job as clients see it (reference/mats.md §3).</summary>
+/// <summary>A job as clients see it.</summary>
 internal sealed record JobDocument(
     string Id, JobStatus Status, long CreatedAt, DateTimeOffset UpdatedAt, DateTimeOffset? CompletedAt, string UserRequest,
     string UserEmail, string SessionId,

@@ -3,7 +3,7 @@ using Orchestrator.Agent.Jobs;
 
 namespace Orchestrator.Agent.Api;
 
-/// <summary>The routes of events (reference/mats.md §4): a job's history, and the channel of a user's session.</summary>
+/// <summary>The routes of events: a job's history, and the channel of a user's session.</summary>
 internal static class EventEndpoints
 {
     private const int MaxEvents = 1000;

@@ -3,7 +3,7 @@ using Orchestrator.Agent.Jobs;
 
 namespace Orchestrator.Agent.Api;
 
-/// <summary>An event as user interfaces show it (reference/mats.md §4).</summary>
+/// <summary>An event as user interfaces show it.</summary>
 internal sealed record EventEnvelope(EventHeader Header, string Type, EventPayload Payload, EventRendering UiRendering)
 {
     /// <summary>The envelope of a stored event: the one it was published with, else made from its line.</summary>

@@ -4,7 +4,7 @@ using Orchestrator.Agent.Planning;
 
 namespace Orchestrator.Agent.Api;
 
-/// <summary>The routes of jobs (reference/mats.md §2). A job is seen and moved by the user who made it.</summary>
+/// <summary>The routes of jobs. A job is seen and moved by the user who made it.</summary>
 internal static class JobEndpoints
 {
     private const int MaxWaitSeconds = 1800;

@@ -2,7 +2,7 @@ using System.Diagnostics;
 
 namespace Orchestrator.Agent.Api;
 
-/// <summary>Who asks and for what session, from headers and body (reference/mats.md §2).</summary>
+/// <summary>Who asks and for what session, from headers and body.</summary>
 /// <param name="UserEmail">X-User-Email, else the body's, else <c>unknown</c>.</param>
 /// <param name="SessionId">The body's, else X-Session-ID, else a new one.</param>
 internal sealed record RequestIdentity(string UserEmail, string SessionId, string TraceId, string? ParentSpanId, string RequestId)

@@ -5,8 +5,8 @@ using Microsoft.Extensions.Options;
 namespace Orchestrator.Agent.Api;
 
 /// <summary>
-/// With <see cref="MatsOptions.Tokens"/> a request must bring one, and its user is the token's: a header that names another is refused
-/// (reference/mats.md §2). Probes and signed RCA links need none.
+/// With <see cref="MatsOptions.Tokens"/> a request must bring one, and its user is the token's: a header that names another is refused.
+/// Probes and signed RCA links need none.
 /// </summary>
 internal static class TokenAuthentication
 {

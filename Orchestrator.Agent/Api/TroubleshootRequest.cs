@@ -12,7 +12,7 @@ internal sealed record TroubleshootRequest
     public const int MaxNameChars = 2000;
     private const int MaxShownChars = 100;
 
-    /// <summary>Longest window that is compared (reference/mats.md §8).</summary>
+    /// <summary>Longest window that is compared.</summary>
     private static readonly TimeSpan s_longestWindow = TimeSpan.FromDays(7);
     private static readonly DateTimeOffset s_earliest = new(2000, 1, 1, 0, 0, 0, TimeSpan.Zero);
     private static readonly DateTimeOffset s_latest = new(2200, 1, 1, 0, 0, 0, TimeSpan.Zero);

@@ -5,7 +5,7 @@ using System.Text.Json;
 
 namespace Orchestrator.Agent.Evidence;
 
-/// <summary>Reads a project's telemetry of a time range from Phoenix.Service's export (CONTRACTS: telemetry read API).</summary>
+/// <summary>Reads a project's telemetry of a time range from Phoenix.Service's export.</summary>
 /// <param name="http">Based on Phoenix.Service's address.</param>
 /// <param name="stall">A stream that brings nothing for this long counts as cut short.</param>
 public sealed class TelemetryReader(HttpClient http, TimeSpan stall)

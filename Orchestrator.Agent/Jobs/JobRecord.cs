@@ -32,7 +32,7 @@ internal sealed record Reply(
     public const string Expire = "expire";
 }
 
-/// <summary>What a finished or paused run hands out (reference/mats.md §2, and CONTRACTS: root_causes, verdict).</summary>
+/// <summary>What a finished or paused run hands out (docs/troubleshooting-api.md).</summary>
 internal sealed record JobResult(string Status)
 {
     public string? SessionId { get; init; }

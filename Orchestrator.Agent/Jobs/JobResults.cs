@@ -5,7 +5,7 @@ using Orchestrator.Agent.Agents.Architect;
 
 namespace Orchestrator.Agent.Jobs;
 
-/// <summary>The result objects of reference/mats.md §2, each from what the state holds.</summary>
+/// <summary>The result objects of a job (docs/troubleshooting-api.md), each from what the state holds.</summary>
 internal static class JobResults
 {
     private const int MaxSummaryChars = 2000;

@@ -21,7 +21,7 @@ internal readonly record struct GateResult(GateDecision Decision, string Reason,
 }
 
 /// <summary>
-/// The four gates between the phases (reference/mats.md §7): pure functions of one report each. A missing confidence counts as 0.
+/// The four gates between the phases: pure functions of one report each. A missing confidence counts as 0.
 /// </summary>
 internal static class QualityGates
 {

@@ -5,8 +5,7 @@ using Orchestrator.Agent.Planning;
 namespace Orchestrator.Agent.Jobs;
 
 /// <summary>
-/// Triage: the SRE, asked again with a longer window while it finds nothing (E001), and what follows from its report
-/// (reference/mats.md §6, shortcuts).
+/// Triage: the SRE, asked again with a longer window while it finds nothing (E001), and what follows from its report.
 /// </summary>
 internal sealed class TriagePhase(AgentTeam team)
 {

@@ -2,7 +2,7 @@ using System.Text.RegularExpressions;
 
 namespace Orchestrator.Agent.Jobs;
 
-/// <summary>What the user's answer to a paused job changes before it goes on (reference/mats.md §5).</summary>
+/// <summary>What the user's answer to a paused job changes before it goes on.</summary>
 internal static partial class UserReply
 {
     /// <summary>Takes the answer up once; a run that is taken up again after a crash does not take it twice.</summary>

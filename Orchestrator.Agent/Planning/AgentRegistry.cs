@@ -26,7 +26,7 @@ internal sealed record AgentManifest(
 internal sealed record PlannerEntry(string AgentId, string Name, string Capabilities, string AntiPatterns);
 
 /// <summary>
-/// The registries (reference/mats.md §11), both read from the agents' manifests: 13 specialists for planning, these and the 5 MATS agents
+/// The registries, both read from the agents' manifests: 13 specialists for planning, these and the 5 MATS agents
 /// for routing.
 /// </summary>
 internal static class AgentRegistry

@@ -2,7 +2,7 @@ using System.Text.RegularExpressions;
 
 namespace Orchestrator.Agent.Planning;
 
-/// <summary>One kind of issue and how to triage it (reference/mats.md §9).</summary>
+/// <summary>One kind of issue and how to triage it.</summary>
 /// <param name="LookForConfigurationChanges">Configuration changes before the onset are worth a look.</param>
 /// <param name="LookForDeployments">Recent deployments are worth a look.</param>
 internal sealed record IssueType(

@@ -41,7 +41,7 @@ internal sealed partial class OperationalAgent(PhoenixClient phoenix, IOptions<R
         return Ended(run, $"Telemetry projects:\n{string.Join("\n", projects.Select(name => $"- {name}"))}", failed: false);
     }
 
-    /// <summary>Asks once: an operation must not happen twice (reference/mats.md §8).</summary>
+    /// <summary>Asks once: an operation must not happen twice.</summary>
     private async Task<JobResult> DelegateAsync(InvestigationRun run, Uri url)
     {
         var text = run.Job.Request.Text;
@@ -95,6 +95,6 @@ internal sealed partial class OperationalAgent(PhoenixClient phoenix, IOptions<R
     private static partial Regex Writing();
 }
 
-/// <summary>What an operational agent in another process is asked (reference/mats.md §12).</summary>
+/// <summary>What an operational agent in another process is asked.</summary>
 internal sealed record OperationalRequest(
     string Prompt, string SessionId, string UserEmail, string JobId, string? ProjectId, IReadOnlyDictionary<string, string>? Headers);

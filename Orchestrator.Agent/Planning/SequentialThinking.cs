@@ -4,7 +4,7 @@ using Orchestrator.Agent.Mcp;
 namespace Orchestrator.Agent.Planning;
 
 /// <summary>
-/// The planner's thinking in three steps with the tool <c>sequentialthinking</c> (reference/mats.md §9), when a server for the planner has
+/// The planner's thinking in three steps with the tool <c>sequentialthinking</c>, when a server for the planner has
 /// it. The thoughts are the rules' own and stand in the result's trace; what the tool answers changes nothing, and its failure is no more
 /// than a warning.
 /// </summary>

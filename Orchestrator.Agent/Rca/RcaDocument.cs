@@ -2,7 +2,7 @@ using Orchestrator.Agent.Agents;
 
 namespace Orchestrator.Agent.Rca;
 
-/// <summary>The root-cause analysis, template RCA-Template-V1 (reference/mats.md §14.1); every list is present even when empty.</summary>
+/// <summary>The root-cause analysis, template RCA-Template-V1; every list is present even when empty.</summary>
 internal sealed record RcaDocument(
     RcaDocs Docs, RcaMetadata Metadata, ExecutiveSummary ExecutiveSummary, ImpactAnalysis ImpactAndScopeAnalysis,
     Timeline AutonomousTroubleshootingTimelineUtc, FiveWhys RootCauseAnalysis5Whys, TechnicalEvidence TechnicalEvidenceAndLogs,

@@ -6,7 +6,7 @@ using Orchestrator.Agent.Jobs;
 
 namespace Orchestrator.Agent.Rca;
 
-/// <summary>The RCA for people: the same facts as the document, in the order of reference/mats.md §14.1.</summary>
+/// <summary>The RCA for people: the same facts as the document, in the order of the template.</summary>
 internal static class RcaMarkdown
 {
     public static string Write(RcaDocument document, InvestigationState state)

@@ -3,7 +3,7 @@ using System.Diagnostics;
 namespace Orchestrator.Agent.Telemetry;
 
 /// <summary>
-/// The orchestrator's own spans: OpenInference kinds and attribute names, one trace per investigation (reference/mats.md §15).
+/// The orchestrator's own spans: OpenInference kinds and attribute names, one trace per investigation.
 /// Phoenix.Service shows them in the project <c>finoptiagents-MATS</c>.
 /// </summary>
 internal static class MatsTracing

@@ -3,8 +3,8 @@ using System.Collections.Frozen;
 namespace Phoenix.Service.Configuration;
 
 /// <summary>
-/// Every PHOENIX_* variable the service knows and the configuration key it sets. Two vocabularies meet here: the guide's ("seed", mats.md
-/// §18) and the original server's (phoenix-api.md §10). Where both name one key and differ, the one listed first wins.
+/// Every PHOENIX_* variable the service knows and the configuration key it sets. Two vocabularies meet here: Arize Phoenix's and one
+/// of its own. Where both name one key and differ, the one listed first wins.
 /// </summary>
 internal static class EnvironmentAliases
 {

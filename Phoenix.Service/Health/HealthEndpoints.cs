@@ -7,7 +7,7 @@ using Phoenix.Service.Storage.Postgres;
 
 namespace Phoenix.Service.Health;
 
-/// <summary>Liveness, readiness and version (phoenix-api.md §6, mats.md §18); none of them needs credentials.</summary>
+/// <summary>Liveness, readiness and version; none of them needs credentials.</summary>
 internal static class HealthEndpoints
 {
     private const Listeners Everywhere = Listeners.Http | Listeners.Otlp | Listeners.Metrics;

@@ -32,7 +32,7 @@ internal enum Listeners
 /// <summary>Kestrel's four listeners and the middleware every request passes first.</summary>
 internal static class ListenerEndpoints
 {
-    /// <summary>The Phoenix version whose wire contract is spoken; its clients refuse less than 20.0.0 (phoenix-api.md §1).</summary>
+    /// <summary>The Phoenix version whose wire contract is spoken; its clients refuse less than 20.0.0.</summary>
     public const string PhoenixVersion = "20.3.0";
 
     /// <summary>This service's own version.</summary>

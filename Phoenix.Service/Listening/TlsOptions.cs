@@ -1,6 +1,6 @@
 namespace Phoenix.Service.Listening;
 
-/// <summary>Which listeners speak TLS, and the PEM files they do it with (names of phoenix-api.md §10 and mats.md §18).</summary>
+/// <summary>Which listeners speak TLS, and the PEM files they do it with.</summary>
 internal sealed class TlsOptions
 {
     public const string Section = "Phoenix:Tls";

@@ -4,8 +4,7 @@ using Phoenix.Service.Ingest.Enqueue;
 namespace Phoenix.Service.Metrics;
 
 /// <summary>
-/// The ingest path under the names of an OpenTelemetry collector, because the collector's rules and panels watch it in its place (mats.md
-/// section 20).
+/// The ingest path under the names of an OpenTelemetry collector, because the collector's rules and panels watch it in its place.
 /// </summary>
 internal sealed class CollectorMetrics(IngestMetrics ingest, MemoryLimiter memory) : IMetricSource
 {

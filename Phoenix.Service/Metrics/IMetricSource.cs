@@ -1,6 +1,6 @@
 namespace Phoenix.Service.Metrics;
 
-/// <summary>The groups a scrape may ask for by <c>collect=</c> (mats.md sections 20 and 21).</summary>
+/// <summary>The groups a scrape may ask for by <c>collect=</c>.</summary>
 internal enum MetricGroup
 {
     Phoenix,

@@ -106,7 +106,7 @@ internal sealed class SeriesSet<TKey, TSeries>(Func<TKey, string> labels, Func<T
     }
 }
 
-/// <summary>Bounds a label's distinct values: those past the cap become <c>other</c> (mats.md section 20). Thread-safe.</summary>
+/// <summary>Bounds a label's distinct values: those past the cap become <c>other</c>. Thread-safe.</summary>
 internal sealed class LabelCap(int most)
 {
     private const string Rest = "other";

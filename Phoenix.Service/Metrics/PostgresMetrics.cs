@@ -3,7 +3,7 @@ using Phoenix.Service.Storage.Postgres;
 namespace Phoenix.Service.Metrics;
 
 /// <summary>
-/// The database server's own statistics, so that no exporter is needed beside the service. Names as in mats.md section 20.
+/// The database server's own statistics, so that no exporter is needed beside the service.
 /// </summary>
 internal sealed class PostgresMetrics(PostgresStatistics statistics) : IMetricSource
 {

@@ -1,6 +1,6 @@
 namespace Phoenix.Service.Metrics;
 
-/// <summary>Which users metrics tell apart: the first hundred seen, <c>other</c> for the rest (mats.md section 20). Thread-safe.</summary>
+/// <summary>Which users metrics tell apart: the first hundred seen, <c>other</c> for the rest. Thread-safe.</summary>
 internal sealed class UserLabels
 {
     private const int MostUsers = 100;

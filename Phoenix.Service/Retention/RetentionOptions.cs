@@ -3,7 +3,7 @@ using System.Globalization;
 namespace Phoenix.Service.Retention;
 
 /// <summary>
-/// How long telemetry is kept, by its own time: the start of a span, the time of a log record or metric point (mats.md §18, §26).
+/// How long telemetry is kept, by its own time: the start of a span, the time of a log record or metric point.
 /// </summary>
 internal sealed class RetentionOptions
 {

@@ -17,7 +17,7 @@ internal sealed class TailSamplingOptions
     /// <summary>Share of the unremarkable traces that is kept, by trace id: 0 to 1.</summary>
     public double Ratio { get; set; } = 0.1;
 
-    /// <summary>Traces that cost more are kept, in USD (mats.md §19).</summary>
+    /// <summary>Traces that cost more are kept, in USD.</summary>
     public double CostAboveUsd { get; set; } = 0.01;
 
     /// <summary>Traces that took longer are kept.</summary>

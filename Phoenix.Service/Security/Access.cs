@@ -2,7 +2,7 @@ using Phoenix.Service.Listening;
 
 namespace Phoenix.Service.Security;
 
-/// <summary>What a request needs (the matrix of phoenix-api.md §7).</summary>
+/// <summary>What a request needs.</summary>
 internal enum Access
 {
     /// <summary>Nothing: probes, versions, the login.</summary>

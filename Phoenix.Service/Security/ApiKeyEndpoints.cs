@@ -5,7 +5,7 @@ using Phoenix.Service.Storage.Postgres.Accounts;
 namespace Phoenix.Service.Security;
 
 /// <summary>
-/// API keys (phoenix-api.md §7): a user's own, everybody's for admins, and those of the system. A key's text is shown once and not stored.
+/// API keys: a user's own, everybody's for admins, and those of the system. A key's text is shown once and not stored.
 /// </summary>
 internal static class ApiKeyEndpoints
 {

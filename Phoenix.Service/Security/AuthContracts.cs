@@ -72,7 +72,7 @@ internal sealed record UserList(IReadOnlyList<UserData> Data,
 /// <summary>Where this server's tokens come from and how they are sent (RFC 9728).</summary>
 internal sealed record ProtectedResource(string Resource, IReadOnlyList<string> BearerMethodsSupported);
 
-/// <summary>JSON of the slice; unset fields are left out (phoenix-api.md §1).</summary>
+/// <summary>JSON of the slice; unset fields are left out.</summary>
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower,
     DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
 [JsonSerializable(typeof(LoginBody))]

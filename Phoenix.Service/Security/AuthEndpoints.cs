@@ -7,7 +7,7 @@ using Phoenix.Service.Storage.Postgres.Accounts;
 namespace Phoenix.Service.Security;
 
 /// <summary>
-/// Signing in and out (phoenix-api.md §6). The login takes JSON from programs and a form from the login page, and answers each in its way.
+/// Signing in and out. The login takes JSON from programs and a form from the login page, and answers each in its way.
 /// </summary>
 internal static class AuthEndpoints
 {

@@ -2,7 +2,7 @@ using Phoenix.Service.Listening;
 
 namespace Phoenix.Service.Security;
 
-/// <summary>Who may use the service (phoenix-api.md §7, §10); off, everyone who reaches it may do everything.</summary>
+/// <summary>Who may use the service; off, everyone who reaches it may do everything.</summary>
 internal sealed class AuthOptions
 {
     public const string Section = "Phoenix:Auth";

@@ -2,7 +2,7 @@ using System.Security.Claims;
 
 namespace Phoenix.Service.Security;
 
-/// <summary>What a user may do (phoenix-api.md §7).</summary>
+/// <summary>What a user may do.</summary>
 internal enum Role
 {
     /// <summary>Owns system keys: reads and writes, administers nothing.</summary>

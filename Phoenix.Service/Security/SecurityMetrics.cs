@@ -2,7 +2,7 @@ using Phoenix.Service.Metrics;
 
 namespace Phoenix.Service.Security;
 
-/// <summary>Counts what was not let in, by reason (mats.md §20).</summary>
+/// <summary>Counts what was not let in, by reason.</summary>
 internal sealed class SecurityMetrics : IMetricSource
 {
     private readonly SeriesSet<Refusal, Counter> _refused = new(

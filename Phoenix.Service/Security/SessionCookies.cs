@@ -5,7 +5,7 @@ using Phoenix.Service.Storage.Postgres.Accounts;
 
 namespace Phoenix.Service.Security;
 
-/// <summary>A browser's session: two cookies, and their rotation (phoenix-api.md §7).</summary>
+/// <summary>A browser's session: two cookies, and their rotation.</summary>
 internal sealed class SessionCookies(TokenStore tokens, TokenFormat format, TokenVerifier verifier, IOptions<AuthOptions> auth,
     IOptions<TlsOptions> tls, TimeProvider time)
 {

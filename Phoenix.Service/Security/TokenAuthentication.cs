@@ -9,7 +9,7 @@ namespace Phoenix.Service.Security;
 
 /// <summary>
 /// Finds out who makes a request, and answers those that are not let in, each in the words of its protocol: 401 with
-/// <c>WWW-Authenticate</c>, UNAUTHENTICATED over gRPC, the login for a browser (phoenix-api.md §1, §5, §7).
+/// <c>WWW-Authenticate</c>, UNAUTHENTICATED over gRPC, the login for a browser.
 /// </summary>
 internal sealed class TokenAuthentication(
     TokenVerifier verifier, SessionCookies cookies, SecurityMetrics metrics, IOptions<AuthOptions> auth,

@@ -6,8 +6,8 @@ using System.Text;
 namespace Phoenix.Service.Security;
 
 /// <summary>
-/// The text of tokens: a JSON Web Token (RFC 7519) signed by HMAC-SHA-256 whose payload is only <c>{"jti":"ApiKey:12"}</c> (phoenix-api.md
-/// §7). Only what this class writes is read again: another header, such as one with <c>alg</c> none, is refused unread. Thread-safe.
+/// The text of tokens: a JSON Web Token (RFC 7519) signed by HMAC-SHA-256 whose payload is only <c>{"jti":"ApiKey:12"}</c>.
+/// Only what this class writes is read again: another header, such as one with <c>alg</c> none, is refused unread. Thread-safe.
 /// </summary>
 internal sealed class TokenFormat(string secret)
 {

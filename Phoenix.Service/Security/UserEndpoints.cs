@@ -5,7 +5,7 @@ using Phoenix.Service.Storage.Postgres.Accounts;
 
 namespace Phoenix.Service.Security;
 
-/// <summary>Users (phoenix-api.md §3).</summary>
+/// <summary>The routes of users (docs/api.md).</summary>
 internal static class UserEndpoints
 {
     /// <summary>Maps the routes.</summary>

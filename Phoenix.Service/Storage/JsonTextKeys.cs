@@ -3,7 +3,7 @@ using System.Text.Json;
 
 namespace Phoenix.Service.Storage;
 
-/// <summary>Attribute keys whose string value is JSON text and is shown parsed (phoenix-api.md §4).</summary>
+/// <summary>Attribute keys whose string value is JSON text and is shown parsed.</summary>
 internal static class JsonTextKeys
 {
     /// <summary>Whether a valid JSON object or list under this key is shown as such.</summary>

@@ -212,7 +212,7 @@ public sealed class TraceDelta
 
     /// <summary>
     /// How early a name of a session comes; the lowest counts. One that a span was given comes before every one that was made of its user's
-    /// address, and of either kind that of the span that starts first (mats.md §1). In SQL: RollupSql.SessionRank.
+    /// address, and of either kind that of the span that starts first. In SQL: RollupSql.SessionRank.
     /// </summary>
     public static long RankOf(long startNanos, bool isUsers) => isUsers ? startNanos : startNanos - long.MaxValue;
 
@@ -315,11 +315,11 @@ public sealed class MinuteDelta
     /// <summary>Counts by <see cref="DurationBounds"/>, the last one for everything above.</summary>
     public int[] Buckets { get; } = new int[DurationBounds.Length + 1];
 
-    /// <summary>Upper bounds of the duration histogram in seconds (mats.md §20).</summary>
+    /// <summary>Upper bounds of the duration histogram in seconds.</summary>
     public static ReadOnlySpan<double> DurationBounds => [.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 15, 30, 60, 120, 300];
 }
 
-/// <summary>What kind of failure a span names (mats.md §20, error_type).</summary>
+/// <summary>What kind of failure a span names.</summary>
 public enum SpanError : byte
 {
     /// <summary>None named.</summary>

@@ -5,7 +5,7 @@ using Npgsql;
 
 namespace MatsObservability.Tests.Hosting.Postgres;
 
-/// <summary>The settings of a managed server (mats.md §25), as the server itself shows them.</summary>
+/// <summary>The settings of a managed server, as the server itself shows them.</summary>
 [Trait("Req", "B081")]
 [Trait("Req", "B082")]
 [Trait("Req", "B083")]

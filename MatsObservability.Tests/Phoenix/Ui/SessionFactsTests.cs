@@ -5,7 +5,7 @@ using MatsObservability.Tests.Support;
 namespace MatsObservability.Tests.Phoenix.Ui;
 
 /// <summary>
-/// The facts of a session that its pages must show (mats.md §15.5), each with the value that follows from the spans sent; and which session
+/// The facts of a session that its pages must show, each with the value that follows from the spans sent; and which session
 /// a trace belongs to.
 /// </summary>
 public sealed partial class SessionFactsTests(PostgresFixture postgres) : IClassFixture<PostgresFixture>

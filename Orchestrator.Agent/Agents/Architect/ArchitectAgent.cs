@@ -89,7 +89,7 @@ internal sealed class ArchitectAgent(
         [.. new[] { state.Project, state.BaselineProject }.OfType<string>().Distinct()];
 }
 
-/// <summary>P1..P4 by how many requests failed (reference/mats.md §12).</summary>
+/// <summary>P1..P4 by how many requests failed.</summary>
 internal static class Severity
 {
     public static string Of(BlastRadius? radius, string? verdict) => radius switch
@@ -103,7 +103,7 @@ internal static class Severity
     };
 }
 
-/// <summary>The one calculator of an investigation's confidence (reference/mats.md §14.2).</summary>
+/// <summary>The one calculator of an investigation's confidence.</summary>
 internal static class Confidence
 {
     /// <summary>From here a conclusion counts as SUCCESS; below it as PARTIAL, with E006.</summary>

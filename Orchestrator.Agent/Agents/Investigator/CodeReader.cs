@@ -5,8 +5,8 @@ using Orchestrator.Agent.Jobs;
 namespace Orchestrator.Agent.Agents.Investigator;
 
 /// <summary>
-/// An open repository as one investigation reads it: every read and search is a tool call, and there are few of each
-/// (reference/mats.md §8), whoever asks for them.
+/// An open repository as one investigation reads it: every read and search is a tool call, and there are few of each,
+/// whoever asks for them.
 /// </summary>
 internal sealed partial class CodeReader(InvestigationRun run, OpenRepository opened)
 {

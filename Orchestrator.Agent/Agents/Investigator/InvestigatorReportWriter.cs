@@ -3,7 +3,7 @@ using Orchestrator.Agent.Jobs;
 
 namespace Orchestrator.Agent.Agents.Investigator;
 
-/// <summary>From what was found in code to the report; confidence by the table of reference/mats.md §12.</summary>
+/// <summary>From what was found in code to the report; its confidence by how exact the place in the code is.</summary>
 internal static class InvestigatorReportWriter
 {
     public static InvestigatorReport Write(SreReport sre, CodeRegions regions, CodeFindings? found)

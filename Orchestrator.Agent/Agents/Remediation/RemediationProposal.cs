@@ -6,7 +6,7 @@ namespace Orchestrator.Agent.Agents.Remediation;
 /// <summary>
 /// The remediation an RCA proposes: a command of the allow-list that undoes the blamed change, or the reason why there is none. What
 /// telemetry says fills the arguments, so the filled command must match the list's patterns like any other; and nothing runs without its
-/// approval (reference/mats.md §13).
+/// approval.
 /// </summary>
 internal static partial class RemediationProposal
 {

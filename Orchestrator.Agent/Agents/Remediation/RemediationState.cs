@@ -35,7 +35,7 @@ internal sealed record RemediationState(
 /// <param name="Phase">PRE_VERIFY, APPROVE, APPLY_FIX, POST_VERIFY, ROLLBACK or DOCUMENT.</param>
 internal sealed record RemediationStep(string Phase, string Outcome, string Detail, DateTimeOffset Timestamp);
 
-/// <summary>The specification in a text of lines <c>NAME: value</c> (reference/mats.md §13).</summary>
+/// <summary>The specification in a text of lines <c>NAME: value</c>.</summary>
 internal static partial class RemediationText
 {
     /// <summary>The specification; null unless the text names at least a command.</summary>

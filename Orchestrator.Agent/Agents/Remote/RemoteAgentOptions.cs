@@ -3,7 +3,7 @@ using MatsObservability.ServiceDefaults;
 namespace Orchestrator.Agent.Agents.Remote;
 
 /// <summary>
-/// Agents that run in processes of their own (reference/mats.md §1): <c>SRE_AGENT_URL</c>, <c>INVESTIGATOR_AGENT_URL</c>,
+/// Agents that run in processes of their own: <c>SRE_AGENT_URL</c>, <c>INVESTIGATOR_AGENT_URL</c>,
 /// <c>ARCHITECT_AGENT_URL</c>, <c>REMEDIATION_AGENT_URL</c>, <c>GCLOUD_AGENT_URL</c>.
 /// </summary>
 internal sealed class RemoteAgentOptions

@@ -9,7 +9,7 @@ namespace Orchestrator.Agent.Agents.Remote;
 
 /// <summary>
 /// Hands an agent's work to the process its address names, and does it here when that one cannot: unreachable, broken off, too late, or
-/// with a report that breaks its schema. Two attempts (reference/mats.md §8); the budget of the job bounds both.
+/// with a report that breaks its schema. Two attempts; the budget of the job bounds both.
 /// </summary>
 internal sealed partial class RemoteAgents(
     IOptions<RemoteAgentOptions> options, AgentCalls calls, TimeProvider time, ILogger<RemoteAgents> logger)

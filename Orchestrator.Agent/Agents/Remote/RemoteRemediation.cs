@@ -9,7 +9,7 @@ namespace Orchestrator.Agent.Agents.Remote;
 
 /// <summary>
 /// The remediation agent of another process: its allow-list counts, and its database remembers what it proposed and ran. It is asked once
-/// (reference/mats.md §8: never repeat a write), and what it does not do is done by nobody: a fix that is meant for its machine must not
+/// (a write is never repeated), and what it does not do is done by nobody: a fix that is meant for its machine must not
 /// run on this one.
 /// </summary>
 internal sealed class RemoteRemediation(IOptions<RemoteAgentOptions> options, IOptions<RemediationOptions> remediation, AgentCalls calls)

@@ -86,7 +86,7 @@ internal static class SreReportWriter
         };
     }
 
-    /// <summary>The table of reference/mats.md §12, never above what the engine's own confidence allows to say.</summary>
+    /// <summary>The confidence of a report by what it found, never above what the engine's own confidence allows to say.</summary>
     public static double Confidence(bool errors, bool stackTrace, bool version, double engine)
     {
         var table = (errors, stackTrace, version) switch

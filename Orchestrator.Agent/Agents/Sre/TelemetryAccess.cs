@@ -18,7 +18,7 @@ internal delegate Diagnosis Diagnose(TelemetryWindow incident, TelemetryWindow? 
 /// <param name="patience">How long the reads of one signal wait.</param>
 internal sealed class TelemetryAccess(ReadTelemetry read, PhoenixClient phoenix, InvestigationRun run, TimeSpan patience)
 {
-    /// <summary>How far before a window changes are looked for (reference/mats.md §12).</summary>
+    /// <summary>How far before a window changes are looked for.</summary>
     public static readonly TimeSpan ChangesBefore = TimeSpan.FromMinutes(30);
 
     private readonly Dictionary<(string, TimeWindow?), TelemetryWindow> _read = [];

@@ -4,7 +4,7 @@ using Phoenix.Service.Storage;
 
 namespace Phoenix.Service.Ingest.Normalize;
 
-/// <summary>The kinds of failure that alerts tell apart (mats.md §19, §20), read from what senders call them.</summary>
+/// <summary>The kinds of failure that alerts tell apart, read from what senders call them.</summary>
 internal static class SpanErrors
 {
     /// <summary>The column <c>status</c> of a failed span.</summary>

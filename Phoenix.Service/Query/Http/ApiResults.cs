@@ -5,7 +5,7 @@ using Microsoft.AspNetCore.Http.HttpResults;
 namespace Phoenix.Service.Query.Http;
 
 /// <summary>
-/// The answers every route shares: text for application errors, 422 with locations for invalid input (phoenix-api.md §1).
+/// The answers every route shares: text for application errors, 422 with locations for invalid input.
 /// </summary>
 internal static class ApiResults
 {

@@ -5,7 +5,7 @@ using System.Text;
 
 namespace Phoenix.Service.Query.Http;
 
-/// <summary>Phoenix's opaque ids: base64 of <c>TypeName:decimal</c> (phoenix-api.md §1).</summary>
+/// <summary>Phoenix's opaque ids: base64 of <c>TypeName:decimal</c>.</summary>
 internal static class GlobalId
 {
     private const int MaxLength = 256;

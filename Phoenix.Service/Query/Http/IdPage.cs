@@ -4,7 +4,7 @@ namespace Phoenix.Service.Query.Http;
 
 /// <summary>
 /// The parameters <c>limit</c> and <c>cursor</c> of a list by row id: the cursor is the GlobalID of the next page's first row, so one row
-/// more than the page has is read (phoenix-api.md §1).
+/// more than the page has is read.
 /// </summary>
 /// <param name="Type">Type of the GlobalIDs.</param>
 /// <param name="From">First row of the page; null = the list's own beginning.</param>

@@ -9,7 +9,7 @@ using Phoenix.Service.Storage.Postgres.Rollups;
 
 namespace Phoenix.Service.Query.Projects;
 
-/// <summary>Projects (phoenix-api.md §2.1).</summary>
+/// <summary>The routes of projects (docs/api.md).</summary>
 internal static class ProjectEndpoints
 {
     /// <summary>Maps the slice's routes.</summary>

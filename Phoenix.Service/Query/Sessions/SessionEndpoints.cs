@@ -6,7 +6,7 @@ using Phoenix.Service.Storage.Postgres.Rollups;
 
 namespace Phoenix.Service.Query.Sessions;
 
-/// <summary>Sessions (phoenix-api.md §2.5).</summary>
+/// <summary>The routes of sessions (docs/api.md).</summary>
 internal static class SessionEndpoints
 {
     /// <summary>Most traces that one answer lists: a page of sessions with more ends early, of one session the first are listed.</summary>

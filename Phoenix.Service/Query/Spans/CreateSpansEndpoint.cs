@@ -35,7 +35,7 @@ internal sealed record InvalidSpan(string SpanId, string TraceId, string Error);
 internal sealed partial class SpanJsonContext : JsonSerializerContext;
 
 /// <summary>
-/// <c>POST /v1/projects/{project}/spans</c> (phoenix-api.md, operation 3): all or nothing. The spans become an OTLP/JSON request and take
+/// <c>POST /v1/projects/{project}/spans</c>: all or nothing. The spans become an OTLP/JSON request and take
 /// the same way as any other telemetry, so they are durable when the answer is 202.
 /// </summary>
 internal static class CreateSpansEndpoint

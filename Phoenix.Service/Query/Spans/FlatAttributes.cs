@@ -5,7 +5,7 @@ using Phoenix.Service.Storage;
 namespace Phoenix.Service.Query.Spans;
 
 /// <summary>
-/// Stored attributes as Phoenix's clients expect them (phoenix-api.md §2.2): one flat object, objects and lists of objects spread over
+/// Stored attributes as Phoenix's clients expect them: one flat object, objects and lists of objects spread over
 /// dotted keys and indexes, lists of scalars kept, nulls left out, JSON text under the known keys parsed first. What JSON cannot hold is
 /// shown as text: "NaN", "Infinity", base64. Of two values for one key the first stays: the sender's own flat key.
 /// </summary>

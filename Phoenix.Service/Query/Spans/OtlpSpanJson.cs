@@ -4,7 +4,7 @@ using Phoenix.Service.Storage;
 namespace Phoenix.Service.Query.Spans;
 
 /// <summary>
-/// Spans in OTLP's shape with snake_case names and hex ids (phoenix-api.md §3, <c>spans/otlpv1</c>): everything as it was sent, to the
+/// Spans in OTLP's shape with snake_case names and hex ids: everything as it was sent, to the
 /// nanosecond.
 /// </summary>
 internal static class OtlpSpanJson

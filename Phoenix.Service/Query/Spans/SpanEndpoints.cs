@@ -7,7 +7,7 @@ using Phoenix.Service.Storage.Postgres.Rollups;
 
 namespace Phoenix.Service.Query.Spans;
 
-/// <summary>Spans (phoenix-api.md §2.2 and <c>spans/otlpv1</c>).</summary>
+/// <summary>The routes of spans (docs/api.md).</summary>
 internal static class SpanEndpoints
 {
     /// <summary>Maps the slice's routes.</summary>

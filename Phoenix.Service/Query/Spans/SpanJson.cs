@@ -5,7 +5,7 @@ using Phoenix.Service.Storage;
 
 namespace Phoenix.Service.Query.Spans;
 
-/// <summary>Spans in the shape of phoenix-api.md §2.2, written without a model in between: attributes are stored as JSON already.</summary>
+/// <summary>Spans in the shape that Phoenix's clients read, written without a model in between: attributes are stored as JSON already.</summary>
 internal static class SpanJson
 {
     private static readonly JsonWriterOptions s_options = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };

@@ -4,7 +4,7 @@ using Phoenix.Service.Storage.Postgres.Readers;
 
 namespace Phoenix.Service.Query.Spans;
 
-/// <summary>The query parameters of the span lists (phoenix-api.md, operation 2).</summary>
+/// <summary>The query parameters of the span lists.</summary>
 internal static class SpanQuery
 {
     /// <summary>

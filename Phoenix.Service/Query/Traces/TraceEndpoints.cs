@@ -6,7 +6,7 @@ using Phoenix.Service.Storage.Postgres.Rollups;
 
 namespace Phoenix.Service.Query.Traces;
 
-/// <summary>Traces (phoenix-api.md §2.4).</summary>
+/// <summary>The routes of traces (docs/api.md).</summary>
 internal static class TraceEndpoints
 {
     /// <summary>Most spans one page of traces carries with <c>include_spans</c>; further ones are left out, latest first.</summary>

@@ -4,7 +4,7 @@ using Npgsql;
 namespace Phoenix.Service.Storage.Postgres;
 
 /// <summary>
-/// Compares a PostgreSQL server with the settings that suit telemetry (mats.md §25). A managed server is started with them; of a server
+/// Compares a PostgreSQL server with the settings that suit telemetry. A managed server is started with them; of a server
 /// that somebody else runs each one that is far off is logged once. It is used as it is: such settings cannot be changed from here, and
 /// some only with a restart.
 /// </summary>

@@ -3,7 +3,7 @@ using Phoenix.Service.Storage;
 
 namespace Phoenix.Service.Ui.Models;
 
-/// <summary>What a troubleshooting run of MATS says of itself (mats.md section 15.1), and the span that says it.</summary>
+/// <summary>What a troubleshooting run of MATS says of itself, and the span that says it.</summary>
 public sealed record InvestigationFacts(string SpanId, IReadOnlyList<(string Label, string Value)> Facts);
 
 /// <summary>The header of a trace, summed over the spans shown. Tokens and cost count LLM spans alone, and

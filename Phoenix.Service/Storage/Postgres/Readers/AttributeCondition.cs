@@ -4,7 +4,7 @@ using System.Text.Json;
 namespace Phoenix.Service.Storage.Postgres.Readers;
 
 /// <summary>
-/// "The attribute at this dotted path equals this value" (phoenix-api.md, operation 2). A path may be one flat key, nested objects, or any
+/// "The attribute at this dotted path equals this value". A path may be one flat key, nested objects, or any
 /// mix of the two; an integer also matches a whole float; lists never match.
 /// </summary>
 internal sealed class AttributeCondition

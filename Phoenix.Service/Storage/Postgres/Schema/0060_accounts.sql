@@ -12,7 +12,7 @@ CREATE TABLE users (
 -- Id 1: the owner of system keys.
 INSERT INTO users (email, username, role) VALUES ('system@localhost', 'system', 'SYSTEM');
 
--- A token's text holds its id alone (phoenix-api.md section 7). Revoked = the row is gone; an access token goes with its refresh token.
+-- A token's text holds its id alone. Revoked = the row is gone; an access token goes with its refresh token.
 CREATE TABLE auth_tokens (
     id          bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     kind        text        NOT NULL CHECK (kind IN ('AccessToken', 'RefreshToken', 'ApiKey')),

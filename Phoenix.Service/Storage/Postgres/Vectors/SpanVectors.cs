@@ -23,7 +23,7 @@ internal sealed partial class SpanVectors(NpgsqlDataSource dataSource, ReadLimit
     public const int LeastIndexed = 10_000;
 
     /// <summary>
-    /// Lists of an ivfflat index, and how many of them a search looks into (mats.md §25; docs/benchmarks.md has what it finds).
+    /// Lists of an ivfflat index, and how many of them a search looks into (docs/benchmarks.md has what it finds).
     /// </summary>
     private const int Lists = 100;
 
