@@ -173,11 +173,11 @@ internal sealed partial class Partitions(
                 SET LOCAL lock_timeout = {(long)s_timeout.TotalMilliseconds};
                 SET LOCAL statement_timeout = {(long)longest.TotalMilliseconds};
                 SELECT pg_advisory_xact_lock(hashtextextended('mats.partitions.' || current_schema(), 0))
-                """, cancellationToken);
+                """, longest, cancellationToken);
             _leaves = await ReadAsync(connection, cancellationToken);
             if (!_leaves.TryGetValue((signal, day), out leaf))
             {
-                leaf = await CreateAsync(connection, signal, day, cancellationToken);
+                leaf = await CreateAsync(connection, signal, day, longest, cancellationToken);
             }
 
             await transaction.CommitAsync(cancellationToken);
@@ -187,7 +187,8 @@ internal sealed partial class Partitions(
         return leaf;
     }
 
-    private async Task<string> CreateAsync(NpgsqlConnection connection, Signal signal, int day, CancellationToken cancellationToken)
+    private async Task<string> CreateAsync(
+        NpgsqlConnection connection, Signal signal, int day, TimeSpan longest, CancellationToken cancellationToken)
     {
         var (first, last) = Period(day);
         if (Enumerable.Range(first, last - first + 1).Any(other => _leaves.ContainsKey((signal, other))))
@@ -207,7 +208,7 @@ internal sealed partial class Partitions(
             WITH moved AS (DELETE FROM {parent}_default WHERE {column} >= {from} AND {column} < {to} RETURNING *) INSERT INTO {leaf} SELECT * FROM moved;
             {string.Concat(indexes.Select(index => $"{index.CreateSql(concurrently: false)}; {index.Then};"))}
             ALTER TABLE {parent} ATTACH PARTITION {leaf} FOR VALUES FROM ({from}) TO ({to})
-            """, cancellationToken);
+            """, longest, cancellationToken);
         Log.Made(logger, leaf);
         return leaf;
     }
@@ -245,10 +246,15 @@ internal sealed partial class Partitions(
         return leaves.ToFrozenDictionary();
     }
 
-    private static async Task ExecuteAsync(NpgsqlConnection connection, string sql, CancellationToken cancellationToken)
+    private static async Task ExecuteAsync(
+        NpgsqlConnection connection, string sql, TimeSpan longest, CancellationToken cancellationToken)
     {
-        // The server bounds these statements.
-        await using var command = new NpgsqlCommand(sql, connection) { CommandTimeout = 0 };
+        await using var command = new NpgsqlCommand(sql, connection);
+        if (longest == TimeSpan.Zero)
+        {
+            command.CommandTimeout = 0;
+        }
+
         await command.ExecuteNonQueryAsync(cancellationToken);
     }
 
