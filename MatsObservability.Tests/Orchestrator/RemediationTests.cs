@@ -171,6 +171,7 @@ public sealed class RemediationTests(ShopSystem system) : RemediationCase(system
         var command = $"{Folder.File("setting")} set {Folder.File("orders")}";
         var spec = rca.GetProperty("result").GetProperty("rca_content").GetProperty("remediation_spec");
         Assert.Equal(command, spec.GetProperty("remediation_command").GetString());
+        Assert.Equal("error_rate(orders)", spec.GetProperty("validation_query").GetString());
         Assert.Contains(command, await Server.Client.GetStringAsync(rca.GetProperty("result").GetProperty("rca_markdown_url").GetString()));
 
         var id = await Server.TroubleshootAsync(new { prompt = "apply the fix" }, who);

@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization;
+using Orchestrator.Agent.Agents.Remediation;
 using Orchestrator.Agent.Evidence;
 using CitedEvidence = Orchestrator.Agent.Evidence.Evidence;
 
@@ -29,6 +30,9 @@ internal sealed record RankedCause(
 {
     /// <summary>The change that is blamed; null when none is.</summary>
     public BlamedChange? Change { get; init; }
+
+    /// <summary>How to see that it is over; null when no number shows it.</summary>
+    public RecoveryMeasure? Recovery { get; init; }
 
     public static RankedCause From(RootCause cause) =>
         new(cause.Service, cause.FaultType, cause.Location, cause.Confidence, [.. cause.Evidence.Select(EvidenceRef.From)]);

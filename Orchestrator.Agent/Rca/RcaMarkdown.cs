@@ -80,19 +80,26 @@ internal static class RcaMarkdown
 
     private static void Hotfix(StringBuilder text, RcaDocument document)
     {
-        if (document.RemediationSpec.RemediationCommand is { Length: > 0 } command)
+        var spec = document.RemediationSpec;
+        if (spec.RemediationCommand is { Length: > 0 } command)
         {
             text.AppendLine("This command of the allow-list undoes the change. It runs only after its approval:").AppendLine()
                 .AppendLine(Code(command));
-            return;
         }
-
-        foreach (var cause in document.RootCauses.Take(1))
+        else
         {
-            text.AppendLine(Escape(RcaWriter.Hotfix(cause))).AppendLine();
+            foreach (var cause in document.RootCauses.Take(1))
+            {
+                text.AppendLine(Escape(RcaWriter.Hotfix(cause))).AppendLine();
+            }
+
+            text.AppendLine(Escape(spec.NoCommandReason ?? "None needed."));
         }
 
-        text.AppendLine(Escape(document.RemediationSpec.NoCommandReason ?? "None needed."));
+        if (spec.ValidationQuery is { } query)
+        {
+            text.AppendLine().AppendLine(Escape($"It is over when {query} is {spec.ValidationThreshold}."));
+        }
     }
 
     private static void Causes(StringBuilder text, RcaDocument document)

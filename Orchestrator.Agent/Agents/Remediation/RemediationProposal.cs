@@ -10,6 +10,9 @@ namespace Orchestrator.Agent.Agents.Remediation;
 /// </summary>
 internal static partial class RemediationProposal
 {
+    private const string Unseen =
+        "No error rate or latency of a service tells the incident from the time before it, so nobody could see that a command has helped.";
+
     /// <summary>The specification for the first of the verified causes.</summary>
     public static RemediationSpec For(IReadOnlyList<RankedCause> causes, RemediationOptions options)
     {
@@ -20,11 +23,12 @@ internal static partial class RemediationProposal
 
         var cause = causes[0];
         var command = Command(cause, options);
+        var reason = command is null ? Reason(cause, options) : cause.Recovery is null ? Unseen : null;
         return new(
-            null, $"Repeat the requests of the failing traces and watch {cause.Service}.", command ?? "", $"error_rate({cause.Service})",
-            "< 0.01")
+            null, $"Repeat the requests of the failing traces and watch {cause.Service}.", reason is null ? command : "",
+            cause.Recovery?.Query, cause.Recovery?.Threshold)
         {
-            NoCommandReason = command is null ? Reason(cause, options) : null,
+            NoCommandReason = reason,
         };
     }
 

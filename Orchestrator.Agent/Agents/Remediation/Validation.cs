@@ -25,20 +25,24 @@ internal sealed partial class Validation(ReadTelemetry read, PhoenixClient phoen
         var telemetry = await phoenix.PatientlyAsync(stop =>
             read(project, "spans", window.StartNanos, window.EndNanos, stop), cancellationToken);
         var spans = telemetry.Spans.Where(span => span.Service == parsed.Groups["service"].Value).ToList();
-        if (parsed.Groups["name"].Value == "spans")
+        return (parsed.Groups["name"].Value, spans.Count) switch
         {
-            return spans.Count;
-        }
+            ("spans", var count) => count,
+            (_, 0) => null,
+            ("error_rate", _) => ErrorRate(spans),
+            _ => P95Ms(spans),
+        };
+    }
 
-        if (spans.Count == 0)
-        {
-            return null;
-        }
+    /// <summary>The share of the spans that failed, 0..1; there must be one.</summary>
+    public static double ErrorRate(IReadOnlyCollection<SpanRecord> spans) =>
+        spans.Count(static span => FailureChannel.FailureOf(span) is not null) / (double)spans.Count;
 
-        var durations = spans.Select(span => span.DurationNanos / 1e6).Order().ToList();
-        return parsed.Groups["name"].Value == "error_rate"
-            ? spans.Count(static span => FailureChannel.FailureOf(span) is not null) / (double)spans.Count
-            : durations[(int)Math.Min(durations.Count - 1, Math.Ceiling(0.95 * durations.Count) - 1)];
+    /// <summary>The 95th percentile of the spans' durations in ms; there must be one.</summary>
+    public static double P95Ms(IReadOnlyCollection<SpanRecord> spans)
+    {
+        var durations = spans.Select(static span => span.DurationNanos / 1e6).Order().ToList();
+        return durations[(int)Math.Ceiling(0.95 * durations.Count) - 1];
     }
 
     /// <summary>Whether the value keeps the threshold; null when the threshold is not understood.</summary>

@@ -1,4 +1,5 @@
 using System.Collections.Frozen;
+using Orchestrator.Agent.Agents.Remediation;
 using Orchestrator.Agent.Evidence;
 using Orchestrator.Agent.Jobs;
 
@@ -72,17 +73,20 @@ internal static class SreReportWriter
         return new(
             "SUCCESS", Round(Confidence(errors, stack is not null, version is not null, cause.Confidence) * share), evidence,
             cause.Location.Kind != "code",
-            onset, cause.Service, [], [], [], [.. diagnosis.Causes.Select(found => Ranked(found, share, triage.Incident))]);
+            onset, cause.Service, [], [], [], [.. diagnosis.Causes.Select(found => Ranked(found, share, triage))]);
     }
 
-    private static RankedCause Ranked(RootCause cause, double share, TelemetryWindow incident)
+    private static RankedCause Ranked(RootCause cause, double share, Triage triage)
     {
         var cited = cause.Evidence.Where(e => e.Kind == "log").Select(e => e.RecordId).ToHashSet();
-        var change = ChangeEvent.Find(incident).Find(change => cited.Contains(change.Log.RecordId));
+        var change = ChangeEvent.Find(triage.Incident).Find(change => cited.Contains(change.Log.RecordId));
         return RankedCause.From(cause) with
         {
             Confidence = Round(cause.Confidence * share),
             Change = change is null ? null : new(change.Id, change.Type, change.Target, change.Field, change.Before, change.After),
+            Recovery = RecoveryMeasure.Choose(
+                cause.Service, triage.Incident.Spans.Where(span => span.EndNanos >= (triage.Diagnosis.OnsetNanos ?? 0)),
+                triage.Baseline?.Spans ?? []),
         };
     }
 
