@@ -1,5 +1,6 @@
 using System.Net;
 using System.Text.Json;
+using Phoenix.Service.Storage;
 
 namespace MatsObservability.Tests.Phoenix.Query;
 
@@ -38,6 +39,20 @@ public sealed class CreateSpansTests(QueryServer server) : IClassFixture<QuerySe
                 name => answer.GetProperty(name).GetInt32()));
         Assert.Equal("xyz", answer.GetProperty("invalid_spans")[0].GetProperty("span_id").GetString());
         Assert.Single((await server.GetAsync("/v1/projects/refused/spans")).GetProperty("data").EnumerateArray());
+    }
+
+    [Fact]
+    public async Task Create_MoreDaysThanARequestMayHave_CountsOnlyWhatIsStored()
+    {
+        var spans = Enumerable.Range(0, TelemetryBatch.MaxDays + 3).Select(day => Span(9, day + 1)
+            .Replace("2026-01-02T03:04:05.123456Z", $"{new DateOnly(2001, 1, 1).AddDays(day):yyyy-MM-dd}T03:04:05Z"));
+
+        var (status, body) = await server.PostAsync("/v1/projects/years/spans", $$"""{"data":[{{string.Join(',', spans)}}]}""");
+
+        Assert.Equal((HttpStatusCode.Accepted, """{"total_received":403,"total_queued":400}"""), (status, body));
+        Assert.Equal(
+            400L,
+            await server.Server.ScalarAsync<long>("SELECT count(*) FROM spans JOIN projects p ON p.id = project_id WHERE p.name = 'years'"));
     }
 
     [Theory]

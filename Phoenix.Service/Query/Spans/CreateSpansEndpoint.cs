@@ -13,7 +13,7 @@ using Phoenix.Service.Storage.Postgres.Readers;
 
 namespace Phoenix.Service.Query.Spans;
 
-/// <summary>Answer to accepted spans.</summary>
+/// <summary>Answer to accepted spans; <paramref name="TotalQueued"/> leaves out what the ingest rejected, as OTLP's partial success does.</summary>
 internal sealed record SpansQueued(int TotalReceived, int TotalQueued);
 
 /// <summary>Answer to refused spans: all of them are refused.</summary>
@@ -85,7 +85,7 @@ internal static class CreateSpansEndpoint
                 return ApiResults.Json(refused, SpanJsonContext.Default.SpansRefused, StatusCodes.Status400BadRequest);
             }
 
-            return sent.Count == 0 ? Queued(0) : await StoreAsync(sent!, found?.Name ?? project, context, pipeline);
+            return sent.Count == 0 ? Queued(0, 0) : await StoreAsync(sent!, found?.Name ?? project, context, pipeline);
         }
     }
 
@@ -143,7 +143,7 @@ internal static class CreateSpansEndpoint
         }, context.RequestAborted);
         if (outcome.Status == IngestStatus.Accepted)
         {
-            return Queued(sent.Count);
+            return Queued(sent.Count, sent.Count - outcome.Rejected);
         }
 
         if (outcome.RetryAfter is { } delay)
@@ -162,6 +162,6 @@ internal static class CreateSpansEndpoint
             outcome.Message ?? "The spans could not be stored");
     }
 
-    private static JsonHttpResult<SpansQueued> Queued(int count) =>
-        ApiResults.Json(new SpansQueued(count, count), SpanJsonContext.Default.SpansQueued, StatusCodes.Status202Accepted);
+    private static JsonHttpResult<SpansQueued> Queued(int received, int queued) =>
+        ApiResults.Json(new SpansQueued(received, queued), SpanJsonContext.Default.SpansQueued, StatusCodes.Status202Accepted);
 }
