@@ -1,3 +1,4 @@
+using System.Net;
 using Microsoft.Extensions.DependencyInjection;
 using Phoenix.Service.Storage.Postgres.Readers;
 
@@ -27,5 +28,24 @@ public sealed class OverviewTests(QueryServer server) : IClassFixture<QueryServe
         Assert.Equal(calls, overview!.Spans);
         Assert.Equal(calls, activity.Sum(row => row.Spans));
         Assert.Equal(calls, models.Sum(row => row.Calls));
+    }
+
+    [Fact]
+    public async Task Header_MoreTracesThanAreCounted_SaysSo()
+    {
+        await server.SendAsync("large", TestSpan.Of(71, 1));
+        await server.RolledUpAsync();
+        await server.Server.ScalarAsync<long>($"""
+            WITH made AS (
+                INSERT INTO traces (project_id, trace_id, start_ns, end_ns)
+                SELECT p.id, gen_random_uuid(), i, i FROM projects p, generate_series(1, {OverviewReader.MostTraces}) AS i WHERE p.name = 'large'
+                RETURNING 1)
+            SELECT count(*) FROM made
+            """);
+
+        foreach (var path in new[] { "/projects/large/traces", "/projects" })
+        {
+            Assert.Contains("100,000+", WebUtility.HtmlDecode(await server.Client.GetStringAsync(path)), StringComparison.Ordinal);
+        }
     }
 }

@@ -8,6 +8,10 @@ public sealed record ProjectOverview(
     long CompletionTokens, long CostPicoUsd,
     long? LastNanos, double? P50Nanos, double? P99Nanos)
 {
+    /// <summary>How many traces there are, as far as they are counted.</summary>
+    public string TracesText =>
+        Traces > OverviewReader.MostTraces ? $"{Format.Count(OverviewReader.MostTraces)}+" : Format.Count(Traces);
+
     /// <summary>Prompt and completion.</summary>
     public long Tokens => PromptTokens + CompletionTokens;
 

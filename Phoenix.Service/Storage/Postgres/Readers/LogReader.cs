@@ -132,7 +132,7 @@ internal sealed class LogReader(NpgsqlDataSource dataSource, ReadLimits limits)
     }
 
     private static LogRow ToRow(NpgsqlDataReader reader) => new(
-        reader.GetInt64(0), reader.GetInt32(1), reader.GetInt64(2), reader.LongOrNull(3), reader.IsDBNull(4) ? null : reader.GetGuid(4),
+        reader.GetInt64(0), reader.GetInt32(1), reader.GetInt64(2), reader.LongOrNull(3), reader.GuidOrNull(4),
         reader.LongOrNull(5), reader.GetInt16(6), reader.TextOrNull(7), reader.TextOrNull(8), reader.TextOrNull(9), reader.GetBoolean(10),
         reader.GetInt64(11), reader.GetInt64(12), reader.GetString(13), reader.GetInt32(14));
 }

@@ -108,6 +108,6 @@ internal sealed class MetricReader(NpgsqlDataSource dataSource, ReadLimits limit
     }
 
     private static MetricPointRow ToPoint(NpgsqlDataReader reader) => new(
-        reader.GetInt64(0), reader.GetInt64(1), reader.LongOrNull(2), reader.IsDBNull(3) ? null : reader.GetDouble(3), reader.LongOrNull(4),
-        reader.LongOrNull(5), reader.TextOrNull(6), reader.GetInt32(7));
+        reader.GetInt64(0), reader.GetInt64(1), reader.LongOrNull(2), reader.DoubleOrNull(3), reader.LongOrNull(4), reader.LongOrNull(5),
+        reader.TextOrNull(6), reader.GetInt32(7));
 }

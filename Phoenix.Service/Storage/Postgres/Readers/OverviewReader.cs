@@ -5,7 +5,8 @@ namespace Phoenix.Service.Storage.Postgres.Readers;
 
 /// <summary>
 /// A project in one line. Spans, errors, tokens and cost are exact over the time range; the latencies are trace durations in ns over at
-/// most the newest <see cref="OverviewReader.LatencySample"/> traces of it, null without traces.
+/// most the newest <see cref="OverviewReader.LatencySample"/> traces of it, null without traces, which are counted up to one more than
+/// <see cref="OverviewReader.MostTraces"/>.
 /// </summary>
 internal sealed record ProjectOverviewRow(
     ProjectRow Project, long Traces, long Spans, long Errors, long PromptTokens, long CompletionTokens, long CostPicoUsd,
@@ -30,6 +31,9 @@ internal sealed class OverviewReader(NpgsqlDataSource dataSource, ReadLimits lim
     /// <summary>Newest traces that a latency percentile looks at.</summary>
     public const int LatencySample = 5000;
 
+    /// <summary>A project's traces are counted up to one more than this: counting millions would take the page's time.</summary>
+    public const int MostTraces = 100_000;
+
     private const long NanosPerMinute = 60_000_000_000;
     private const int MostProjects = 500;
 
@@ -39,7 +43,7 @@ internal sealed class OverviewReader(NpgsqlDataSource dataSource, ReadLimits lim
     {
         await using var command = dataSource.CreateRead(limits, string.Empty);
         var where = nameContains is null ? "" : $"WHERE strpos(lower(p.name), lower({command.Bind(nameContains)})) > 0";
-        command.CommandText = $"{OverviewText(command, startNanos, endNanos)} {where} ORDER BY t.last_ns DESC NULLS LAST, p.name LIMIT {command.Bind(MostProjects)}";
+        command.CommandText = $"{OverviewText(command, startNanos, endNanos)} {where} ORDER BY n.last_ns DESC NULLS LAST, p.name LIMIT {command.Bind(MostProjects)}";
         return await ReadOverviewsAsync(command, cancellationToken);
     }
 
@@ -81,9 +85,8 @@ internal sealed class OverviewReader(NpgsqlDataSource dataSource, ReadLimits lim
         {
             sliceMinutes = reader.GetInt64(1);
             rows.Add(new ActivityRow(
-                reader.GetInt64(0), reader.GetInt64(2), reader.LongOrNull(3)
-                    ?? 0, reader.GetInt64(4), reader.GetInt64(5), reader.GetInt64(6),
-                reader.LongOrNull(7) ?? 0, reader.GetFieldValue<long[]>(8)));
+                reader.GetInt64(0), reader.GetInt64(2), Sum(reader, 3), reader.GetInt64(4), reader.GetInt64(5), reader.GetInt64(6),
+                Sum(reader, 7), reader.GetFieldValue<long[]>(8)));
         }
 
         return (rows, sliceMinutes);
@@ -107,8 +110,7 @@ internal sealed class OverviewReader(NpgsqlDataSource dataSource, ReadLimits lim
         while (await reader.ReadAsync(cancellationToken))
         {
             rows.Add(new ModelUsageRow(
-                reader.GetString(0), reader.GetString(1), reader.GetInt64(2), reader.LongOrNull(3)
-                    ?? 0, reader.GetInt64(4), reader.GetInt64(5),
+                reader.GetString(0), reader.GetString(1), reader.GetInt64(2), Sum(reader, 3), reader.GetInt64(4), reader.GetInt64(5),
                 reader.GetInt64(6), reader.GetFieldValue<long[]>(7)));
         }
 
@@ -134,7 +136,7 @@ internal sealed class OverviewReader(NpgsqlDataSource dataSource, ReadLimits lim
     {
         var traces = $"traces WHERE project_id = p.id AND start_ns >= {command.Bind(startNanos)} AND start_ns < {command.Bind(endNanos)}";
         return $"""
-            SELECT p.id, p.name, p.description, p.created_at, p.updated_at, t.traces, m.spans, m.errors, m.prompt, m.completion, m.cost, t.last_ns,
+            SELECT p.id, p.name, p.description, p.created_at, p.updated_at, t.traces, m.spans, m.errors, m.prompt, m.completion, m.cost, n.last_ns,
                 l.quantiles[1], l.quantiles[2]
             FROM projects p
             LEFT JOIN LATERAL (
@@ -142,7 +144,8 @@ internal sealed class OverviewReader(NpgsqlDataSource dataSource, ReadLimits lim
                     {RollupSql.Whole("sum(prompt_tokens)")} AS prompt, {RollupSql.Whole("sum(completion_tokens)")} AS completion, {RollupSql.Whole("sum(cost_pico_usd)")} AS cost
                 FROM span_minutes WHERE project_id = p.id AND minute >= {command.Bind(FloorMinute(startNanos))}
                     AND minute <= {command.Bind(LastMinute(endNanos))}) AS m ON true
-            LEFT JOIN LATERAL (SELECT count(*) AS traces, max(start_ns) AS last_ns FROM {traces}) AS t ON true
+            LEFT JOIN LATERAL (SELECT count(*) AS traces FROM (SELECT FROM {traces} ORDER BY start_ns DESC LIMIT {MostTraces + 1}) AS counted) AS t ON true
+            LEFT JOIN LATERAL (SELECT max(start_ns) AS last_ns FROM {traces}) AS n ON true
             LEFT JOIN LATERAL (
                 SELECT percentile_cont(ARRAY[0.5, 0.99]) WITHIN GROUP (ORDER BY duration) AS quantiles
                 FROM (SELECT greatest(0, end_ns - start_ns)::double precision AS duration FROM {traces}
@@ -165,16 +168,15 @@ internal sealed class OverviewReader(NpgsqlDataSource dataSource, ReadLimits lim
         while (await reader.ReadAsync(cancellationToken))
         {
             rows.Add(new ProjectOverviewRow(
-                ProjectReader.ToRow(reader), reader.GetInt64(5), reader.LongOrNull(6) ?? 0, reader.LongOrNull(7)
-                    ?? 0, reader.LongOrNull(8) ?? 0,
-                reader.LongOrNull(9) ?? 0, reader.LongOrNull(10) ?? 0, reader.LongOrNull(11), reader.IsDBNull(12)
-                    ? null
-                    : reader.GetDouble(12),
-                reader.IsDBNull(13) ? null : reader.GetDouble(13)));
+                ProjectReader.ToRow(reader), reader.GetInt64(5), Sum(reader, 6), Sum(reader, 7), Sum(reader, 8), Sum(reader, 9),
+                Sum(reader, 10), reader.LongOrNull(11), reader.DoubleOrNull(12), reader.DoubleOrNull(13)));
         }
 
         return rows;
     }
+
+    // A sum over no rows is null in SQL.
+    private static long Sum(NpgsqlDataReader reader, int ordinal) => reader.LongOrNull(ordinal) ?? 0;
 
     // span_minutes keeps whole minutes: a range that starts inside one includes it.
     private static long FloorMinute(long nanos) =>

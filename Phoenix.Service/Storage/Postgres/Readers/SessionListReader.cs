@@ -71,11 +71,8 @@ internal sealed class SessionListReader(NpgsqlDataSource dataSource, ReadLimits 
         while (await reader.ReadAsync(cancellationToken))
         {
             rows.Add(new SessionListRow(
-                SessionReader.ToRow(reader), reader.IsDBNull(11) ? null : reader.GetGuid(11), reader.LongOrNull(12), reader.IsDBNull(13)
-                    ? null
-                    : reader.GetGuid(13),
-                reader.LongOrNull(14), reader.IsDBNull(15) ? null : reader.GetDouble(15),
-                reader.IsDBNull(16) ? null : reader.GetDouble(16)));
+                SessionReader.ToRow(reader), reader.GuidOrNull(11), reader.LongOrNull(12), reader.GuidOrNull(13), reader.LongOrNull(14),
+                reader.DoubleOrNull(15), reader.DoubleOrNull(16)));
         }
 
         return rows;
