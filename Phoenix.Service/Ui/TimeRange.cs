@@ -19,6 +19,9 @@ internal readonly record struct TimeRange(string Name, long StartNanos, long End
     /// <summary>Whether it has no bounds.</summary>
     public bool IsAll => StartNanos == long.MinValue && EndNanos == long.MaxValue;
 
+    /// <summary>The query value that links carry on; null for all time, which needs none.</summary>
+    public string? InLinks => IsAll ? null : Name;
+
     /// <summary>
     /// Explicit ISO 8601 bounds win over a name, which is a choice's or an interval of two bounds, <c>from/to</c>, an open one as
     /// <c>..</c>. What is none of these means all time, so that old telemetry is never hidden by default.

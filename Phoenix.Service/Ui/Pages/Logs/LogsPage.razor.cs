@@ -35,8 +35,6 @@ public partial class LogsPage
 
     private string? Next { get; set; }
 
-    private string? RangeName => Span.IsAll ? null : Span.Name;
-
     private bool IsFiltered => !Span.IsAll || !string.IsNullOrEmpty(Q + Level + Trace);
 
     /// <inheritdoc/>
@@ -57,5 +55,5 @@ public partial class LogsPage
     }
 
     private string PageHref(string? cursor) => Links.Tab(Identifier, "logs") + Links.Query(
-        ("q", Q), ("level", Level), ("trace", Trace), ("range", RangeName), ("cursor", cursor));
+        ("q", Q), ("level", Level), ("trace", Trace), ("range", Span.InLinks), ("cursor", cursor));
 }

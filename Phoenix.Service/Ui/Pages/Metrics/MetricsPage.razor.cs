@@ -29,8 +29,6 @@ public partial class MetricsPage
 
     private bool IsCut { get; set; }
 
-    private string? RangeName => Span.IsAll ? null : Span.Name;
-
     private long Start => Activity!.Slices[0].StartNanos;
 
     private string PerSlice => $"per {Format.Duration(Activity!.SliceNanos)}";

@@ -25,7 +25,7 @@ public partial class ProjectsPage
 
     private List<ProjectOverview> Rows { get; set; } = [];
 
-    private string RangeQuery => Links.Query(("range", Span.IsAll ? null : Span.Name));
+    private string RangeQuery => Links.Query(("range", Span.InLinks));
 
     /// <inheritdoc/>
     protected override async Task LoadAsync(CancellationToken cancellationToken)

@@ -20,8 +20,6 @@ public partial class SessionsPage
 
     private string? Next { get; set; }
 
-    private string? RangeName => Span.IsAll ? null : Span.Name;
-
     private bool IsFiltered => !Span.IsAll || !string.IsNullOrEmpty(Q);
 
     /// <inheritdoc/>
@@ -34,5 +32,5 @@ public partial class SessionsPage
     }
 
     private string PageHref(string? cursor) =>
-        Links.Tab(Identifier, "sessions") + Links.Query(("q", Q), ("range", RangeName), ("cursor", cursor));
+        Links.Tab(Identifier, "sessions") + Links.Query(("q", Q), ("range", Span.InLinks), ("cursor", cursor));
 }

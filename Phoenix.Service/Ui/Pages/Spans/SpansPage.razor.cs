@@ -42,8 +42,6 @@ public partial class SpansPage
 
     private IReadOnlyList<(string Value, string Label)> Models { get; set; } = [];
 
-    private string? RangeName => Span.IsAll ? null : Span.Name;
-
     private bool IsFiltered => !Span.IsAll || !string.IsNullOrEmpty(Q + Kind + Status + Model + Attr);
 
     /// <inheritdoc/>
@@ -73,5 +71,5 @@ public partial class SpansPage
     }
 
     private string PageHref(string? cursor) => Links.Tab(Identifier, "spans") + Links.Query(
-        ("q", Q), ("kind", Kind), ("status", Status), ("model", Model), ("attr", Attr), ("range", RangeName), ("cursor", cursor));
+        ("q", Q), ("kind", Kind), ("status", Status), ("model", Model), ("attr", Attr), ("range", Span.InLinks), ("cursor", cursor));
 }

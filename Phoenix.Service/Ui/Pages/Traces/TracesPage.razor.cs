@@ -40,8 +40,6 @@ public partial class TracesPage
 
     private ActivityView? Activity { get; set; }
 
-    private string? RangeName => Span.IsAll ? null : Span.Name;
-
     private bool IsFiltered => !Span.IsAll || !string.IsNullOrEmpty(Q + Status + Kind + Model);
 
     /// <inheritdoc/>
@@ -68,5 +66,5 @@ public partial class TracesPage
     }
 
     private string PageHref(string? cursor) => Links.Tab(Identifier, "traces") + Links.Query(
-        ("q", Q), ("status", Status), ("kind", Kind), ("model", Model), ("range", RangeName), ("cursor", cursor));
+        ("q", Q), ("status", Status), ("kind", Kind), ("model", Model), ("range", Span.InLinks), ("cursor", cursor));
 }
