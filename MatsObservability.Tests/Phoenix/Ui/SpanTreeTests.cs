@@ -58,6 +58,16 @@ public sealed class SpanTreeTests
         Assert.Equal(100, tree.DurationNanos);
     }
 
+    [Fact]
+    public void Facts_ErrorThatItsCallersPassOn_IsFirstWhereItBegan()
+    {
+        SpanRow[] rows = [Row(1, null, 0, 100, status: 2), Row(2, 1, 10, 30), Row(3, 1, 40, 90, status: 2), Row(4, 3, 50, 90, status: 2)];
+
+        var facts = TraceFacts.From(rows, Build(rows));
+
+        Assert.Equal((3, "span 4"), (facts.Errors, facts.FirstErrorName));
+    }
+
     private static SpanTree Build(params SpanRow[] rows) => SpanTree.Build(rows, _ => "service");
 
     private static SpanRow Row(long id, long? parent, long start, long? end = null, short status = 0) => new(

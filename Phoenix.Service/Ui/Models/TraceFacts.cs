@@ -45,7 +45,9 @@ public sealed record TraceFacts(
         var calls = rows.Where(row => row.SpanKind == SpanCodes.LlmKind && !repeated.Contains(row.SpanId)).ToList();
         var priced = calls.Where(static row => row.CostPicoUsd is not null).ToList();
         var byStart = rows.OrderBy(static row => row.StartNanos);
-        var firstError = byStart.FirstOrDefault(static row => row.Status == SpanCodes.ErrorStatus);
+
+        // What fails first ends first: an error ends the callee's span before those of its callers.
+        var firstError = rows.Where(static row => row.Status == SpanCodes.ErrorStatus).MinBy(static row => (row.EndNanos, -row.StartNanos));
         return new TraceFacts(
             tree.Nodes[0].Name,
             rows.Count(static row => row.Status == SpanCodes.ErrorStatus),
