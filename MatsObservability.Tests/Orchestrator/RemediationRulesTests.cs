@@ -80,13 +80,14 @@ public sealed class RemediationRulesTests
     [InlineData(4, 100, 50, 100, "error_rate(orders)", "< 0.06")]
     [InlineData(4, 100, 4, 500, "p95_ms(orders)", "< 152")]
     [InlineData(0, 100, 2, 5000, "p95_ms(orders)", "< 152")]
-    public void Choose_IncidentAtTheCause_IsTheNumberThatRoseMost(
+    public void Recovery_IncidentAtTheCause_IsTheNumberThatRoseMost(
         int usualErrors, double usualMs, int errors, double ms, string query, string threshold)
     {
         var baseline = Hundred("orders", usualErrors, usualMs);
         var incident = Hundred("orders", errors, ms);
 
-        var recovery = RecoveryMeasure.Choose("orders", [.. incident, .. Hundred("front", 90, 9000)], [.. baseline, .. Hundred("front", 0, 100)]);
+        var recovery = RecoveryMeasure.Of(
+            "orders", RecoveryMeasure.Risen([.. incident, .. Hundred("front", 90, 9000)], [.. baseline, .. Hundred("front", 0, 100)]));
 
         Assert.Equal(new(query, threshold), recovery);
         Assert.False(Holds(recovery!, incident));
@@ -94,18 +95,18 @@ public sealed class RemediationRulesTests
     }
 
     [Fact]
-    public void Choose_IncidentOnlyAtCallers_IsTheOneOfTheService_WhereItShowsMost()
+    public void Recovery_IncidentOnlyAtCallers_IsTheOneOfTheService_WhereItShowsMost()
     {
-        var recovery = RecoveryMeasure.Choose(
-            "orders", [.. Hundred("orders", 0, 100), .. Hundred("front", 5, 300), .. Hundred("edge", 2, 110)],
-            [.. Hundred("orders", 0, 100), .. Hundred("front", 0, 120), .. Hundred("edge", 0, 110)]);
+        var recovery = RecoveryMeasure.Of("orders", RecoveryMeasure.Risen(
+            [.. Hundred("orders", 0, 100), .. Hundred("front", 5, 300), .. Hundred("edge", 2, 110)],
+            [.. Hundred("orders", 0, 100), .. Hundred("front", 0, 120), .. Hundred("edge", 0, 110)]));
 
         Assert.Equal(new("error_rate(front)", "< 0.01"), recovery);
     }
 
     [Fact]
-    public void Choose_NothingRose_IsNone() => Assert.Null(
-        RecoveryMeasure.Choose("orders", [.. Hundred("orders", 2, 130), .. Hundred("new", 0, 9000)], Hundred("orders", 2, 100)));
+    public void Recovery_NothingRose_IsNone() => Assert.Null(RecoveryMeasure.Of(
+        "orders", RecoveryMeasure.Risen([.. Hundred("orders", 2, 130), .. Hundred("new", 0, 9000)], Hundred("orders", 2, 100))));
 
     private static bool? Holds(RecoveryMeasure recovery, List<SpanRecord> spans) => Validation.Holds(
         recovery.Query.StartsWith("error_rate", StringComparison.Ordinal) ? Validation.ErrorRate(spans) : Validation.P95Ms(spans),

@@ -23,5 +23,12 @@ internal static class Robust
         return low + 1 < sorted.Length ? sorted[low] + ((at - low) * (sorted[low + 1] - sorted[low])) : sorted[low];
     }
 
+    /// <summary>The smallest value that at least this share of all, which must be some, does not exceed.</summary>
+    public static double NearestRank(IEnumerable<double> values, double share)
+    {
+        var sorted = Sorted(values);
+        return sorted[(int)Math.Ceiling(share * sorted.Length) - 1];
+    }
+
     public static double Median(IEnumerable<double> values) => Quantile(Sorted(values), 0.5);
 }

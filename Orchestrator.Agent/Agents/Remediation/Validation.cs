@@ -39,11 +39,8 @@ internal sealed partial class Validation(ReadTelemetry read, PhoenixClient phoen
         spans.Count(static span => FailureChannel.FailureOf(span) is not null) / (double)spans.Count;
 
     /// <summary>The 95th percentile of the spans' durations in ms; there must be one.</summary>
-    public static double P95Ms(IReadOnlyCollection<SpanRecord> spans)
-    {
-        var durations = spans.Select(static span => span.DurationNanos / 1e6).Order().ToList();
-        return durations[(int)Math.Ceiling(0.95 * durations.Count) - 1];
-    }
+    public static double P95Ms(IReadOnlyCollection<SpanRecord> spans) =>
+        Robust.NearestRank(spans.Select(static span => span.DurationNanos / 1e6), 0.95);
 
     /// <summary>Whether the value keeps the threshold; null when the threshold is not understood.</summary>
     public static bool? Holds(double value, string threshold)

@@ -70,23 +70,24 @@ internal static class SreReportWriter
             [.. diagnosis.Findings.Concat(Self(cause)).Where(f => f.Evidence.Any(e => e.Kind == "metric"))
                 .Select(f => $"{f.Service}: {f.What}").Distinct().Take(MostAnomalies)],
             cited.LogSamples(RawSamples), Changes(triage), radius);
+        var changes = ChangeEvent.Find(triage.Incident);
+        var risen = RecoveryMeasure.Risen(
+            triage.Incident.Spans.Where(span => span.EndNanos >= (diagnosis.OnsetNanos ?? 0)), triage.Baseline?.Spans ?? []);
         return new(
             "SUCCESS", Round(Confidence(errors, stack is not null, version is not null, cause.Confidence) * share), evidence,
             cause.Location.Kind != "code",
-            onset, cause.Service, [], [], [], [.. diagnosis.Causes.Select(found => Ranked(found, share, triage))]);
+            onset, cause.Service, [], [], [], [.. diagnosis.Causes.Select(found => Ranked(found, share, changes, risen))]);
     }
 
-    private static RankedCause Ranked(RootCause cause, double share, Triage triage)
+    private static RankedCause Ranked(RootCause cause, double share, List<ChangeEvent> changes, List<RisenNumber> risen)
     {
         var cited = cause.Evidence.Where(e => e.Kind == "log").Select(e => e.RecordId).ToHashSet();
-        var change = ChangeEvent.Find(triage.Incident).Find(change => cited.Contains(change.Log.RecordId));
+        var change = changes.Find(change => cited.Contains(change.Log.RecordId));
         return RankedCause.From(cause) with
         {
             Confidence = Round(cause.Confidence * share),
             Change = change is null ? null : new(change.Id, change.Type, change.Target, change.Field, change.Before, change.After),
-            Recovery = RecoveryMeasure.Choose(
-                cause.Service, triage.Incident.Spans.Where(span => span.EndNanos >= (triage.Diagnosis.OnsetNanos ?? 0)),
-                triage.Baseline?.Spans ?? []),
+            Recovery = RecoveryMeasure.Of(cause.Service, risen),
         };
     }
 
@@ -132,16 +133,8 @@ internal static class SreReportWriter
             roots.Count > 0 && failed >= roots.Count * 0.9 ? "steady" : failed > 0 ? "intermittent" : "none");
     }
 
-    private static double P99(List<SpanRecord> roots)
-    {
-        if (roots.Count == 0)
-        {
-            return 0;
-        }
-
-        var durations = roots.Select(root => root.DurationNanos / 1e6).Order().ToArray();
-        return durations[(int)Math.Min(durations.Length - 1, Math.Ceiling(0.99 * durations.Length) - 1)];
-    }
+    private static double P99(List<SpanRecord> roots) =>
+        roots.Count == 0 ? 0 : Robust.NearestRank(roots.Select(static root => root.DurationNanos / 1e6), 0.99);
 
     private static string Iso(long nanos) => TimeWindow.Time(nanos).ToString(
         "yyyy-MM-ddTHH:mm:ss.fffZ", System.Globalization.CultureInfo.InvariantCulture);
