@@ -3,7 +3,7 @@ using Spectre.Console;
 
 namespace MatsObservability.Benchmarks.Rca;
 
-/// <summary>The figures of one evaluation, as a table for people and as design.md's keys for programs.</summary>
+/// <summary>The figures of one evaluation, as a table for people and as keys for programs.</summary>
 /// <param name="EvidenceResolved">Share of the cited records that were found; null where none was cited, or none looked up.</param>
 internal sealed record RcaReport(IReadOnlyList<CaseScore> Scores,
     IReadOnlyList<(string Name, string? Blamed)> Controls, double? EvidenceResolved)
