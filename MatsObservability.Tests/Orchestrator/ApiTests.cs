@@ -1,11 +1,14 @@
+using System.Globalization;
 using System.Net;
 using System.Net.Http.Json;
 using System.Text;
 using System.Text.Json;
 using MatsObservability.Tests.Support;
+using Microsoft.AspNetCore.WebUtilities;
 using Microsoft.Extensions.DependencyInjection;
 using Npgsql;
 using Orchestrator.Agent.Jobs;
+using Orchestrator.Agent.Rca;
 
 namespace MatsObservability.Tests.Orchestrator;
 
@@ -173,18 +176,30 @@ public sealed class ApiTests(EmptySystem system) : IClassFixture<EmptySystem>
         var id = await first.ExecuteScalarAsync();
 
         var second = _server.Services.GetRequiredService<EventLog>().ChannelAsync("both", default);
-        await Eventually.TrueAsync(async () =>
-        {
-            await using var waiting = database.CreateCommand(
-                """
-                select exists (select from pg_stat_activity
-                               where datname = current_database() and wait_event_type = 'Lock' and query like '%mats.channels%')
-                """);
-            return (bool)(await waiting.ExecuteScalarAsync())!;
-        });
+        await WaitsForALockAsync(database, "mats.channels");
         await transaction.CommitAsync();
 
         Assert.Equal(id, await second);
+    }
+
+    [Fact, Trait("Req", "M10")]
+    public async Task LinkKey_MadeByTwoReplicasAtOnce_IsOneForBoth()
+    {
+        await using var replica = await OrchestratorServer.StartAsync(await system.NewDatabaseAsync(), system.Phoenix.HttpUrl);
+        var database = replica.Services.GetRequiredService<NpgsqlDataSource>();
+        await using var connection = await database.OpenConnectionAsync();
+        await using var transaction = await connection.BeginTransactionAsync();
+        await using var first = new NpgsqlCommand(
+            "insert into mats.settings (key, value) values ('link_key', repeat('ab', 32))", connection, transaction);
+        await first.ExecuteNonQueryAsync();
+
+        var link = replica.Services.GetRequiredService<RcaStore>().LinkAsync("s/20260101-000000/rca.json", default);
+        await WaitsForALockAsync(database, "mats.settings");
+        await transaction.CommitAsync();
+
+        var query = QueryHelpers.ParseQuery(new Uri(await link).Query);
+        Assert.True(await ActivatorUtilities.CreateInstance<RcaStore>(replica.Services).IsValidAsync(
+            "s/20260101-000000/rca.json", long.Parse(query["expires"]!, CultureInfo.InvariantCulture), query["signature"]!, default));
     }
 
     [Fact, Trait("Req", "M01")]
@@ -246,4 +261,15 @@ public sealed class ApiTests(EmptySystem system) : IClassFixture<EmptySystem>
 
         Assert.Equal(value, body.GetProperty(field).GetString());
     }
+
+    private static Task WaitsForALockAsync(NpgsqlDataSource database, string table) => Eventually.TrueAsync(async () =>
+    {
+        await using var waiting = database.CreateCommand(
+            """
+            select exists (select from pg_stat_activity
+                           where datname = current_database() and wait_event_type = 'Lock' and query like '%' || $1 || '%')
+            """);
+        waiting.Parameters.AddWithValue(table);
+        return (bool)(await waiting.ExecuteScalarAsync())!;
+    });
 }

@@ -89,14 +89,14 @@ internal sealed partial class RcaStore(NpgsqlDataSource database, IOptions<MatsO
             return known;
         }
 
+        // An update, not "do nothing": it also returns the key that another replica is making at the same time.
         await using var command = database.CreateCommand(
             """
-            with made as (insert into mats.settings (key, value) values ('link_key', $1) on conflict (key) do nothing returning value)
-            select value from made union all select value from mats.settings where key = 'link_key' limit 1
+            insert into mats.settings (key, value) values ('link_key', $1) on conflict (key) do update set value = mats.settings.value
+            returning value
             """);
         command.Parameters.AddWithValue(Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(32)));
-        var value = (string)(await command.ExecuteScalarAsync(cancellationToken)
-            ?? throw new InvalidOperationException("Another replica is just making the key of signed links; the next try has it."));
+        var value = (string)(await command.ExecuteScalarAsync(cancellationToken))!;
         return _key = Convert.FromHexString(value);
     }
 
