@@ -4,7 +4,7 @@ using Phoenix.Service.Ingest.Decode;
 namespace Phoenix.Service.Cost;
 
 /// <summary>
-/// Finds the price of a model at a moment (semantic-conventions, cost): candidates are prices whose pattern is found in the name and that
+/// Finds the price of a model at a moment (docs/cost.md): candidates are prices whose pattern is found in the name and that
 /// have begun; user-defined before built-in, then the same provider if any candidate has it, the more specific pattern, the later start,
 /// the later entry. What is found is remembered in a table that never grows. Thread-safe; <see cref="Replace"/> takes effect for the next
 /// span.

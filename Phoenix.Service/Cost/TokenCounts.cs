@@ -24,7 +24,7 @@ internal struct TokenCounts
     public readonly bool Any => Prompt is not null || Completion is not null;
 
     /// <summary>
-    /// Brings totals and details together (semantic-conventions, token accounting 3 to 5): cached tokens that exceed the prompt were
+    /// Brings totals and details together (docs/conventions.md, Tokens): cached tokens that exceed the prompt were
     /// counted beside it; a larger total fills the side that is missing or too small.
     /// </summary>
     public void Settle(bool cacheIsExclusive)

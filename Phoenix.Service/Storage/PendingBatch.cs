@@ -3,7 +3,7 @@ namespace Phoenix.Service.Storage;
 /// <summary>What became of one request's records; says whether a retry helps.</summary>
 internal enum WriteStatus
 {
-    /// <summary>Durable: committed with synchronous_commit, now or by an earlier delivery.</summary>
+    /// <summary>Committed, now or by an earlier delivery.</summary>
     Stored,
 
     /// <summary>The database could not be reached in time; nothing is known to be stored, a retry is safe and helps.</summary>

@@ -67,7 +67,7 @@ public sealed class PostgresSettingsTests : IDisposable
             DataDirectory = Path.Combine(_folder.Path, "data"), Password = "p",
             Settings = new Dictionary<string, string>(StringComparer.Ordinal) { ["work_mem"] = "4MB", ["max_connections"] = "90",
                 ["max_wal_size"] = "1GB", ["wal_buffers"] = "2MB", ["effective_cache_size"] = "2GB",
-                ["backend_flush_after"] = "0" },
+                ["backend_flush_after"] = "0", ["full_page_writes"] = "off", ["synchronous_commit"] = "off" },
         });
         var log = new LogLines();
         await using (var source = NpgsqlDataSource.Create(server.ConnectionString("postgres")))
@@ -77,6 +77,8 @@ public sealed class PostgresSettingsTests : IDisposable
 
         Assert.Equal(
         [
+            "The PostgreSQL server's full_page_writes is off: acknowledged telemetry can be lost when the server crashes (docs/operating.md).",
+            "The PostgreSQL server's synchronous_commit is off: acknowledged telemetry can be lost when the server crashes (docs/operating.md).",
             "The PostgreSQL server's work_mem is 4MB; 32MB suits this service better (docs/operating.md).",
             "The PostgreSQL server's max_connections is 90; 300 suits this service better (docs/operating.md).",
             "The PostgreSQL server's wal_buffers is 2MB; 32MB suits this service better (docs/operating.md).",

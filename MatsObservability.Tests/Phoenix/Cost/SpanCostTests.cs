@@ -8,7 +8,7 @@ using Phoenix.Service.Ingest.Decode;
 
 namespace MatsObservability.Tests.Phoenix.Cost;
 
-/// <summary>Prices, the choice among them, and golden costs (semantic-conventions section 6).</summary>
+/// <summary>Prices, the choice among them, and golden costs.</summary>
 public sealed class SpanCostTests : IDisposable
 {
     private const long Now = 1_750_000_000_000_000_000;

@@ -72,7 +72,7 @@ internal static class Dialects
     }
 }
 
-/// <summary>Session and user (semantic-conventions section 4); the OpenInference keys come first and are read with the columns.</summary>
+/// <summary>Session and user (docs/conventions.md, Columns); the OpenInference keys come first and are read with the columns.</summary>
 internal static class IdentityMapping
 {
     /// <summary>Fills both.</summary>

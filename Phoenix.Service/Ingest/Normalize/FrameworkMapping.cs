@@ -3,7 +3,7 @@ using System.Text.Json;
 namespace Phoenix.Service.Ingest.Normalize;
 
 /// <summary>
-/// OpenLLMetry, Langfuse, LiteLLM, MCP and the Microsoft Agent Framework's workflows (semantic-conventions sections 2.6 and 3).
+/// OpenLLMetry, Langfuse, LiteLLM, MCP and the Microsoft Agent Framework's workflows (docs/conventions.md).
 /// </summary>
 internal static class FrameworkMapping
 {

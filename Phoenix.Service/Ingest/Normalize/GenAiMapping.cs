@@ -2,7 +2,7 @@ using System.Text.Json;
 
 namespace Phoenix.Service.Ingest.Normalize;
 
-/// <summary>OpenTelemetry GenAI, generations 1 to 3 (semantic-conventions section 2).</summary>
+/// <summary>OpenTelemetry GenAI, generations 1 to 3 (docs/conventions.md).</summary>
 internal static class GenAiMapping
 {
     private static readonly Dictionary<string, short> s_operations = new(StringComparer.OrdinalIgnoreCase)

@@ -11,7 +11,7 @@ namespace Phoenix.Service.Ingest.Normalize;
 internal sealed record LoggedEvent(string Name, string Attributes, string? Body);
 
 /// <summary>
-/// Gives a stored span the messages that its log records carry (semantic-conventions 2.5). Done when a span is read, so it does not matter
+/// Gives a stored span the messages that its log records carry (docs/conventions.md, Messages). Done when a span is read, so it does not matter
 /// which of the two came first and ingest pays nothing. What the span says itself always counts first.
 /// </summary>
 internal sealed class LoggedEvents(AttributePolicy policy)

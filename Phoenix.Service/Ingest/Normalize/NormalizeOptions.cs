@@ -34,7 +34,7 @@ internal sealed class NormalizeOptions
     public int MaxAttributes { get; set; } = 4096;
 
     /// <summary>
-    /// Scopes whose prompt tokens never include cached ones, whatever the numbers look like (semantic-conventions: token accounting).
+    /// Scopes whose prompt tokens never include cached ones, whatever the numbers look like (docs/conventions.md, Tokens).
     /// </summary>
     public string[] ExclusiveCacheScopes { get; set; } = [];
 

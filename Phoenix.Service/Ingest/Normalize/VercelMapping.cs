@@ -2,7 +2,7 @@ using System.Text.Json;
 
 namespace Phoenix.Service.Ingest.Normalize;
 
-/// <summary>Vercel AI SDK, <c>ai.*</c> (semantic-conventions section 3). What <c>gen_ai.*</c> said before stays.</summary>
+/// <summary>Vercel AI SDK, <c>ai.*</c> (docs/conventions.md). What <c>gen_ai.*</c> said before stays.</summary>
 internal static class VercelMapping
 {
     /// <summary>

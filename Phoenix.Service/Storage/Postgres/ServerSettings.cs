@@ -28,25 +28,33 @@ internal sealed partial class ServerSettings(NpgsqlDataSource dataSource, ILogge
         ("backend_flush_after", 512 * Kilobyte),
     ];
 
-    /// <summary>Logs what is far off.</summary>
+    /// <summary>What a commit that is acknowledged needs to outlive a crash.</summary>
+    private static readonly string[] s_durable = ["fsync", "full_page_writes", "synchronous_commit"];
+
+    /// <summary>Logs what is far off, and what makes acknowledged telemetry less than durable.</summary>
     public async Task CheckAsync(CancellationToken cancellationToken)
     {
         await using var command = dataSource.CreateCommand("SELECT name, setting, unit FROM pg_settings WHERE name = ANY($1)");
-        command.Parameters.Add(new NpgsqlParameter<string[]> { TypedValue = [.. s_wanted.Select(static wanted => wanted.Name)] });
-        var found = new Dictionary<string, long>(StringComparer.Ordinal);
+        command.Parameters.Add(
+            new NpgsqlParameter<string[]> { TypedValue = [.. s_durable, .. s_wanted.Select(static wanted => wanted.Name)] });
+        var found = new Dictionary<string, (string Value, string? Unit)>(StringComparer.Ordinal);
         await using (var reader = await command.ExecuteReaderAsync(cancellationToken))
         {
             while (await reader.ReadAsync(cancellationToken))
             {
-                found[reader.GetString(0)] =
-                    long.Parse(reader.GetString(1), CultureInfo.InvariantCulture) * UnitBytes(
-                        reader.IsDBNull(2) ? null : reader.GetString(2));
+                found[reader.GetString(0)] = (reader.GetString(1), reader.IsDBNull(2) ? null : reader.GetString(2));
             }
+        }
+
+        foreach (var name in s_durable.Where(name => found[name].Value == "off"))
+        {
+            Log.NotDurable(logger, name);
         }
 
         foreach (var (name, suits) in s_wanted)
         {
-            if (found.TryGetValue(name, out var value) && value < suits / 2)
+            if (found.TryGetValue(name, out var setting)
+                && long.Parse(setting.Value, CultureInfo.InvariantCulture) * UnitBytes(setting.Unit) is var value && value < suits / 2)
             {
                 Log.FarOff(logger, name, Text(value, suits), Text(suits, suits));
             }
@@ -72,5 +80,9 @@ internal sealed partial class ServerSettings(NpgsqlDataSource dataSource, ILogge
         [LoggerMessage(260, LogLevel.Warning,
             "The PostgreSQL server's {Setting} is {Value}; {Suits} suits this service better (docs/operating.md).")]
         public static partial void FarOff(ILogger logger, string setting, string value, string suits);
+
+        [LoggerMessage(261, LogLevel.Warning,
+            "The PostgreSQL server's {Setting} is off: acknowledged telemetry can be lost when the server crashes (docs/operating.md).")]
+        public static partial void NotDurable(ILogger logger, string setting);
     }
 }
