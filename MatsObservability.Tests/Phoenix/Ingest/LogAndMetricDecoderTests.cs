@@ -57,6 +57,18 @@ public sealed class LogAndMetricDecoderTests(QueryServer server) : IClassFixture
     }
 
     [Fact]
+    public async Task Logs_SentAgain_AreStoredAgain()
+    {
+        var request = Logs("log-again", new LogRecord { TimeUnixNano = 6, Body = TestSpan.Any("once") });
+
+        await PostAsync(request);
+        await PostAsync(request);
+
+        Assert.Equal(2, await server.Server.ScalarAsync<long>(
+            "SELECT count(*) FROM logs WHERE project_id = (SELECT id FROM projects WHERE name = 'log-again')"));
+    }
+
+    [Fact]
     public async Task Logs_TimePastTheRange_RejectsThatRecordAlone()
     {
         using var response = await server.Client.PostAsync(
@@ -171,10 +183,11 @@ public sealed class LogAndMetricDecoderTests(QueryServer server) : IClassFixture
                     },
                 },
             },
+            new Metric { Name = "late", Gauge = new Gauge { DataPoints = { new NumberDataPoint { TimeUnixNano = 1UL << 63, AsInt = 1 } } } },
             new Metric { Name = "", Gauge = new Gauge { DataPoints = { new NumberDataPoint { TimeUnixNano = 1, AsInt = 1 } } } }));
 
         var partial = ExportMetricsServiceResponse.Parser.ParseFrom(await response.Content.ReadAsByteArrayAsync()).PartialSuccess;
-        Assert.Equal(3, partial.RejectedDataPoints);
+        Assert.Equal(4, partial.RejectedDataPoints);
         Assert.Contains("bucket_counts", partial.ErrorMessage, StringComparison.Ordinal);
         Assert.Equal(1, await server.Server.ScalarAsync<long>("""
             SELECT count(*) FROM metric_series s JOIN metric_points p ON p.series_id = s.id WHERE project_id = (SELECT id FROM projects WHERE name = 'metric-odd')

@@ -51,6 +51,33 @@ public sealed class ForwarderTests
     }
 
     [Theory]
+    [InlineData(429)]
+    [InlineData(502)]
+    [InlineData(503)]
+    [InlineData(504)]
+    [InlineData(null)]
+    public async Task Forward_NotNowOrCutConnection_IsRepeatedAndSent(int? status)
+    {
+        await using var unit = await Unit.StartAsync();
+        unit.Sink.Answer = context =>
+        {
+            if (status is null && unit.Sink.Requests.Length == 1)
+            {
+                context.Abort();
+            }
+
+            return Status(context, unit.Sink.Requests.Length == 1 ? status ?? 200 : 200);
+        };
+        unit.Send(records: 7);
+
+        await unit.PausesAsync(1);
+        unit.Time.Advance(TimeSpan.FromSeconds(6.3));
+
+        await Eventually.TrueAsync(() => unit.Metrics.SentRecords == 7);
+        Assert.Equal((2, 1d), (unit.Sink.Requests.Length, unit.Metrics.Retries));
+    }
+
+    [Theory]
     [InlineData("header", 42)]
     [InlineData("date", 50)]
     [InlineData("retry_info", 17)]
