@@ -4,6 +4,8 @@
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_NOLOGO=1
+# The tests' own PostgreSQL ends with its process, which would be killed 100 ms after the last test.
+export VSTEST_TESTHOST_SHUTDOWN_TIMEOUT=30000
 
 say() { printf '== %s\n' "$*"; }
 

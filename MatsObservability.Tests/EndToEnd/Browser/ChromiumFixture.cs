@@ -31,6 +31,7 @@ public sealed class ChromiumFixture : IAsyncLifetime
             return;
         }
 
+        Assertions.SetDefaultExpectTimeout(60_000);
         _playwright = await Playwright.CreateAsync();
         Browser = await _playwright.Chromium.LaunchAsync(new BrowserTypeLaunchOptions
         {

@@ -11,7 +11,7 @@ namespace MatsObservability.Tests.EndToEnd.Browser;
 /// </summary>
 public sealed class DemoTests(ChromiumFixture chromium) : IClassFixture<ChromiumFixture>
 {
-    private static readonly TimeSpan s_limit = TimeSpan.FromMinutes(3);
+    private static readonly TimeSpan s_limit = TimeSpan.FromMinutes(5);
 
     [BrowserFact]
     [Trait("Req", "A20")]
