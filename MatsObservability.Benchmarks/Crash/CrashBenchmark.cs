@@ -99,7 +99,7 @@ internal static class CrashBenchmark
             }
 
             // Every sender gets something through after the crash, so recovery is shown as well.
-            await Task.WhenAll(senders.Select(sender => sender.WaitForAnotherAsync(TimeSpan.FromSeconds(60), cancellationToken)));
+            await Task.WhenAll(senders.Select(sender => sender.WaitForAnotherAsync(TimeSpan.FromSeconds(180), cancellationToken)));
             await stop.CancelAsync();
             await Task.WhenAll(sending);
         }

@@ -9,7 +9,8 @@ namespace MatsObservability.Benchmarks.Load;
 /// <summary>One of the product's services as a child process on a free port; can be killed and started again on the same port.</summary>
 internal class ServiceProcess(string project, IReadOnlyDictionary<string, string?> environment, string readyPath) : IAsyncDisposable
 {
-    private static readonly TimeSpan s_startLimit = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan s_startLimit = TimeSpan.FromSeconds(120);
+    private static readonly TimeSpan s_grace = TimeSpan.FromSeconds(10);
     private static readonly HttpClient s_http = new() { Timeout = TimeSpan.FromSeconds(2) };
 
     private readonly StringBuilder _output = new();
@@ -89,15 +90,21 @@ internal class ServiceProcess(string project, IReadOnlyDictionary<string, string
         _process = null;
     }
 
-    /// <summary>Asks it to end as a supervisor does (SIGTERM), and waits for its end.</summary>
-    public async Task StopAsync()
+    /// <summary>
+    /// Asks it to end as a supervisor does (SIGTERM), and waits for its end; after <paramref name="grace"/> (10 s) it is killed.
+    /// </summary>
+    /// <returns>Its exit code, 0 only when it ended by itself; null when it was not running.</returns>
+    public async Task<int?> StopAsync(TimeSpan? grace = null)
     {
-        if (_process is not null)
+        if (_process is null)
         {
-            await _process.StopAsync(TimeSpan.FromSeconds(10));
-            await _process.DisposeAsync();
-            _process = null;
+            return null;
         }
+
+        var exitCode = await _process.StopAsync(grace ?? s_grace);
+        await _process.DisposeAsync();
+        _process = null;
+        return exitCode;
     }
 
     /// <inheritdoc/>

@@ -41,7 +41,6 @@ internal sealed class RecoverySystem : IAsyncDisposable
         {
             Orchestrator = new Dictionary<string, string?>(StringComparer.Ordinal)
             {
-                ["Mats__Lease"] = "00:00:02",
                 ["Mats__PhoenixPatience"] = patience.ToString("c"),
             },
         }, cancellationToken);

@@ -39,6 +39,9 @@ internal sealed record RecoveryOutcome(IReadOnlyList<string> Faults, bool Resume
 /// <summary>Interrupts an investigation at a moment and checks everything that must hold at its end.</summary>
 internal static class RecoveryTrial
 {
+    /// <summary>How long what follows at once may take on a slow machine.</summary>
+    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(60);
+
     /// <summary>True for the message that ends a job.</summary>
     public static bool IsEnd(string message) => message is "Job COMPLETED" or "Job PARTIAL" or "Job FAILED" or "Job CANCELLED";
 
@@ -62,7 +65,7 @@ internal static class RecoveryTrial
         var started = TimeProvider.System.GetTimestamp();
         if (takeover == Takeover.Stop) // 2
         {
-            await system.Orchestrator.StopAsync();
+            await system.Orchestrator.StopAsync(s_patience);
         }
         else
         {
@@ -70,6 +73,14 @@ internal static class RecoveryTrial
         }
 
         await system.Gate.OpenAfterKillAsync(cancellationToken);
+        if (takeover != Takeover.Stop)
+        {
+            // As when the lease of the process, the job's first, has run out; one that is asked to end gives its job back by itself.
+            await system.System.ExecuteAsync(
+                $"update mats.jobs set lease_until = now() - interval '1 second' where id = '{job}' and lease_token = 1",
+                cancellationToken);
+        }
+
         if (takeover != Takeover.Replica)
         {
             await system.Orchestrator.StartAsync(cancellationToken);
@@ -77,7 +88,7 @@ internal static class RecoveryTrial
 
         var ended = await system.EndAsync(replicas, job, cancellationToken); // 3
         var seconds = TimeProvider.System.GetElapsedTime(started).TotalSeconds;
-        stopWatching.CancelAfter(TimeSpan.FromSeconds(20));
+        stopWatching.CancelAfter(s_patience);
         var events = await watching;
         if (takeover == Takeover.Replica)
         {
@@ -116,7 +127,7 @@ internal static class RecoveryTrial
         Require(calls.SequenceEqual(wanted),
             $"the result's tool calls are {string.Join(", ", calls)}, undisturbed {string.Join(", ", wanted)}");
 
-        var spans = await system.SpansAsync(ended["trace_id"]!.GetValue<string>(), cancellationToken);
+        var spans = await SpansAsync(system, ended["trace_id"]!.GetValue<string>(), cancellationToken);
         var orphans = RecoverySystem.Orphans(spans).ConvertAll(span => span["name"]);
         Require(orphans.Count == 0, $"spans without their parent: {string.Join(", ", orphans)}");
         var runs = spans.Count(RecoverySystem.IsRun);
@@ -136,6 +147,21 @@ internal static class RecoveryTrial
             {
                 faults.Add(fault);
             }
+        }
+    }
+
+    /// <summary>The trace once both runs and all parents are in it, or as it is when they do not come.</summary>
+    private static async Task<List<JsonObject>> SpansAsync(RecoverySystem system, string trace, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await system.SpansAsync(
+                trace, spans => spans.Count(RecoverySystem.IsRun) >= 2 && RecoverySystem.Orphans(spans).Count == 0, s_patience,
+                cancellationToken);
+        }
+        catch (TimeoutException)
+        {
+            return await system.SpansAsync(trace, cancellationToken);
         }
     }
 

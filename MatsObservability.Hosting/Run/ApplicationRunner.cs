@@ -28,8 +28,11 @@ internal sealed partial class ApplicationRunner(
     IProgress<PostgresDownload> download,
     ILogger<ApplicationRunner> logger) : IHostedService, IAsyncDisposable
 {
-    private static readonly TimeSpan s_stopLimit = TimeSpan.FromSeconds(9);
-    private static readonly TimeSpan s_longestGrace = TimeSpan.FromSeconds(4);
+    /// <summary>How long a stop of everything takes at most; what is left then is killed.</summary>
+    internal static readonly TimeSpan LongestStop = TimeSpan.FromSeconds(9);
+
+    /// <summary>How long one program may take to end before it is killed.</summary>
+    internal static readonly TimeSpan LongestGrace = TimeSpan.FromSeconds(4);
 
     private readonly Dictionary<string, Supervisor> _supervisors = new(StringComparer.OrdinalIgnoreCase);
     private readonly List<PostgresProgram> _servers = [];
@@ -234,8 +237,8 @@ internal sealed partial class ApplicationRunner(
         var started = context.Time.GetTimestamp();
         foreach (var level in StopOrder.Of(context.Model.Resources))
         {
-            var left = s_stopLimit - context.Time.GetElapsedTime(started);
-            var grace = left < s_longestGrace ? left : s_longestGrace;
+            var left = LongestStop - context.Time.GetElapsedTime(started);
+            var grace = left < LongestGrace ? left : LongestGrace;
             var ids = level.SelectMany(RunContext.InstancesOf).Where(_supervisors.ContainsKey);
             await Task.WhenAll(ids.Select(id => _supervisors[id].EndAsync(grace > TimeSpan.Zero ? grace : TimeSpan.Zero)));
         }

@@ -10,7 +10,7 @@ namespace MatsObservability.Tests.AppHost;
 [Trait("Req", "A010")]
 public sealed class AppHostInProcessTests
 {
-    private static readonly TimeSpan s_limit = TimeSpan.FromSeconds(90);
+    private static readonly TimeSpan s_limit = TimeSpan.FromSeconds(180);
 
     [Fact]
     public async Task CreateAsync_WholeAppHost_RunsOnRandomPortsAndIsDisposedClean()

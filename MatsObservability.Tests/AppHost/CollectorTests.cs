@@ -14,7 +14,7 @@ public sealed class CollectorTests
 {
     private const string Name = "otel-collector";
 
-    private static readonly TimeSpan s_limit = TimeSpan.FromSeconds(90);
+    private static readonly TimeSpan s_limit = TimeSpan.FromSeconds(180);
 
     [Theory]
     [InlineData("", null, 4317, 4318)]

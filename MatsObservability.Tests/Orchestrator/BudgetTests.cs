@@ -26,7 +26,7 @@ public sealed class BudgetTests(ShopSystem system) : IClassFixture<ShopSystem>
         var held = new HeldReads();
         await using var server = await OrchestratorServer.StartAsync(
             await system.NewDatabaseAsync(), system.Phoenix.HttpUrl, [("Mats:ActiveTime", "00:00:01")], held.Install);
-        var job = await server.EndAsync(await server.TroubleshootAsync(ShopTelemetry.Request("shop")), seconds: 20);
+        var job = await server.EndAsync(await server.TroubleshootAsync(ShopTelemetry.Request("shop")));
 
         Assert.Equal("FAILED", job.GetProperty("status").GetString());
         Assert.Contains("working time is spent", job.GetProperty("error").GetString());
@@ -77,7 +77,7 @@ public sealed class BudgetTests(ShopSystem system) : IClassFixture<ShopSystem>
     {
         await using var stalled = await HttpStub.StartAsync(context => Task.Delay(Timeout.Infinite, context.RequestAborted));
 
-        var job = await RunAsync(("Llm:ApiKey", "sk-test-key-0123456789"), ("Llm:BaseUrl", stalled.Url), ("Mats:ActiveTime", "00:00:16"));
+        var job = await RunAsync(("Llm:ApiKey", "sk-test-key-0123456789"), ("Llm:BaseUrl", stalled.Url), ("Mats:ActiveTime", "00:00:32"));
 
         Assert.Equal("COMPLETED", job.GetProperty("status").GetString());
         Assert.Equal("orders", job.GetProperty("result").GetProperty("root_causes")[0].GetProperty("service").GetString());

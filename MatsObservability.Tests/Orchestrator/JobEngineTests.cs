@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Http.Json;
 using System.Text.Json;
+using MatsObservability.Hosting.Run.Endpoints;
 using MatsObservability.Tests.Support;
 using Npgsql;
 using Orchestrator.Agent.Api;
@@ -55,8 +56,17 @@ public sealed class JobEngineTests(ShopSystem system) : IClassFixture<ShopSystem
             Guid.NewGuid(), await events.ChannelAsync("c", default), JobStatus.Running, Phase.Intake, now, now, null, "unknown", "s",
             System.Diagnostics.ActivityTraceId.CreateRandom().ToHexString(), null, null, request, [], null, null, null);
         await store.CreateAsync(created, new InvestigationState { SessionId = "s" }, default);
-        var dead = await store.ClaimAsync("dead", TimeSpan.FromSeconds(1), default);
-        Assert.Null(await store.ClaimAsync("other", TimeSpan.FromSeconds(1), default));
+        var dead = await store.ClaimAsync("dead", TimeSpan.FromHours(1), default);
+        Assert.Null(await store.ClaimAsync("other", TimeSpan.FromHours(1), default));
+        await using (var left = source.CreateCommand("select lease_until - now() from mats.jobs"))
+        {
+            Assert.InRange((TimeSpan)(await left.ExecuteScalarAsync())!, TimeSpan.FromMinutes(30), TimeSpan.FromHours(1));
+        }
+
+        await using (var expire = source.CreateCommand("update mats.jobs set lease_until = now() - interval '1 second'"))
+        {
+            Assert.Equal(1, await expire.ExecuteNonQueryAsync());
+        }
 
         await using var replica = await OrchestratorServer.StartAsync(database, system.Phoenix.HttpUrl);
         var job = await replica.EndAsync(created.Id.ToString());
@@ -174,9 +184,9 @@ public sealed class JobEngineTests(ShopSystem system) : IClassFixture<ShopSystem
     [Fact]
     public async Task PhoenixAway_ComesBackInTime_TheJobWaitsAndEnds()
     {
-        var port = HttpStub.FreePort();
+        var port = FreePort.Next();
         await using var server = await OrchestratorServer.StartAsync(
-            await system.NewDatabaseAsync(), $"http://127.0.0.1:{port}", [("Mats:PhoenixPatience", "00:00:40"),
+            await system.NewDatabaseAsync(), $"http://127.0.0.1:{port}", [("Mats:PhoenixPatience", "00:02:00"),
                 ("HttpResilience:MaxRetries", "0")]);
         var id = await server.TroubleshootAsync(ShopTelemetry.Request("late"));
         await server.WaitForAsync(id, ["RUNNING"]);
@@ -196,7 +206,7 @@ public sealed class JobEngineTests(ShopSystem system) : IClassFixture<ShopSystem
     public async Task PhoenixAway_ForGood_TheResultSaysWhatWasNotSeen()
     {
         await using var server = await OrchestratorServer.StartAsync(
-            await system.NewDatabaseAsync(), $"http://127.0.0.1:{HttpStub.FreePort()}", [("Mats:PhoenixPatience", "00:00:02"),
+            await system.NewDatabaseAsync(), $"http://127.0.0.1:{FreePort.Next()}", [("Mats:PhoenixPatience", "00:00:02"),
                 ("HttpResilience:MaxRetries", "0")]);
         var job = await server.EndAsync(await server.TroubleshootAsync(ShopTelemetry.Request("shop")));
 

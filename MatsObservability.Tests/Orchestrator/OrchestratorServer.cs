@@ -39,7 +39,7 @@ internal sealed class OrchestratorServer : IAsyncDisposable
             {
                 ["ConnectionStrings:phoenixdb"] = connectionString,
                 ["Mats:PhoenixUrl"] = phoenixUrl,
-                ["Mats:Lease"] = "00:00:02",
+                ["Mats:Lease"] = "00:00:30",
                 ["Mats:PhoenixPatience"] = "00:00:03",
                 ["Telemetry:Export"] = "false",
             });
@@ -68,12 +68,12 @@ internal sealed class OrchestratorServer : IAsyncDisposable
     }
 
     /// <summary>The job once its status is one of those given.</summary>
-    public Task<JsonElement> WaitForAsync(string jobId, string[] statuses, string? user = null, int seconds = 60) => Eventually.GetAsync(
-        () => JobAsync(jobId, user), job => statuses.Contains(job.GetProperty("status").GetString()), TimeSpan.FromSeconds(seconds));
+    public Task<JsonElement> WaitForAsync(string jobId, string[] statuses, string? user = null) => Eventually.GetAsync(
+        () => JobAsync(jobId, user), job => statuses.Contains(job.GetProperty("status").GetString()));
 
     /// <summary>The job once it has ended.</summary>
-    public Task<JsonElement> EndAsync(string jobId, string? user = null, int seconds = 60) =>
-        WaitForAsync(jobId, ["COMPLETED", "PARTIAL", "FAILED", "CANCELLED"], user, seconds);
+    public Task<JsonElement> EndAsync(string jobId, string? user = null) =>
+        WaitForAsync(jobId, ["COMPLETED", "PARTIAL", "FAILED", "CANCELLED"], user);
 
     public async Task<JsonElement> JobAsync(string jobId, string? user = null)
     {

@@ -15,7 +15,9 @@ public sealed class PartialTelemetryTests(ShopSystem system) : IClassFixture<Sho
         await using var relay = await RelayAsync(
             path => path.Contains("signals=spans", StringComparison.Ordinal) && Interlocked.Increment(ref cut) == 1, stalls);
 
-        var (result, _) = await AskAsync(relay.Url, patienceSeconds: 20);
+        (string, string)[] settings = stalls ? [("Mats:PhoenixStall", "00:00:02")] : [];
+
+        var (result, _) = await AskAsync(relay.Url, patienceSeconds: 50, settings);
 
         Assert.True(cut > 1);
         Assert.Equal("orders", result.GetProperty("root_causes")[0].GetProperty("service").GetString());
@@ -40,12 +42,12 @@ public sealed class PartialTelemetryTests(ShopSystem system) : IClassFixture<Sho
 
     private static double Confidence(JsonElement result) => result.GetProperty("sre_findings").GetProperty("confidence").GetDouble();
 
-    private async Task<(JsonElement Result, string Markdown)> AskAsync(string phoenix, int patienceSeconds)
+    private async Task<(JsonElement Result, string Markdown)> AskAsync(
+        string phoenix, int patienceSeconds, params (string, string)[] settings)
     {
         await using var server = await OrchestratorServer.StartAsync(
             await system.NewDatabaseAsync(), phoenix,
-            [("Mats:PhoenixPatience", $"00:00:{patienceSeconds:00}"), ("Mats:PhoenixStall", "00:00:00.5"),
-                ("HttpResilience:MaxRetries", "0")]);
+            [("Mats:PhoenixPatience", $"00:00:{patienceSeconds:00}"), ("HttpResilience:MaxRetries", "0"), .. settings]);
         var job = await server.EndAsync(await server.TroubleshootAsync(ShopTelemetry.Request("shop")));
         var result = job.GetProperty("result");
         return (result, await server.Client.GetStringAsync(result.GetProperty("rca_markdown_url").GetString()));

@@ -1,4 +1,7 @@
+using System.Globalization;
 using System.Text.Json;
+using System.Text.RegularExpressions;
+using MatsObservability.Hosting.Run.Endpoints;
 
 namespace MatsObservability.Tests.Orchestrator;
 
@@ -8,7 +11,7 @@ namespace MatsObservability.Tests.Orchestrator;
 /// </summary>
 [Trait("Req", "M06")]
 [Trait("Req", "M18")]
-public sealed class RemediationBudgetTests(ShopSystem system) : RemediationCase(system), IClassFixture<ShopSystem>
+public sealed partial class RemediationBudgetTests(ShopSystem system) : RemediationCase(system), IClassFixture<ShopSystem>
 {
     private const string Query = "VALIDATION_QUERY: error_rate(orders)\nVALIDATION_THRESHOLD: < 0.01";
 
@@ -29,7 +32,7 @@ public sealed class RemediationBudgetTests(ShopSystem system) : RemediationCase(
     [Fact]
     public async Task Time_SpentBeforeTheApproval_EndsWithTheReport()
     {
-        await RestartAsync(("Mats:ActiveTime", "00:00:02"));
+        await RestartAsync(("Mats:ActiveTime", "00:00:04"));
         await File.WriteAllTextAsync(Folder.File("silent"), "");
 
         var job = await Server.EndAsync(await AskAsync("orders"), User);
@@ -57,13 +60,20 @@ public sealed class RemediationBudgetTests(ShopSystem system) : RemediationCase(
         var hash = proposal.GetProperty("command_hash").GetString();
         await SetStateAsync(id, ["active_seconds"], "0");
         await SetStateAsync(id, ["remediation", "rollback", "1"], $"\"{rollback}\"");
-        await RestartAsync(("Mats:ActiveTime", "00:00:04"));
+        await RestartAsync(("Mats:ActiveTime", "00:00:12"));
+        var asked = TimeProvider.System.GetUtcNow();
 
         var job = await ApproveAsync(id, hash);
 
         Assert.Equal("FAILED", job.GetProperty("status").GetString());
         Assert.Contains(outcome, job.GetProperty("error").GetString());
-        Assert.Contains("stopped after 2 s", Step(job, "APPLY_FIX").GetProperty("detail").GetString());
+        var stopped = StoppedAfter().Match(Step(job, "APPLY_FIX").GetProperty("detail").GetString()!);
+        Assert.True(stopped.Success, job.ToString());
+
+        // Half of what was left when it began: the other half, and what came before it, make up the rest.
+        var seconds = double.Parse(stopped.Groups["seconds"].ValueSpan, CultureInfo.InvariantCulture);
+        var ended = (Step(job, "APPLY_FIX").GetProperty("timestamp").GetDateTimeOffset() - asked).TotalSeconds;
+        Assert.InRange(seconds, 12 - ended - 0.25, 6);
         Assert.Equal(rollback == "unset" ? "SUCCESS" : "FAILURE", Step(job, "ROLLBACK").GetProperty("outcome").GetString());
         Assert.Contains("ROLLBACK", await ReportAsync(job));
         Assert.False(File.Exists(Folder.File("orders")));
@@ -88,7 +98,7 @@ public sealed class RemediationBudgetTests(ShopSystem system) : RemediationCase(
         // The fix itself makes the service silent.
         var (id, proposal) = await ProposeAsync("silent");
         await SetStateAsync(id, ["active_seconds"], "0");
-        await RestartAsync(("Mats:ActiveTime", "00:00:06"));
+        await RestartAsync(("Mats:ActiveTime", "00:00:12"));
 
         var job = await ApproveAsync(id, proposal.GetProperty("command_hash").GetString());
 
@@ -101,7 +111,7 @@ public sealed class RemediationBudgetTests(ShopSystem system) : RemediationCase(
     {
         var id = await AskAsync("another", validation: Query);
         var waiting = await Server.WaitForAsync(id, ["WAITING_FOR_USER", "FAILED", "COMPLETED"], User);
-        await RestartAsync(("Mats:PhoenixUrl", $"http://127.0.0.1:{HttpStub.FreePort()}"), ("Mats:PhoenixPatience", "00:00:01"));
+        await RestartAsync(("Mats:PhoenixUrl", $"http://127.0.0.1:{FreePort.Next()}"), ("Mats:PhoenixPatience", "00:00:01"));
 
         var job = await ApproveAsync(
             id, waiting.GetProperty("result").GetProperty("remediation").GetProperty("command_hash").GetString());
@@ -163,4 +173,7 @@ public sealed class RemediationBudgetTests(ShopSystem system) : RemediationCase(
 
     private Task<string> ReportAsync(JsonElement job) => Server.Client.GetStringAsync(
         new Uri(job.GetProperty("result").GetProperty("remediation").GetProperty("report_url").GetString()!).PathAndQuery);
+
+    [GeneratedRegex(@"stopped after (?<seconds>\d+(\.\d)?) s", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
+    private static partial Regex StoppedAfter();
 }

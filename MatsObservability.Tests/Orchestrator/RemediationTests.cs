@@ -253,11 +253,17 @@ public sealed class RemediationTests(ShopSystem system) : RemediationCase(system
         await RestartAsync(("Remediation:ValidationPatience", "00:01:00"));
 
         var approving = ApproveAsync(id, proposal.GetProperty("command_hash").GetString());
-        await Eventually.TrueAsync(() => File.Exists(Folder.File("orders")));
+
+        // When it looks again, the end of the command is on record: what begins now began after the fix.
+        await Eventually.TrueAsync(
+            async () =>
+                (await Server.JobAsync(id, User)).GetProperty("events").EnumerateArray()
+                    .Count(e => e.GetProperty("message").GetString()!.StartsWith("validate {", StringComparison.Ordinal)) >= 2);
         await SendAsync(50, failing: false);
         var job = await approving;
 
         Assert.True(job.GetProperty("status").GetString() == "COMPLETED", job.ToString());
+        Assert.True(File.Exists(Folder.File("orders")));
         Assert.Contains("error_rate(orders) = 0", job.GetProperty("result").GetProperty("response").GetString());
     }
 
@@ -297,10 +303,8 @@ public sealed class RemediationTests(ShopSystem system) : RemediationCase(system
 
     private async Task SendAsync(int requests, bool failing)
     {
-        // Started when they are sent: after the fix means after its command ended.
-        await Eventually.TrueAsync(() => failing || File.Exists(Folder.File("orders")));
         var trace = new AgentTrace("recovering", "orders",
-            (ulong)(TimeProvider.System.GetUtcNow().ToUnixTimeMilliseconds() + (failing ? -60_000 : 2000)) * 1_000_000);
+            (ulong)(TimeProvider.System.GetUtcNow().ToUnixTimeMilliseconds() + (failing ? -60_000 : 0)) * 1_000_000);
         for (var i = 0; i < requests; i++)
         {
             trace.Add("GET /orders", null, null, (ulong)i * 10, 5, failing ? "no connection" : null);

@@ -38,7 +38,9 @@ public sealed class RemoteAgentTests(ShopSystem system) : IClassFixture<ShopSyst
         Assert.Contains(job.GetProperty("events").EnumerateArray(),
             e => e.GetProperty("type").GetString() == "TOOL_USE" && e.GetProperty("source").GetString() == "mats-sre");
 
-        var spans = await SpansAsync();
+        var spans = await system.TraceAsync(Trace, "b7ad6b7169203331", all =>
+            all.Exists(span => span.GetProperty("name").GetString() == "agent_sre")
+            && all.Exists(span => span.GetProperty("name").GetString() == "sre_log_analysis"));
         var ids = spans.Select(span => span.GetProperty("span_id").GetString()).Append("b7ad6b7169203331").ToHashSet();
         Assert.All(spans, span => Assert.Contains(span.GetProperty("parent_id").GetString(), ids));
         var delegated = Assert.Single(spans, span => span.GetProperty("name").GetString() == "delegate_sre");
@@ -85,17 +87,5 @@ public sealed class RemoteAgentTests(ShopSystem system) : IClassFixture<ShopSyst
             () => OrchestratorServer.StartAsync(database, system.Phoenix.HttpUrl, [(setting, value)]));
 
         Assert.Contains($"{setting} must be an absolute http(s) address", fault.Message);
-    }
-
-    private async Task<List<JsonElement>> SpansAsync()
-    {
-        using var export = await system.Phoenix.Client.GetAsync("/v1/projects/finoptiagents-MATS/export?signals=spans");
-        var lines = (await export.Content.ReadAsStringAsync()).Split('\n', StringSplitOptions.RemoveEmptyEntries);
-        return
-        [
-            .. lines.Select(line => JsonElement.Parse(line)).Where(line => line.TryGetProperty("span", out _)).Select(
-                line => line.GetProperty("span"))
-                .Where(span => span.GetProperty("trace_id").GetString() == Trace),
-        ];
     }
 }

@@ -68,7 +68,8 @@ public sealed class RemoteRemediationTests : IClassFixture<ShopSystem>, IAsyncLi
             Assert.Equal(0, await CountAsync(_workerDatabase, "select count(*) from mats.jobs"));
         }
 
-        var spans = await SpansAsync(trace);
+        var spans = await _system.TraceAsync(trace, Parent, all => Count(all, "investigation_run") >= 2
+            && Count(all, "agent_remediation") == Count(all, "delegate_remediation") && Count(all, "apply_fix") > 0);
         var ids = spans.Select(span => span.GetProperty("span_id").GetString()).Append(Parent).ToHashSet();
         Assert.All(spans, span => Assert.Contains(span.GetProperty("parent_id").GetString(), ids));
         var delegated = spans.Where(span => span.GetProperty("name").GetString() == "delegate_remediation")
@@ -211,7 +212,7 @@ public sealed class RemoteRemediationTests : IClassFixture<ShopSystem>, IAsyncLi
         var database = await _system.NewDatabaseAsync();
         await using var server = await OrchestratorServer.StartAsync(
             database, _system.Phoenix.HttpUrl,
-            [("Mats:ActiveTime", "00:00:05"), ("REMEDIATION_AGENT_URL", $"{worker.Url}/agents/remediation")]);
+            [("Mats:ActiveTime", "00:00:10"), ("REMEDIATION_AGENT_URL", $"{worker.Url}/agents/remediation")]);
         var (id, proposal) = await ProposeAsync(server, "hold", "orders");
 
         var job = await ApproveAsync(server, id, proposal.GetProperty("command_hash").GetString());
@@ -302,15 +303,5 @@ public sealed class RemoteRemediationTests : IClassFixture<ShopSystem>, IAsyncLi
         return (long)(await command.ExecuteScalarAsync())!;
     }
 
-    private async Task<List<JsonElement>> SpansAsync(string trace)
-    {
-        using var export = await _system.Phoenix.Client.GetAsync("/v1/projects/finoptiagents-MATS/export?signals=spans");
-        var lines = (await export.Content.ReadAsStringAsync()).Split('\n', StringSplitOptions.RemoveEmptyEntries);
-        return
-        [
-            .. lines.Select(line => JsonElement.Parse(line)).Where(line => line.TryGetProperty("span", out _)).Select(
-                line => line.GetProperty("span"))
-                .Where(span => span.GetProperty("trace_id").GetString() == trace),
-        ];
-    }
+    private static int Count(List<JsonElement> spans, string name) => spans.Count(span => span.GetProperty("name").GetString() == name);
 }

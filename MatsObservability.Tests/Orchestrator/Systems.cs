@@ -1,5 +1,5 @@
 using System.Net;
-using System.Net.Sockets;
+using System.Text.Json;
 using MatsObservability.Tests.Support;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
@@ -37,6 +37,51 @@ public class EmptySystem : IAsyncLifetime
     }
 
     internal Task<string> NewDatabaseAsync() => _postgres.CreateDatabaseAsync();
+
+    /// <summary>
+    /// The orchestrators' own spans of a trace, once a run is among them, every one has its parent, and <paramref name="accept"/> holds: an
+    /// orchestrator that stops waits for its last spans only so long, and what it did not wait for comes later.
+    /// </summary>
+    /// <param name="caller">The span that the trace hangs under.</param>
+    /// <param name="counts">Which spans belong to it; null = all.</param>
+    internal async Task<List<JsonElement>> TraceAsync(
+        string trace, string caller, Func<List<JsonElement>, bool>? accept = null, Func<JsonElement, bool>? counts = null)
+    {
+        var found = await Eventually.GetAsync(
+            async () => new Found([.. (await SpansAsync(trace)).Where(span => counts?.Invoke(span) != false)]),
+            read => read.IsWhole(caller) && accept?.Invoke(read.Spans) != false);
+        return found.Spans;
+    }
+
+    private async Task<List<JsonElement>> SpansAsync(string trace)
+    {
+        using var export = await Phoenix.Client.GetAsync("/v1/projects/finoptiagents-MATS/export?signals=spans");
+        if (export.StatusCode == HttpStatusCode.NotFound)
+        {
+            return [];
+        }
+
+        var lines = (await export.Content.ReadAsStringAsync()).Split('\n', StringSplitOptions.RemoveEmptyEntries);
+        return
+        [
+            .. lines.Select(line => JsonElement.Parse(line)).Where(line => line.TryGetProperty("span", out _))
+                .Select(line => line.GetProperty("span")).Where(span => span.GetProperty("trace_id").GetString() == trace),
+        ];
+    }
+
+    /// <summary>Spans that a failed wait shows by name, each with its parent.</summary>
+    private sealed record Found(List<JsonElement> Spans)
+    {
+        public bool IsWhole(string caller)
+        {
+            var ids = Spans.Select(span => span.GetProperty("span_id").GetString()).Append(caller).ToHashSet();
+            return Spans.Exists(span => span.GetProperty("name").GetString() == "investigation_run")
+                && Spans.TrueForAll(span => ids.Contains(span.GetProperty("parent_id").GetString()));
+        }
+
+        public override string ToString() => string.Join(
+            ", ", Spans.Select(span => $"{span.GetProperty("name")} {span.GetProperty("span_id")} under {span.GetProperty("parent_id")}"));
+    }
 }
 
 /// <summary>The same with the shop's telemetry in project <c>shop</c>.</summary>
@@ -61,7 +106,7 @@ internal sealed class HeldReads
     private readonly TaskCompletionSource _free = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     /// <summary>Completes when a read waits.</summary>
-    public Task Reached => _reached.Task.WaitAsync(TimeSpan.FromSeconds(30));
+    public Task Reached => _reached.Task.WaitAsync(TimeSpan.FromSeconds(120));
 
     public void Release() => _free.TrySetResult();
 
@@ -104,14 +149,6 @@ internal sealed class HttpStub : IAsyncDisposable
         app.Run(answer);
         await app.StartAsync();
         return new(app);
-    }
-
-    /// <summary>A port that was free a moment ago.</summary>
-    public static int FreePort()
-    {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        return ((IPEndPoint)listener.LocalEndpoint).Port;
     }
 
     public async ValueTask DisposeAsync()

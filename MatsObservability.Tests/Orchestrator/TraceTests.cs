@@ -29,8 +29,8 @@ public sealed class TraceTests(ShopSystem system) : IClassFixture<ShopSystem>
         }
 
         Assert.Equal("0af7651916cd43dd8448eb211c80319c", job.GetProperty("trace_id").GetString());
+        var own = await system.TraceAsync("0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331");
         var spans = await SpansAsync(system.Phoenix, "finoptiagents-MATS");
-        var own = spans.Where(span => span.GetProperty("trace_id").GetString() == "0af7651916cd43dd8448eb211c80319c").ToList();
         var ids = own.Select(span => span.GetProperty("span_id").GetString()).ToHashSet();
         Assert.Contains(spans, span => span.GetProperty("name").GetString() == "agent-startup-check");
 
@@ -94,8 +94,8 @@ public sealed class TraceTests(ShopSystem system) : IClassFixture<ShopSystem>
             await second.EndAsync(id);
         }
 
-        var own = (await SpansAsync(system.Phoenix, "finoptiagents-MATS")).Where(span => span.GetProperty("trace_id").GetString() == trace)
-            .ToList();
+        var own = await system.TraceAsync(
+            trace, "b7ad6b7169203331", all => all.Exists(span => span.GetProperty("name").GetString() == "architect_synthesis"));
         var ids = own.Select(span => span.GetProperty("span_id").GetString()).Append("b7ad6b7169203331").ToHashSet();
         Assert.Contains(own, span => span.GetProperty("name").GetString() == "architect_synthesis");
         Assert.All(own, span => Assert.Contains(span.GetProperty("parent_id").GetString(), ids));

@@ -7,7 +7,7 @@ internal static class Eventually
     private static readonly TimeSpan s_pause = TimeSpan.FromMilliseconds(20);
 
     /// <summary>
-    /// Asks until <paramref name="accept"/> likes the answer, and gives it; after <paramref name="limit"/> (120 s) the last answer fails the
+    /// Asks until <paramref name="accept"/> likes the answer, and gives it; after <paramref name="limit"/> (120 s) the last one fails the
     /// test.
     /// </summary>
     public static async Task<T> GetAsync<T>(Func<Task<T>> ask, Func<T, bool> accept, TimeSpan? limit = null)

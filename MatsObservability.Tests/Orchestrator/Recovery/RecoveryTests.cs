@@ -7,7 +7,7 @@ public sealed class RecoveryFixture : IAsyncLifetime
 {
     internal RecoverySystem System { get; private set; } = null!;
 
-    public async Task InitializeAsync() => System = await RecoverySystem.StartAsync(TimeSpan.FromSeconds(30), CancellationToken.None);
+    public async Task InitializeAsync() => System = await RecoverySystem.StartAsync(TimeSpan.FromSeconds(120), CancellationToken.None);
 
     public async Task DisposeAsync() => await System.DisposeAsync();
 }
@@ -60,7 +60,7 @@ public sealed class RecoveryTests(RecoveryFixture fixture) : IClassFixture<Recov
 
         var early = await system.SpansAsync(
             await system.TraceAsync(job, CancellationToken.None),
-            spans => spans.Exists(span => span["name"]!.ToString() == "delegate_sre"), TimeSpan.FromSeconds(10), CancellationToken.None);
+            spans => spans.Exists(span => span["name"]!.ToString() == "delegate_sre"), TimeSpan.FromSeconds(60), CancellationToken.None);
 
         Assert.Superset(
             new HashSet<string> { "planning", "gate_planning", "read_telemetry", "sre_log_analysis" },

@@ -169,5 +169,5 @@ public sealed class OutageTests(PostgresFixture postgres) : IClassFixture<Postgr
     }
 
     private static Task<HttpResponseMessage> WaitForAsync(PhoenixServer server, string path, HttpStatusCode status) =>
-        Eventually.GetAsync(() => server.Client.GetAsync(path), response => response.StatusCode == status, TimeSpan.FromSeconds(60));
+        Eventually.GetAsync(() => server.Client.GetAsync(path), response => response.StatusCode == status, TimeSpan.FromSeconds(180));
 }
