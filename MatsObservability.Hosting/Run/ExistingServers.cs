@@ -69,8 +69,16 @@ internal sealed class ExistingServers(RunContext context)
             catch (PostgresException missing) when (missing.SqlState == PostgresErrorCodes.InvalidCatalogName)
             {
                 var creation = $"CREATE DATABASE {new NpgsqlCommandBuilder().QuoteIdentifier(settings.Database)}";
-                await OpenAsync(new NpgsqlConnectionStringBuilder(probe.ConnectionString) { Database = "postgres" }, creation,
-                    cancellationToken);
+                try
+                {
+                    await OpenAsync(new NpgsqlConnectionStringBuilder(probe.ConnectionString) { Database = "postgres" }, creation,
+                        cancellationToken);
+                }
+                catch (PostgresException made) when (
+                    made.SqlState is PostgresErrorCodes.DuplicateDatabase or PostgresErrorCodes.UniqueViolation)
+                {
+                    // Another AppHost made it meanwhile.
+                }
             }
 
             return settings;

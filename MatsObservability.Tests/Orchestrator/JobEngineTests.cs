@@ -36,6 +36,55 @@ public sealed class JobEngineTests(ShopSystem system) : IClassFixture<ShopSystem
     }
 
     [Fact, Trait("Req", "M02")]
+    public async Task Stop_FiveTimesInTheMiddleOfAJob_IsNoCrashOfIt()
+    {
+        var database = await system.NewDatabaseAsync();
+        string? id = null;
+        for (var stop = 0; stop < 5; stop++)
+        {
+            var held = new HeldReads();
+            await using var server = await OrchestratorServer.StartAsync(database, system.Phoenix.HttpUrl, services: held.Install);
+            id ??= await server.TroubleshootAsync(ShopTelemetry.Request("shop"));
+            await held.Reached;
+        }
+
+        await using var last = await OrchestratorServer.StartAsync(database, system.Phoenix.HttpUrl);
+        var job = await last.EndAsync(id!);
+
+        Assert.True(job.GetProperty("status").GetString() == "COMPLETED", job.ToString());
+    }
+
+    [Fact, Trait("Req", "M02")]
+    public async Task Event_WaitedWhileItsJobEnded_IsNotAppended()
+    {
+        var database = await system.NewDatabaseAsync();
+        await using (await OrchestratorServer.StartAsync(database, system.Phoenix.HttpUrl))
+        {
+            // The schema is there now; no replica takes the job up.
+        }
+
+        await using var source = NpgsqlDataSource.Create(database);
+        var (job, events) = await ClaimedAsync(source);
+        await using var connection = await source.OpenConnectionAsync();
+        await using var transaction = await connection.BeginTransactionAsync();
+        await using var cancel = new NpgsqlCommand(
+            "update mats.jobs set status = 'CANCELLED'; update mats.channels set last_seq = last_seq + 1", connection, transaction);
+        await cancel.ExecuteNonQueryAsync();
+
+        var late = events.AppendAsync(job.ChannelId, job.Id, "INFO", "late", "sre", null, default, leaseToken: job.LeaseToken);
+        await Eventually.TrueAsync(async () =>
+        {
+            await using var waiting = source.CreateCommand(
+                "select exists (select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock')");
+            return (bool)(await waiting.ExecuteScalarAsync())!;
+        });
+        await transaction.CommitAsync();
+        await late;
+
+        Assert.DoesNotContain(await events.ReadAsync(job.ChannelId, job.Id, 0, 100, default), stored => stored.Event.Message == "late");
+    }
+
+    [Fact, Trait("Req", "M02")]
     public async Task Lease_OfAReplicaThatDied_RunsOutAndItsWritesChangeNothing()
     {
         var database = await system.NewDatabaseAsync();
@@ -45,18 +94,8 @@ public sealed class JobEngineTests(ShopSystem system) : IClassFixture<ShopSystem
         }
 
         await using var source = NpgsqlDataSource.Create(database);
-        var (store, events) = (new JobStore(source, TimeProvider.System), new EventLog(source, TimeProvider.System));
-        var request = new TroubleshootRequest
-        {
-            UserRequest = "slow", Project = "shop", StartTime = ShopTelemetry.Iso(ShopTelemetry.Incident),
-            EndTime = ShopTelemetry.Iso(ShopTelemetry.Incident.AddMinutes(10)),
-        };
-        var now = TimeProvider.System.GetUtcNow();
-        var created = new JobRecord(
-            Guid.NewGuid(), await events.ChannelAsync("c", default), JobStatus.Running, Phase.Intake, now, now, null, "unknown", "s",
-            System.Diagnostics.ActivityTraceId.CreateRandom().ToHexString(), null, null, request, [], null, null, null);
-        await store.CreateAsync(created, new InvestigationState { SessionId = "s" }, default);
-        var dead = await store.ClaimAsync("dead", TimeSpan.FromHours(1), default);
+        var store = new JobStore(source, TimeProvider.System);
+        var (dead, _) = await ClaimedAsync(source);
         Assert.Null(await store.ClaimAsync("other", TimeSpan.FromHours(1), default));
         await using (var left = source.CreateCommand("select lease_until - now() from mats.jobs"))
         {
@@ -69,12 +108,12 @@ public sealed class JobEngineTests(ShopSystem system) : IClassFixture<ShopSystem
         }
 
         await using var replica = await OrchestratorServer.StartAsync(database, system.Phoenix.HttpUrl);
-        var job = await replica.EndAsync(created.Id.ToString());
+        var job = await replica.EndAsync(dead.Id.ToString());
 
         Assert.Equal("COMPLETED", job.GetProperty("status").GetString());
-        Assert.False(await store.CheckpointAsync(dead!, dead!.State!, default));
+        Assert.False(await store.CheckpointAsync(dead, dead.State!, default));
         Assert.False(await store.FinishAsync(dead, JobStatus.Failed, dead.State!, new JobResult("FAILURE"), default));
-        Assert.Equal("COMPLETED", (await replica.JobAsync(created.Id.ToString())).GetProperty("status").GetString());
+        Assert.Equal("COMPLETED", (await replica.JobAsync(dead.Id.ToString())).GetProperty("status").GetString());
     }
 
     [Fact, Trait("Req", "M02")]
@@ -384,4 +423,21 @@ public sealed class JobEngineTests(ShopSystem system) : IClassFixture<ShopSystem
 
     private static List<string> Messages(JsonElement job) =>
         [.. job.GetProperty("events").EnumerateArray().Select(e => e.GetProperty("message").GetString()!)];
+
+    /// <summary>A job of the shop, claimed for an hour; no replica runs on the database.</summary>
+    private static async Task<(JobRecord Job, EventLog Events)> ClaimedAsync(NpgsqlDataSource source)
+    {
+        var (store, events) = (new JobStore(source, TimeProvider.System), new EventLog(source, TimeProvider.System));
+        var request = new TroubleshootRequest
+        {
+            UserRequest = "slow", Project = "shop", StartTime = ShopTelemetry.Iso(ShopTelemetry.Incident),
+            EndTime = ShopTelemetry.Iso(ShopTelemetry.Incident.AddMinutes(10)),
+        };
+        var now = TimeProvider.System.GetUtcNow();
+        var created = new JobRecord(
+            Guid.NewGuid(), await events.ChannelAsync("c", default), JobStatus.Running, Phase.Intake, now, now, null, "unknown", "s",
+            System.Diagnostics.ActivityTraceId.CreateRandom().ToHexString(), null, null, request, [], null, null, null);
+        await store.CreateAsync(created, new InvestigationState { SessionId = "s" }, default);
+        return ((await store.ClaimAsync("dead", TimeSpan.FromHours(1), default))!, events);
+    }
 }

@@ -130,4 +130,8 @@ public sealed class RemediationRulesTests
         Assert.Equal("< 1", spec?.ValidationThreshold);
         Assert.Null(RemediationText.Parse("please apply the fix"));
     }
+
+    [Fact]
+    public void Parse_LineTwice_TheFirstCounts() =>
+        Assert.Equal("first", RemediationText.Parse("REMEDIATION_COMMAND: first\nREMEDIATION_COMMAND: second")?.RemediationCommand);
 }

@@ -112,11 +112,13 @@ internal sealed class EventLog(NpgsqlDataSource database, TimeProvider time)
         string? envelope = null,
         long? leaseToken = null)
     {
-        // The row lock of the channel orders its events: number n+1 cannot commit before n.
+        // The row lock of the channel orders its events: number n+1 cannot commit before n. That of the job comes first: a plain look at it
+        // would be as old as the statement, which may have waited for the channel while the job ended.
         var command = new NpgsqlCommand(
             $"""
-             with next as (update mats.channels set last_seq = last_seq + 1 where id = $1 and ($10::bigint is null or exists
-                               (select 1 from mats.jobs where id = $3 and lease_token = $10 and status = 'RUNNING')) returning last_seq),
+             with held as (select from mats.jobs where id = $3 and lease_token = $10 and status = 'RUNNING' for share),
+                  next as (update mats.channels set last_seq = last_seq + 1
+                           where id = $1 and ($10::bigint is null or exists (select from held)) returning last_seq),
                   added as (insert into mats.events (channel_id, seq, event_id, job_id, time, type, message, source, trace_id, envelope)
                             select $1, last_seq, $2, $3, $4, $5, $6, $7, $8, $9 from next returning channel_id)
              select pg_notify('{Notification}', channel_id::text) from added

@@ -49,6 +49,9 @@ internal sealed class InvestigationState
     /// <summary>How many times the user answered; each answer is one more start.</summary>
     public int Replies { get; set; }
 
+    /// <summary>How many times a replica that was stopped in order gave the job back; each is one more start.</summary>
+    public int GivenBack { get; set; }
+
     /// <summary>The answer that was taken up last.</summary>
     public DateTimeOffset? AnsweredAt { get; set; }
 

@@ -155,6 +155,7 @@ internal sealed partial class JobRunner(
     private async Task GiveBackAsync(JobRecord job, InvestigationState state)
     {
         using var limit = new CancellationTokenSource(s_giveBack, time);
+        state.GivenBack++;
 
         // A last phase is saved only together with the job's end: the run that goes on does the step before it again.
         if (JobStates.IsTerminal(state.Workflow.CurrentPhase) || await jobs.CheckpointAsync(job, state, limit.Token))
@@ -168,7 +169,7 @@ internal sealed partial class JobRunner(
     {
         var state = run.State;
         state.Starts++;
-        if (state.Starts > MostStarts + state.Replies)
+        if (state.Starts > MostStarts + state.Replies + state.GivenBack)
         {
             return JobResults.Failure(state, run.Job, $"E000: the job was started {state.Starts - 1} times and never came to an end.");
         }

@@ -69,9 +69,8 @@ internal static class AuthEndpoints
         }
 
         var (user, refusal, retryAfter) = await signIn.CheckAsync(body.Email.Trim(), body.Password, cancellationToken);
-        if (user is not null)
+        if (user is not null && await cookies.StartAsync(context, user, cancellationToken))
         {
-            await cookies.StartAsync(context, user.Id, cancellationToken);
             return form is null
                 ? TypedResults.NoContent()
                 : SeeOther(context, context.Request.PathBase + (SignIn.IsLocalPath(back) ? back : "/"));

@@ -32,11 +32,18 @@ internal sealed class SessionCookies(TokenStore tokens, TokenFormat format, Toke
             && string.Equals(uri.Authority, request.Host.Value, StringComparison.OrdinalIgnoreCase))
         || options.TrustedOrigins.Contains(origin.ToString(), StringComparer.OrdinalIgnoreCase);
 
-    /// <summary>Starts a session.</summary>
-    public async Task StartAsync(HttpContext context, int userId, CancellationToken cancellationToken)
+    /// <summary>Starts a session of <paramref name="user"/>, whose password was checked; false when it was changed meanwhile.</summary>
+    public async Task<bool> StartAsync(HttpContext context, UserRow user, CancellationToken cancellationToken)
     {
         var now = time.GetUtcNow();
-        Write(context, await tokens.CreatePairAsync(userId, now, now + RefreshLifetime, now + AccessLifetime, cancellationToken));
+        if (await tokens.CreatePairAsync(user.Id, user.PasswordHash!, now, now + RefreshLifetime, now + AccessLifetime, cancellationToken)
+            is not { } pair)
+        {
+            return false;
+        }
+
+        Write(context, pair);
+        return true;
     }
 
     /// <summary>

@@ -38,10 +38,10 @@ internal sealed record RemediationStep(string Phase, string Outcome, string Deta
 /// <summary>The specification in a text of lines <c>NAME: value</c>.</summary>
 internal static partial class RemediationText
 {
-    /// <summary>The specification; null unless the text names at least a command.</summary>
+    /// <summary>The specification; null unless the text names at least a command. Of a line that comes twice the first counts.</summary>
     public static Rca.RemediationSpec? Parse(string text)
     {
-        var fields = Line().Matches(text).ToDictionary(
+        var fields = Line().Matches(text).DistinctBy(match => match.Groups["name"].Value).ToDictionary(
             match => match.Groups["name"].Value, match => match.Groups["value"].Value.Trim(), StringComparer.Ordinal);
         return fields.GetValueOrDefault("REMEDIATION_COMMAND") is { Length: > 0 } command
             ? new(fields.GetValueOrDefault("TARGET_URL"), fields.GetValueOrDefault("REPRODUCTION_SCENARIO"), command,

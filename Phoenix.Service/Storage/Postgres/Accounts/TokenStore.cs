@@ -11,10 +11,13 @@ internal sealed class TokenStore(NpgsqlDataSource dataSource)
 {
     private const string KeyColumns = "t.id, t.user_id, u.email, u.username, t.name, t.description, t.created_at, t.expires_at";
 
-    // Expired ones are kept for a day, so that their owner is told "expired" and not "revoked".
+    // Expired ones are kept for a day, so that their owner is told "expired" and not "revoked". What another session is just removing is
+    // left to it. The user is locked before tokens are, as by a change of the password, which must find every session of the old one.
     private const string InsertPair = """
-        WITH stale AS (DELETE FROM auth_tokens WHERE kind <> 'ApiKey' AND expires_at < $2 - interval '1 day'),
-        refresh AS (INSERT INTO auth_tokens (kind, user_id, created_at, expires_at) VALUES ('RefreshToken', $1, $2, $3) RETURNING id)
+        WITH stale AS (DELETE FROM auth_tokens WHERE id IN (
+            SELECT id FROM auth_tokens WHERE kind <> 'ApiKey' AND expires_at < $2 - interval '1 day' FOR UPDATE SKIP LOCKED)),
+        owner AS (SELECT id FROM users WHERE id = $1 AND ($5 IS NULL OR password_hash = $5) FOR SHARE),
+        refresh AS (INSERT INTO auth_tokens (kind, user_id, created_at, expires_at) SELECT 'RefreshToken', id, $2, $3 FROM owner RETURNING id)
         INSERT INTO auth_tokens (kind, user_id, refresh_id, created_at, expires_at) SELECT 'AccessToken', $1, id, $2, $4 FROM refresh RETURNING id, refresh_id
         """;
 
@@ -32,12 +35,15 @@ internal sealed class TokenStore(NpgsqlDataSource dataSource)
             : null;
     }
 
-    /// <summary>The two tokens of a new session.</summary>
-    public async Task<TokenPair> CreatePairAsync(
-        int userId, DateTimeOffset now, DateTimeOffset refreshExpires, DateTimeOffset accessExpires, CancellationToken cancellationToken)
+    /// <summary>
+    /// The two tokens of a new session; null when <paramref name="passwordHash"/>, which was checked, is not the user's any more.
+    /// </summary>
+    public async Task<TokenPair?> CreatePairAsync(
+        int userId, string passwordHash, DateTimeOffset now, DateTimeOffset refreshExpires, DateTimeOffset accessExpires,
+        CancellationToken cancellationToken)
     {
         await using var connection = await dataSource.OpenConnectionAsync(cancellationToken);
-        return await InsertPairAsync(connection, userId, now, refreshExpires, accessExpires, cancellationToken);
+        return await InsertPairAsync(connection, userId, passwordHash, now, refreshExpires, accessExpires, cancellationToken);
     }
 
     /// <summary>
@@ -49,6 +55,10 @@ internal sealed class TokenStore(NpgsqlDataSource dataSource)
     {
         await using var connection = await dataSource.OpenConnectionAsync(cancellationToken);
         await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
+        await using var hold = new NpgsqlCommand(
+            "SELECT FROM users WHERE id = (SELECT user_id FROM auth_tokens WHERE id = $1) FOR SHARE", connection, transaction);
+        hold.Bind(refreshId);
+        await hold.ExecuteNonQueryAsync(cancellationToken);
         await using var take = new NpgsqlCommand(
             "DELETE FROM auth_tokens WHERE id = $1 AND kind = 'RefreshToken' AND expires_at > $2 RETURNING user_id", connection,
             transaction);
@@ -59,7 +69,7 @@ internal sealed class TokenStore(NpgsqlDataSource dataSource)
             return null;
         }
 
-        var pair = await InsertPairAsync(connection, userId, now, refreshExpires, accessExpires, cancellationToken);
+        var pair = await InsertPairAsync(connection, userId, passwordHash: null, now, refreshExpires, accessExpires, cancellationToken);
         await transaction.CommitAsync(cancellationToken);
         return pair;
     }
@@ -123,18 +133,18 @@ internal sealed class TokenStore(NpgsqlDataSource dataSource)
         return await command.ExecuteNonQueryAsync(cancellationToken) > 0;
     }
 
-    private static async Task<TokenPair> InsertPairAsync(
-        NpgsqlConnection connection, int userId, DateTimeOffset now, DateTimeOffset refreshExpires, DateTimeOffset accessExpires,
-        CancellationToken cancellationToken)
+    private static async Task<TokenPair?> InsertPairAsync(
+        NpgsqlConnection connection, int userId, string? passwordHash, DateTimeOffset now, DateTimeOffset refreshExpires,
+        DateTimeOffset accessExpires, CancellationToken cancellationToken)
     {
         await using var command = new NpgsqlCommand(InsertPair, connection);
         command.Bind(userId);
         command.Bind(now.UtcDateTime);
         command.Bind(refreshExpires.UtcDateTime);
         command.Bind(accessExpires.UtcDateTime);
+        command.BindNullable(passwordHash, NpgsqlDbType.Text);
         await using var reader = await command.ExecuteReaderAsync(cancellationToken);
-        await reader.ReadAsync(cancellationToken);
-        return new TokenPair(reader.GetInt64(0), reader.GetInt64(1));
+        return await reader.ReadAsync(cancellationToken) ? new TokenPair(reader.GetInt64(0), reader.GetInt64(1)) : null;
     }
 
     private static ApiKeyRow ToKey(NpgsqlDataReader reader) => new(

@@ -60,11 +60,19 @@ internal sealed class UserStore(NpgsqlDataSource dataSource)
     /// <summary>Sets the password and ends every session of the user, in one transaction; API keys stay.</summary>
     public async Task SetPasswordAsync(int id, string passwordHash, CancellationToken cancellationToken)
     {
-        await using var command = dataSource.CreateCommand(
-            "WITH ended AS (DELETE FROM auth_tokens WHERE user_id = $1 AND kind <> 'ApiKey') UPDATE users SET password_hash = $2, updated_at = now() WHERE id = $1");
-        command.Bind(id);
-        command.Bind(passwordHash);
-        await command.ExecuteNonQueryAsync(cancellationToken);
+        await using var connection = await dataSource.OpenConnectionAsync(cancellationToken);
+        await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
+        await using var set = new NpgsqlCommand("UPDATE users SET password_hash = $2, updated_at = now() WHERE id = $1", connection, transaction);
+        set.Bind(id);
+        set.Bind(passwordHash);
+        await set.ExecuteNonQueryAsync(cancellationToken);
+
+        // A statement of its own: it sees the sessions that began while the first waited for the user's row.
+        await using var end = new NpgsqlCommand(
+            "DELETE FROM auth_tokens WHERE user_id = $1 AND kind <> 'ApiKey'", connection, transaction);
+        end.Bind(id);
+        await end.ExecuteNonQueryAsync(cancellationToken);
+        await transaction.CommitAsync(cancellationToken);
     }
 
     /// <summary>Removes the user with all tokens; false when there is none.</summary>

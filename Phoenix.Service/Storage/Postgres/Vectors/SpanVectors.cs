@@ -71,7 +71,7 @@ internal sealed partial class SpanVectors(NpgsqlDataSource dataSource, ReadLimit
             await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
             await ExecuteAsync(connection, "SELECT pg_advisory_xact_lock(hashtextextended('mats.migrations.' || current_schema(), 0))",
                 cancellationToken);
-            if (!await HasExtensionAsync(connection, cancellationToken))
+            if (!await ExistsAsync(connection, "pg_available_extensions WHERE name = 'vector'", cancellationToken))
             {
                 WhyOff = "the PostgreSQL server does not have the extension 'vector' (pgvector)";
                 Log.Off(logger, WhyOff);
@@ -89,8 +89,13 @@ internal sealed partial class SpanVectors(NpgsqlDataSource dataSource, ReadLimit
                 (found, version) = (reader.GetString(0), reader.GetString(1));
             }
 
-            await ExecuteAsync(connection, $"ALTER TABLE span_vectors ADD COLUMN IF NOT EXISTS embedding {found}.vector",
-                cancellationToken);
+            // Asked first: ALTER TABLE locks everybody out, and waits for an index that is being built, also when there is nothing to add.
+            if (!await ExistsAsync(connection, "pg_attribute WHERE attrelid = 'span_vectors'::regclass AND attname = 'embedding' AND NOT attisdropped",
+                cancellationToken))
+            {
+                await ExecuteAsync(connection, $"ALTER TABLE span_vectors ADD COLUMN embedding {found}.vector", cancellationToken);
+            }
+
             await transaction.CommitAsync(cancellationToken);
             if (_kind == VectorIndexKind.Hnsw && (!Version.TryParse(version, out var parsed) || parsed < s_firstHnsw))
             {
@@ -101,7 +106,7 @@ internal sealed partial class SpanVectors(NpgsqlDataSource dataSource, ReadLimit
             (_schema, WhyOff) = (found, null);
             Log.On(logger, version, Dimensions);
         }
-        catch (PostgresException exception)
+        catch (PostgresException exception) when (!exception.IsTransient)
         {
             WhyOff = $"the extension 'vector' could not be made use of ({PostgresErrors.Describe(exception)})";
             Log.Off(logger, WhyOff);
@@ -220,10 +225,9 @@ internal sealed partial class SpanVectors(NpgsqlDataSource dataSource, ReadLimit
         }
     }
 
-    private static async Task<bool> HasExtensionAsync(NpgsqlConnection connection, CancellationToken cancellationToken)
+    private static async Task<bool> ExistsAsync(NpgsqlConnection connection, string from, CancellationToken cancellationToken)
     {
-        await using var command = new NpgsqlCommand(
-            "SELECT EXISTS (SELECT FROM pg_available_extensions WHERE name = 'vector')", connection);
+        await using var command = new NpgsqlCommand($"SELECT EXISTS (SELECT FROM {from})", connection);
         return (bool)(await command.ExecuteScalarAsync(cancellationToken))!;
     }
 
