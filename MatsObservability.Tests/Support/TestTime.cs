@@ -6,6 +6,7 @@ internal sealed class TestTime(DateTimeOffset now) : TimeProvider
     private readonly Lock _lock = new();
     private readonly List<Timer> _timers = [];
     private DateTimeOffset _now = now;
+    private int _fired;
 
     /// <inheritdoc/>
     public override long TimestampFrequency => TimeSpan.TicksPerSecond;
@@ -22,6 +23,20 @@ internal sealed class TestTime(DateTimeOffset now) : TimeProvider
         }
     }
 
+    /// <summary>
+    /// How often timers have fired; it has grown when <see cref="Advance"/> returns, whatever becomes of what they started.
+    /// </summary>
+    public int Fired
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _fired;
+            }
+        }
+    }
+
     /// <summary>Moves it on.</summary>
     public void Advance(TimeSpan by)
     {
@@ -31,6 +46,7 @@ internal sealed class TestTime(DateTimeOffset now) : TimeProvider
             _now += by;
             due = _timers.FindAll(timer => timer.Due <= _now);
             due.ForEach(timer => timer.Passed(_now));
+            _fired += due.Count;
         }
 
         due.ForEach(static timer => timer.Fire());

@@ -43,7 +43,7 @@ internal sealed class ListenOptions
     /// <summary>Time before <see cref="MinBodyBytesPerSecond"/> is enforced.</summary>
     public TimeSpan BodyGracePeriod { get; set; } = TimeSpan.FromSeconds(5);
 
-    /// <summary>Open connections accepted over all listeners.</summary>
+    /// <summary>Open connections that each listener accepts; Kestrel counts them for each.</summary>
     public int MaxConnections { get; set; } = 10_000;
 
     /// <summary>The address of <see cref="Host"/>; null when it is none.</summary>

@@ -65,7 +65,9 @@ public sealed class LoginTests(PostgresFixture postgres, ChromiumFixture chromiu
         await SignInAsync(page, SecuredServer.AdminPassword);
 
         await Expect(page.GetByRole(AriaRole.Link, new() { Name = "Sign out" })).ToBeVisibleAsync();
-        Assert.All(await context.CookiesAsync(),
+        var cookies = await context.CookiesAsync();
+        Assert.NotEmpty(cookies);
+        Assert.All(cookies,
             cookie => Assert.True(cookie is { Secure: true, HttpOnly: true, SameSite: SameSiteAttribute.Strict }));
     }
 

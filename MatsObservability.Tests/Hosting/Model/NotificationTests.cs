@@ -119,11 +119,13 @@ public sealed class NotificationTests : IDisposable
         await Notifications.PublishUpdateAsync(_server.Resource, Running);
         Assert.True(Notifications.TryGetCurrentState("server", out var running));
         Assert.Equal(HealthStatus.Unhealthy, running.Snapshot.HealthStatus);
+        var seen = Notifications.WaitForResourceAsync("server", current => current.Snapshot.HealthStatus == HealthStatus.Healthy);
         await Notifications.PublishUpdateAsync(_server.Resource, snapshot => snapshot with
         {
             HealthReports = [new HealthReportSnapshot("key", HealthStatus.Healthy, null, null)],
             Ready = ready.Task,
         });
+        await seen.WaitAsync(s_deadline);
         Assert.False(waiting.IsCompleted);
         ready.SetResult();
 
@@ -153,7 +155,9 @@ public sealed class NotificationTests : IDisposable
 
         Assert.True(Notifications.TryGetCurrentState("waiter", out var state));
         Assert.Equal(KnownResourceStates.Waiting, state.Snapshot.State?.Text);
+        var seen = Notifications.WaitForResourceAsync("server");
         await Notifications.PublishUpdateAsync(_server.Resource, Running);
+        await seen.WaitAsync(s_deadline);
         Assert.False(waiting.IsCompleted);
         await Notifications.PublishUpdateAsync(_server.Resource, snapshot => snapshot with { Ready = Task.CompletedTask });
 
@@ -178,7 +182,9 @@ public sealed class NotificationTests : IDisposable
     {
         _waiter.WaitForStart(_server, WaitBehavior.WaitOnResourceUnavailable);
         var patient = Notifications.WaitForDependenciesAsync(_waiter.Resource, CancellationToken.None);
+        var seen = Notifications.WaitForResourceAsync("server", KnownResourceStates.Exited);
         await PublishAsync(_server.Resource, KnownResourceStates.Exited);
+        await seen.WaitAsync(s_deadline);
         Assert.False(patient.IsCompleted);
         await PublishAsync(_server.Resource, KnownResourceStates.Running);
         await patient.WaitAsync(s_deadline);

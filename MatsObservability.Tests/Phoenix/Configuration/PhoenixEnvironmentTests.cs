@@ -224,8 +224,18 @@ public sealed class PhoenixEnvironmentTests
         {
             RedirectStandardError = true, RedirectStandardOutput = true, UseShellExecute = false,
         })!;
-        var error = await process.StandardError.ReadToEndAsync().WaitAsync(TimeSpan.FromSeconds(60));
-        await process.WaitForExitAsync();
+        using var deadline = new CancellationTokenSource(TimeSpan.FromMinutes(2));
+        string error;
+        try
+        {
+            error = await process.StandardError.ReadToEndAsync(deadline.Token);
+            await process.WaitForExitAsync(deadline.Token);
+        }
+        catch (OperationCanceledException)
+        {
+            process.Kill(entireProcessTree: true);
+            throw;
+        }
 
         Assert.Equal(1, process.ExitCode);
         Assert.All(error.Trim().Split('\n'), line => Assert.StartsWith("fatal: ", line, StringComparison.Ordinal));

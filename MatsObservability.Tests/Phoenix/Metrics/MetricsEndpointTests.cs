@@ -18,7 +18,10 @@ public sealed class MetricsEndpointTests(PostgresFixture postgres) : IClassFixtu
         (await server.Client.PostAsync(request)).EnsureSuccessStatusCode();
         (await server.Client.PostAsync(request)).EnsureSuccessStatusCode();
 
-        var metrics = await ScrapeAsync(server);
+        // Requests are counted after their answer has left.
+        var metrics = PrometheusText.Parse(await Eventually.GetAsync(() => ReadAsync(server), static text => Array.Exists(
+            text.Split('\n'), static line => line.StartsWith("phoenix_http_requests_total{", StringComparison.Ordinal)
+                && line.Contains("route=\"/v1/traces\"", StringComparison.Ordinal) && line.EndsWith(" 2", StringComparison.Ordinal))));
 
         Assert.Equal(4, metrics["phoenix_trace_spans_total", "status=\"ok\"", "llm_model=\"gpt-4o\"", "span_kind=\"LLM\""]);
         Assert.Equal(0, metrics["phoenix_trace_spans_total", "status=\"error\"", "llm_model=\"gpt-4o\"", "span_kind=\"LLM\""]);
@@ -124,9 +127,12 @@ public sealed class MetricsEndpointTests(PostgresFixture postgres) : IClassFixtu
         Assert.Equal(HttpStatusCode.NotFound, response.StatusCode);
     }
 
-    private static async Task<PrometheusText> ScrapeAsync(PhoenixServer server, string query = "")
+    private static async Task<PrometheusText> ScrapeAsync(PhoenixServer server, string query = "") =>
+        PrometheusText.Parse(await ReadAsync(server, query));
+
+    private static async Task<string> ReadAsync(PhoenixServer server, string query = "")
     {
         using var client = new HttpClient { BaseAddress = new Uri(server.MetricsUrl) };
-        return PrometheusText.Parse(await client.GetStringAsync("/metrics" + query));
+        return await client.GetStringAsync("/metrics" + query);
     }
 }

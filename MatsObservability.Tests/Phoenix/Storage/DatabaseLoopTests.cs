@@ -19,7 +19,17 @@ public sealed class DatabaseLoopTests
     {
         using var loop = new Loop(_state, _time, s_pause, () => s_pause);
         await loop.StartAsync(CancellationToken.None);
-        Assert.Equal((0, 0), (loop.Steps, _time.TimerCount));
+
+        // One that starts later over a database that is ready gets as far as its pause meanwhile.
+        var ready = new DatabaseState(_time);
+        ready.SetReady();
+        using (var other = new Loop(ready, _time, s_pause, () => s_pause))
+        {
+            await other.StartAsync(CancellationToken.None);
+            await Eventually.TrueAsync(() => _time.TimerCount > 0);
+            Assert.Equal((false, true, 1), (loop.IsAsked, other.IsAsked, _time.TimerCount));
+            await other.StopAsync(CancellationToken.None);
+        }
 
         _state.SetReady();
         await PassesAsync(s_pause);
@@ -36,8 +46,9 @@ public sealed class DatabaseLoopTests
 
         // The first one asked for no pause.
         await Eventually.TrueAsync(() => loop.Steps == 2);
+        var fired = _time.Fired;
         await PassesAsync(s_pause - TimeSpan.FromTicks(1));
-        Assert.Equal(2, loop.Steps);
+        Assert.Equal((fired, 2), (_time.Fired, loop.Steps));
         await PassesAsync(TimeSpan.FromTicks(1));
 
         await Eventually.TrueAsync(() => loop.Steps == 3);
@@ -51,9 +62,9 @@ public sealed class DatabaseLoopTests
         foreach (var longest in new[] { 1, 2, 4 })
         {
             await Eventually.TrueAsync(() => _time.TimerCount == 1);
-            var failures = loop.Reasons.Count;
+            var (failures, fired) = (loop.Reasons.Count, _time.Fired);
             await PassesAsync(TimeSpan.FromSeconds(longest * .74));
-            Assert.Equal(failures, loop.Reasons.Count);
+            Assert.Equal((failures, fired), (loop.Reasons.Count, _time.Fired));
             await PassesAsync(TimeSpan.FromSeconds(longest * .26));
             await Eventually.TrueAsync(() => loop.Reasons.Count == failures + 1);
         }
@@ -130,6 +141,10 @@ public sealed class DatabaseLoopTests
         state, time, new WriteBackoff(TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(60), time, new Random(1)), firstPause)
     {
         private int _steps;
+        private volatile bool _isAsked;
+
+        /// <summary>Whether it was asked for work: as soon as the database is ready, and not before.</summary>
+        public bool IsAsked => _isAsked;
 
         public int Steps => Volatile.Read(ref _steps);
 
@@ -137,7 +152,14 @@ public sealed class DatabaseLoopTests
 
         public IReadOnlyList<string> Reasons { get; private set; } = [];
 
-        protected override bool IsOn => On;
+        protected override bool IsOn
+        {
+            get
+            {
+                _isAsked = true;
+                return On;
+            }
+        }
 
         protected override Task<TimeSpan> StepAsync(CancellationToken cancellationToken)
         {
