@@ -80,16 +80,23 @@ public static partial class Extensions
     }
 
     /// <summary>
-    /// Maps the process probes <c>/alive</c>, <c>/health/live</c> and the dependency probes <c>/health</c>, <c>/health/ready</c>, in every
-    /// environment: orchestrators probe production too. A route of the service with the same path takes precedence.
+    /// Maps the process probes <c>/alive</c>, <c>/health/live</c>, <c>/healthz</c> and the dependency probes <c>/health</c>,
+    /// <c>/health/ready</c>, <c>/readyz</c>, in every environment: orchestrators probe production too. A route of the service with the same
+    /// path takes precedence.
     /// </summary>
     public static WebApplication MapDefaultEndpoints(this WebApplication app)
     {
         var live = new HealthCheckOptions { Predicate = registration => registration.Tags.Contains(LiveTag) };
-        app.MapHealthChecks("/alive", live).WithOrder(FallbackRouteOrder);
-        app.MapHealthChecks("/health/live", live).WithOrder(FallbackRouteOrder);
-        app.MapHealthChecks("/health").WithOrder(FallbackRouteOrder);
-        app.MapHealthChecks("/health/ready").WithOrder(FallbackRouteOrder);
+        foreach (var path in (string[])["/alive", "/health/live", "/healthz"])
+        {
+            app.MapHealthChecks(path, live).WithOrder(FallbackRouteOrder);
+        }
+
+        foreach (var path in (string[])["/health", "/health/ready", "/readyz"])
+        {
+            app.MapHealthChecks(path).WithOrder(FallbackRouteOrder);
+        }
+
         return app;
     }
 

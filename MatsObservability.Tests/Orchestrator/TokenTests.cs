@@ -66,6 +66,9 @@ public sealed class TokenTests : IClassFixture<ShopSystem>, IAsyncLifetime
 
     [Theory]
     [InlineData("/health", HttpStatusCode.OK)]
+    [InlineData("/alive", HttpStatusCode.OK)]
+    [InlineData("/healthz", HttpStatusCode.OK)]
+    [InlineData("/readyz", HttpStatusCode.OK)]
     [InlineData("/version", HttpStatusCode.OK)]
     [InlineData("/rca/s/20260101-000000/rca.json", HttpStatusCode.Forbidden)]
     public async Task Probe_OrSignedLink_NeedsNoToken(string path, HttpStatusCode status)

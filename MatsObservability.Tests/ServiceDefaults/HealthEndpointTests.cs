@@ -11,8 +11,10 @@ public sealed class HealthEndpointTests
     [Theory]
     [InlineData("/alive", HttpStatusCode.OK)]
     [InlineData("/health/live", HttpStatusCode.OK)]
+    [InlineData("/healthz", HttpStatusCode.OK)]
     [InlineData("/health", HttpStatusCode.ServiceUnavailable)]
     [InlineData("/health/ready", HttpStatusCode.ServiceUnavailable)]
+    [InlineData("/readyz", HttpStatusCode.ServiceUnavailable)]
     public async Task Probe_DependencyDown_OnlyReadinessFails(string path, HttpStatusCode expected)
     {
         await using var service = await TestService.StartAsync(

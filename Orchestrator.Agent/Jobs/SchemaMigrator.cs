@@ -5,7 +5,7 @@ namespace Orchestrator.Agent.Jobs;
 
 /// <summary>
 /// Brings the schema <c>mats</c> up to this program's version before any request is served. Forward only; safe with many replicas
-/// starting at once, because one advisory lock is held for the whole run.
+/// starting at once, because one advisory lock is held for the whole run. A schema that a newer release has migrated is refused.
 /// </summary>
 internal sealed partial class SchemaMigrator(NpgsqlDataSource database, TimeProvider time, ILogger<SchemaMigrator> logger) : IHostedService
 {
@@ -43,17 +43,18 @@ internal sealed partial class SchemaMigrator(NpgsqlDataSource database, TimeProv
         await ExecuteAsync(
             "create table if not exists mats.schema_migrations (name text primary key, applied_at timestamptz not null default now())");
 
-        foreach (var (name, sql) in Migrations())
+        var known = Migrations().ToList();
+        await using var applied = new NpgsqlCommand(
+            "select coalesce(array_agg(name), '{}') from mats.schema_migrations", connection, transaction);
+        var seen = (string[])(await applied.ExecuteScalarAsync(cancellationToken))!;
+        if (seen.Except(known.Select(migration => migration.Name)).Order(StringComparer.Ordinal).LastOrDefault() is { } newer)
         {
-            await using var seen = new NpgsqlCommand("select 1 from mats.schema_migrations where name = $1", connection, transaction)
-            {
-                Parameters = { new() { Value = name } },
-            };
-            if (await seen.ExecuteScalarAsync(cancellationToken) is not null)
-            {
-                continue;
-            }
+            throw new InvalidOperationException(
+                $"schema mats has {newer}, which this release does not know: run the newer release, or restore a backup");
+        }
 
+        foreach (var (name, sql) in known.Where(migration => !seen.Contains(migration.Name)))
+        {
             await ExecuteAsync(sql);
             await using var record = new NpgsqlCommand("insert into mats.schema_migrations (name) values ($1)", connection, transaction)
             {
