@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using MatsObservability.Tests.Support;
 using Phoenix.Service.Configuration;
 
 namespace MatsObservability.Tests.Conformance;
@@ -255,10 +256,7 @@ public sealed class SettingTests
     {
         var aliases = EnvironmentAliases.Table.ToDictionary(entry => entry.Key, entry => $"PHOENIX_{entry.Variables[0]}", StringComparer.Ordinal);
         var start = new ProcessStartInfo(
-            "dotnet", [Path.Combine(AppContext.BaseDirectory, service == ServiceName.Phoenix ? "Phoenix.Service.dll" : "Orchestrator.Agent.dll")])
-        {
-            RedirectStandardError = true, RedirectStandardOutput = true, UseShellExecute = false,
-        };
+            "dotnet", [Path.Combine(AppContext.BaseDirectory, service == ServiceName.Phoenix ? "Phoenix.Service.dll" : "Orchestrator.Agent.dll")]);
         var settings = Setting.Of(service)
             .Select(setting => (setting.Path, Value: s_badTexts.GetValueOrDefault(setting.Path) ?? WrongValue(Wrong.Unreadable, setting.Type)))
             .Where(setting => setting.Value is not null)
@@ -271,27 +269,14 @@ public sealed class SettingTests
             start.Environment[name] = switches.GetValueOrDefault(name) ?? value;
         }
 
-        using var process = Process.Start(start)!;
-        using var deadline = new CancellationTokenSource(TimeSpan.FromMinutes(2));
-        var output = process.StandardOutput.ReadToEndAsync(deadline.Token);
-        string error;
-        try
-        {
-            error = await process.StandardError.ReadToEndAsync(deadline.Token);
-            await process.WaitForExitAsync(deadline.Token);
-        }
-        catch (OperationCanceledException)
-        {
-            process.Kill(entireProcessTree: true);
-            throw;
-        }
+        var (exitCode, output, error) = await EndingProcess.RunAsync(start);
 
-        Assert.Equal(1, process.ExitCode);
+        Assert.Equal(1, exitCode);
         Assert.All(error.Trim().Split('\n'), line => Assert.StartsWith("fatal: ", line, StringComparison.Ordinal));
         Assert.All(
             settings.Where(setting => !switches.ContainsKey(setting.Name)),
             setting => Assert.Contains(setting.Name, error, StringComparison.Ordinal));
-        Assert.DoesNotContain(Secret, error + await output, StringComparison.Ordinal);
+        Assert.DoesNotContain(Secret, error + output, StringComparison.Ordinal);
     }
 
     /// <summary>Switched on, so that what is asked only then is asked.</summary>

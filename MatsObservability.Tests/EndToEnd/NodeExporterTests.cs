@@ -14,8 +14,6 @@ namespace MatsObservability.Tests.EndToEnd;
 [Trait("Req", "B002")]
 public sealed class NodeExporterTests(PostgresFixture postgres) : IClassFixture<PostgresFixture>
 {
-    private static readonly TimeSpan s_deadline = TimeSpan.FromSeconds(60);
-
     private static readonly string[] s_spanFields =
         ["trace_id", "span_id", "parent_id", "name", "kind", "start_ns", "end_ns", "status", "status_message",
             "events", "links", "attributes"];
@@ -62,9 +60,6 @@ public sealed class NodeExporterTests(PostgresFixture postgres) : IClassFixture<
         var start = new ProcessStartInfo("node")
         {
             WorkingDirectory = NodeClients.Folder,
-            UseShellExecute = false,
-            RedirectStandardOutput = true,
-            RedirectStandardError = true,
         };
         if (headers is not null)
         {
@@ -76,23 +71,11 @@ public sealed class NodeExporterTests(PostgresFixture postgres) : IClassFixture<
             start.ArgumentList.Add(argument);
         }
 
-        using var client = Process.Start(start)!;
-        using var deadline = new CancellationTokenSource(s_deadline);
-        var output = client.StandardOutput.ReadToEndAsync(deadline.Token);
-        var errors = client.StandardError.ReadToEndAsync(deadline.Token);
-        try
-        {
-            await client.WaitForExitAsync(deadline.Token);
-        }
-        catch (OperationCanceledException)
-        {
-            client.Kill(entireProcessTree: true);
-            throw;
-        }
+        var (exitCode, output, errors) = await EndingProcess.RunAsync(start);
 
-        Assert.True(client.ExitCode == 0, await errors);
-        Assert.Equal("", await errors);
-        return JsonNode.Parse(await output)!;
+        Assert.True(exitCode == 0, errors);
+        Assert.Equal("", errors);
+        return JsonNode.Parse(output)!;
     }
 
     private static async Task<JsonObject[]> ExportAsync(PhoenixServer server, string project)

@@ -69,7 +69,7 @@ public sealed class PostgresSettingsTests : IDisposable
                 ["max_wal_size"] = "1GB", ["wal_buffers"] = "2MB", ["effective_cache_size"] = "2GB",
                 ["backend_flush_after"] = "0", ["full_page_writes"] = "off", ["synchronous_commit"] = "off" },
         });
-        var log = new LogLines();
+        var log = new RecordedLog<global::Phoenix.Service.Storage.Postgres.ServerSettings>();
         await using (var source = NpgsqlDataSource.Create(server.ConnectionString("postgres")))
         {
             await new global::Phoenix.Service.Storage.Postgres.ServerSettings(source, log).CheckAsync(CancellationToken.None);
@@ -87,20 +87,5 @@ public sealed class PostgresSettingsTests : IDisposable
         await using var phoenix = await PhoenixServer.StartAsync(server.ConnectionString("postgres"));
         using var answer = await phoenix.Client.PostAsync(Otlp.Spans(1));
         answer.EnsureSuccessStatusCode();
-    }
-
-    private sealed class LogLines : Microsoft.Extensions.Logging.ILogger<global::Phoenix.Service.Storage.Postgres.ServerSettings>
-    {
-        public List<string> Lines { get; } = [];
-
-        public IDisposable? BeginScope<TState>(TState state)
-            where TState : notnull => null;
-
-        public bool IsEnabled(Microsoft.Extensions.Logging.LogLevel logLevel) => true;
-
-        public void Log<TState>(
-            Microsoft.Extensions.Logging.LogLevel logLevel, Microsoft.Extensions.Logging.EventId eventId, TState state,
-            Exception? exception, Func<TState, Exception?, string> formatter) =>
-            Lines.Add(formatter(state, exception));
     }
 }

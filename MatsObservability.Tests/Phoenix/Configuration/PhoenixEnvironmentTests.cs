@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using MatsObservability.Tests.Support;
 using Microsoft.Extensions.Options;
 using Npgsql;
 using Phoenix.Service.Configuration;
@@ -219,25 +220,10 @@ public sealed class PhoenixEnvironmentTests
     [InlineData("--PHOENIX_MAX_WORKERS=none", "PHOENIX_MAX_WORKERS")]
     public async Task Start_Fault_IsOneLineWithoutStackAndExitCodeOne(string argument, string named)
     {
-        using var process = Process.Start(new ProcessStartInfo(
-            "dotnet", [Path.Combine(AppContext.BaseDirectory, "Phoenix.Service.dll"), argument])
-        {
-            RedirectStandardError = true, RedirectStandardOutput = true, UseShellExecute = false,
-        })!;
-        using var deadline = new CancellationTokenSource(TimeSpan.FromMinutes(2));
-        string error;
-        try
-        {
-            error = await process.StandardError.ReadToEndAsync(deadline.Token);
-            await process.WaitForExitAsync(deadline.Token);
-        }
-        catch (OperationCanceledException)
-        {
-            process.Kill(entireProcessTree: true);
-            throw;
-        }
+        var (exitCode, _, error) = await EndingProcess.RunAsync(
+            new ProcessStartInfo("dotnet", [Path.Combine(AppContext.BaseDirectory, "Phoenix.Service.dll"), argument]));
 
-        Assert.Equal(1, process.ExitCode);
+        Assert.Equal(1, exitCode);
         Assert.All(error.Trim().Split('\n'), line => Assert.StartsWith("fatal: ", line, StringComparison.Ordinal));
         Assert.Contains(named, error, StringComparison.Ordinal);
         Assert.DoesNotContain("s3cret", error, StringComparison.Ordinal);

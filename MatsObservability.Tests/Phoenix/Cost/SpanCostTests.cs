@@ -1,7 +1,6 @@
 using System.Collections.Immutable;
 using System.Text;
 using MatsObservability.Tests.Support;
-using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 using Phoenix.Service.Cost;
 using Phoenix.Service.Ingest.Decode;
@@ -259,7 +258,7 @@ public sealed class SpanCostTests : IDisposable
         try
         {
             await File.WriteAllTextAsync(file, Table("first"));
-            var (book, log) = (new PriceBook(), new FaultCount());
+            var (book, log) = (new PriceBook(), new RecordedLog<PriceFileWatcher>());
             using var watcher = new PriceFileWatcher(
                 book, Options.Create(new CostOptions { PricesFile = file, ReloadInterval = TimeSpan.FromMilliseconds(100) }),
                 TimeProvider.System, log);
@@ -267,7 +266,7 @@ public sealed class SpanCostTests : IDisposable
             Assert.Equal("first", Find(book, "mine")!.Name);
 
             await File.WriteAllTextAsync(file, "{ not a table");
-            await Eventually.TrueAsync(() => log.Faults > 0);
+            await Eventually.TrueAsync(() => log.Errors > 0);
             Assert.Equal("first", Find(book, "mine")!.Name);
             await File.WriteAllTextAsync(file, Table("second version"));
             await Eventually.TrueAsync(() => Find(book, "mine")?.Name == "second version");
@@ -292,25 +291,4 @@ public sealed class SpanCostTests : IDisposable
 
     private DecodedSpan Llm(params (string Key, object Value)[] attributes) =>
         _decoding.Row([("openinference.span.kind", "LLM"), .. attributes]);
-
-    private sealed class FaultCount : ILogger<PriceFileWatcher>
-    {
-        private int _faults;
-
-        public int Faults => Volatile.Read(ref _faults);
-
-        public IDisposable? BeginScope<TState>(TState state)
-            where TState : notnull => null;
-
-        public bool IsEnabled(LogLevel logLevel) => true;
-
-        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception,
-            Func<TState, Exception?, string> formatter)
-        {
-            if (logLevel == LogLevel.Error)
-            {
-                Interlocked.Increment(ref _faults);
-            }
-        }
-    }
 }

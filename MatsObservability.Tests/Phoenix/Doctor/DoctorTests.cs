@@ -149,26 +149,13 @@ public sealed class DoctorTests(PostgresFixture postgres) : IClassFixture<Postgr
         var configuration = Path.GetFileName(Path.TrimEndingDirectorySeparator(AppContext.BaseDirectory));
         var assembly = Path.GetFullPath(
             Path.Combine(AppContext.BaseDirectory, "..", "..", "Phoenix.Service", configuration, "Phoenix.Service.dll"));
-        using var process = Process.Start(new ProcessStartInfo("dotnet", [assembly, "doctor"])
+        var (exitCode, output, _) = await EndingProcess.RunAsync(new ProcessStartInfo("dotnet", [assembly, "doctor"])
         {
-            UseShellExecute = false, RedirectStandardOutput = true,
             Environment = { ["PHOENIX_PORT"] = $"{FreePort.Next()}",
                 ["PHOENIX_SQL_DATABASE_URL"] = $"postgresql://u:{Secret}@127.0.0.1:{FreePort.Next()}/db" },
-        })!;
-        using var deadline = new CancellationTokenSource(TimeSpan.FromMinutes(2));
-        string output;
-        try
-        {
-            output = await process.StandardOutput.ReadToEndAsync(deadline.Token);
-            await process.WaitForExitAsync(deadline.Token);
-        }
-        catch (OperationCanceledException)
-        {
-            process.Kill(entireProcessTree: true);
-            throw;
-        }
+        });
 
-        Assert.Equal(1, process.ExitCode);
+        Assert.Equal(1, exitCode);
         Assert.Contains("FAIL ui           [nothing_listening]", output);
         Assert.Contains("FAIL database     [database_unreachable]", output);
         Assert.Contains("2 checks failed.", output);

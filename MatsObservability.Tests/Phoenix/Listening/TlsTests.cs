@@ -7,7 +7,6 @@ using Google.Protobuf;
 using MatsObservability.Tests.Support;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
-using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Options;
 using Phoenix.Service.Listening;
 
@@ -128,7 +127,7 @@ public sealed class TlsTests(PostgresFixture postgres) : IClassFixture<PostgresF
         using var first = _certificates.Issue("first");
         using var second = _certificates.Issue("second", elliptic: true);
         await using var server = await StartAsync(first);
-        var log = new FaultLog();
+        var log = new RecordedLog<TlsCertificates>();
         server.Services.GetRequiredService<ILoggerFactory>().AddProvider(log);
         var port = new Uri(server.HttpUrl).Port;
         Assert.Equal("CN=first", await SubjectAsync(port));
@@ -139,7 +138,7 @@ public sealed class TlsTests(PostgresFixture postgres) : IClassFixture<PostgresF
         {
             // The files are looked at when a connection comes.
             Assert.Equal("CN=first", await SubjectAsync(port));
-            return log.Faults > 0;
+            return log.Errors > 0;
         });
         Assert.Equal("CN=first", await SubjectAsync(port));
         _certificates.WriteFiles(second);
@@ -262,34 +261,5 @@ public sealed class TlsTests(PostgresFixture postgres) : IClassFixture<PostgresF
         var (cert, key) = _certificates.WriteFiles(certificate);
         return PhoenixServer.StartAsync(postgres,
             [("PHOENIX_TLS_ENABLED", "true"), ("PHOENIX_TLS_CERT_FILE", cert), ("PHOENIX_TLS_KEY_FILE", key), .. settings]);
-    }
-
-    /// <summary>Counts the errors that the certificates log.</summary>
-    private sealed class FaultLog : ILoggerProvider, ILogger
-    {
-        private int _faults;
-
-        public int Faults => Volatile.Read(ref _faults);
-
-        public ILogger CreateLogger(string categoryName) =>
-            categoryName == typeof(TlsCertificates).FullName ? this : NullLogger.Instance;
-
-        public IDisposable? BeginScope<TState>(TState state)
-            where TState : notnull => null;
-
-        public bool IsEnabled(LogLevel logLevel) => true;
-
-        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception,
-            Func<TState, Exception?, string> formatter)
-        {
-            if (logLevel == LogLevel.Error)
-            {
-                Interlocked.Increment(ref _faults);
-            }
-        }
-
-        public void Dispose()
-        {
-        }
     }
 }

@@ -1,11 +1,9 @@
-using System.Collections.Concurrent;
 using System.Globalization;
 using System.IO.Pipelines;
 using Google.Protobuf;
 using MatsObservability.Tests.Phoenix.Metrics;
 using MatsObservability.Tests.Support;
 using Microsoft.AspNetCore.Http;
-using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 using Phoenix.Service.Ingest;
 using Phoenix.Service.Ingest.Forward;
@@ -295,7 +293,7 @@ public sealed class ForwarderTests
     /// <summary>A forwarder with a clock, an endpoint, metrics and a log of its own.</summary>
     private sealed class Unit : IAsyncDisposable
     {
-        private readonly LogLines _log = new();
+        private readonly RecordedLog<Forwarder> _log = new();
         private readonly ForwardClient _client;
 
         private Unit(OtlpSink sink, ForwardOptions options)
@@ -315,7 +313,7 @@ public sealed class ForwarderTests
 
         public TestTime Time { get; } = new(TimeProvider.System.GetUtcNow());
 
-        public string[] Log => [.. _log.Lines];
+        public string[] Log => _log.Lines;
 
         public static async Task<Unit> StartAsync(Func<HttpContext, Task>? answer = null, ForwardOptions? options = null)
         {
@@ -357,19 +355,5 @@ public sealed class ForwarderTests
             _client.Dispose();
             await Sink.DisposeAsync();
         }
-    }
-
-    private sealed class LogLines : ILogger<Forwarder>
-    {
-        public ConcurrentQueue<string> Lines { get; } = new();
-
-        public IDisposable? BeginScope<TState>(TState state)
-            where TState : notnull => null;
-
-        public bool IsEnabled(LogLevel logLevel) => true;
-
-        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception,
-            Func<TState, Exception?, string> formatter) =>
-            Lines.Enqueue(formatter(state, exception));
     }
 }
