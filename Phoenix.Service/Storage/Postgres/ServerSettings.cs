@@ -46,7 +46,7 @@ internal sealed partial class ServerSettings(NpgsqlDataSource dataSource, ILogge
             }
         }
 
-        foreach (var name in s_durable.Where(name => found[name].Value == "off"))
+        foreach (var name in s_durable.Where(name => found.GetValueOrDefault(name).Value == "off"))
         {
             Log.NotDurable(logger, name);
         }
