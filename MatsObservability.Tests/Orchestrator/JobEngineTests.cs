@@ -117,6 +117,31 @@ public sealed class JobEngineTests(ShopSystem system) : IClassFixture<ShopSystem
     }
 
     [Fact, Trait("Req", "M02")]
+    public async Task Lease_WhileTheDatabaseIsSilent_StopsTheRunBeforeItEnds()
+    {
+        // No statement ever ends by itself: only the lease can stop the run.
+        var connection = new NpgsqlConnectionStringBuilder(await system.NewDatabaseAsync()) { CommandTimeout = 0 };
+        await using var gate = TcpGate.To(connection.Port);
+        connection.Port = gate.Port;
+        var held = new HeldReads();
+        await using var server = await OrchestratorServer.StartAsync(
+            connection.ConnectionString, system.Phoenix.HttpUrl, [("Mats:Lease", "00:00:05")], held.Install);
+        try
+        {
+            await server.TroubleshootAsync(ShopTelemetry.Request("shop"));
+            await held.Reached;
+            gate.Silence();
+
+            await held.Stopped;
+        }
+        finally
+        {
+            // What still waits for the database must not keep the server from its end.
+            gate.Close();
+        }
+    }
+
+    [Fact, Trait("Req", "M02")]
     public async Task TwoReplicas_ManyJobs_EachRunsOnce()
     {
         var database = await system.NewDatabaseAsync();

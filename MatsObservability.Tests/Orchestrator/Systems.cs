@@ -104,9 +104,13 @@ internal sealed class HeldReads
 {
     private readonly TaskCompletionSource _reached = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource _free = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly TaskCompletionSource _stopped = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     /// <summary>Completes when a read waits.</summary>
     public Task Reached => _reached.Task.WaitAsync(TimeSpan.FromSeconds(120));
+
+    /// <summary>Completes when a read that waits is cancelled.</summary>
+    public Task Stopped => _stopped.Task.WaitAsync(TimeSpan.FromSeconds(120));
 
     public void Release() => _free.TrySetResult();
 
@@ -117,7 +121,16 @@ internal sealed class HeldReads
         services.Replace(ServiceDescriptor.Singleton<ReadTelemetry>(provider => async (project, signal, start, end, stop) =>
         {
             _reached.TrySetResult();
-            await _free.Task.WaitAsync(stop);
+            try
+            {
+                await _free.Task.WaitAsync(stop);
+            }
+            catch (OperationCanceledException)
+            {
+                _stopped.TrySetResult();
+                throw;
+            }
+
             return await ((ReadTelemetry)real!.ImplementationFactory!(provider))(project, signal, start, end, stop);
         }));
     }

@@ -18,5 +18,8 @@ internal sealed partial class JobRunner
 
         [LoggerMessage(4034, LogLevel.Information, "Job {JobId} was given back at {Phase} because this replica stops")]
         public static partial void GivenBack(ILogger logger, Guid jobId, string phase);
+
+        [LoggerMessage(4035, LogLevel.Warning, "The run of job {JobId} stops: its lease was not renewed in time, and ends soon")]
+        public static partial void NotRenewed(ILogger logger, Guid jobId);
     }
 }

@@ -203,7 +203,9 @@ internal sealed partial class JobRunner(
         }
     }
 
-    /// <summary>Renews the lease in time; cancels the run when it is lost or cannot be renewed before it ends.</summary>
+    /// <summary>
+    /// Renews the lease in time; cancels the run when it is lost or cannot be renewed before it ends, also while the database says nothing.
+    /// </summary>
     private async Task RenewAsync(JobRecord job, CancellationTokenSource owned)
     {
         var lease = options.Value.Lease;
@@ -216,15 +218,25 @@ internal sealed partial class JobRunner(
                 return;
             }
 
+            // The database counts from the statement, not from an answer that may come late.
+            var asked = time.GetTimestamp();
+            var left = (lease * 0.75) - time.GetElapsedTime(renewed, asked);
+
+            // Without a token: cancelling a statement asks the database, and waits for its answer on the thread that cancels.
+            var renewal = jobs.RenewAsync(job, lease, CancellationToken.None);
+
+            // Nobody else looks at the fault of a statement that is not waited for any more.
+            _ = renewal.ContinueWith(static ended => ended.Exception, TaskScheduler.Default);
             try
             {
-                if (!await jobs.RenewAsync(job, lease, owned.Token))
+                // Late, as after a pause of the whole process, it gets a moment all the same: only the database knows whose the job is.
+                if (!await renewal.WaitAsync(left > lease / 8 ? left : lease / 8, time, owned.Token))
                 {
                     await owned.CancelAsync();
                     return;
                 }
 
-                renewed = time.GetTimestamp();
+                renewed = asked;
             }
             catch (OperationCanceledException)
             {
@@ -233,8 +245,11 @@ internal sealed partial class JobRunner(
             catch (Exception e)
             {
                 Log.RenewalFailed(logger, job.Id, e.Message);
-                if (time.GetElapsedTime(renewed) > lease * 0.75)
+
+                // Another attempt after the next pause might not end within the lease.
+                if (time.GetElapsedTime(renewed) > lease * 0.6)
                 {
+                    Log.NotRenewed(logger, job.Id);
                     await owned.CancelAsync();
                     return;
                 }
