@@ -172,6 +172,82 @@ public sealed class CodeTests
         Assert.All(both, opened => Assert.Equal((null, "a.py"), (opened.Fault, opened.Files.SingleOrDefault())));
     }
 
+    [Theory]
+    [InlineData("HEAD.lock")]
+    [InlineData("refs/heads/trunk.lock")]
+    public async Task Repository_LockOfAFetchThatWasKilled_IsRemoved(string name)
+    {
+        using var folder = new TemporaryFolder();
+        Commit(folder.File("shop"), ("a.py", "a"));
+        await using var server = await HttpStub.StartAsync(context => SendAsync(context, folder.File("shop/.git")));
+        var options = new MatsOptions { RepositoryCache = folder.File("cache") };
+        var left = Path.Combine(await CloneAsync(options, $"{server.Url}/shop"), name);
+        await File.WriteAllTextAsync(left, "");
+        File.SetLastWriteTimeUtc(left, TimeProvider.System.GetUtcNow().UtcDateTime.AddMinutes(-3));
+        Commit(folder.File("shop"), ("b.py", "b"));
+
+        var opened = await OpenAsync(options, $"{server.Url}/shop");
+
+        Assert.Null(opened.Fault);
+        Assert.Equal(["a.py", "b.py"], opened.Files);
+        Assert.DoesNotContain("refresh", opened.Note);
+    }
+
+    [Fact]
+    public async Task Repository_LockedByAnotherProcess_IsReadAsOfItsLastRefresh()
+    {
+        using var folder = new TemporaryFolder();
+        Commit(folder.File("shop"), ("a.py", "a"));
+        await using var server = await HttpStub.StartAsync(context => SendAsync(context, folder.File("shop/.git")));
+        var options = new MatsOptions { RepositoryCache = folder.File("cache") };
+        var held = Path.Combine(await CloneAsync(options, $"{server.Url}/shop"), "refs/heads/trunk.lock");
+        await File.WriteAllTextAsync(held, "");
+        Commit(folder.File("shop"), ("b.py", "b"));
+
+        var opened = await OpenAsync(options, $"{server.Url}/shop");
+
+        Assert.Equal((null, "a.py"), (opened.Fault, opened.Files.SingleOrDefault()));
+        Assert.Contains("last refresh", opened.Note);
+        Assert.True(File.Exists(held));
+    }
+
+    [Fact]
+    public async Task Repository_RefusedAfterItWasCloned_IsAFault()
+    {
+        using var folder = new TemporaryFolder();
+        Commit(folder.File("shop"), ("a.py", "a"));
+        var refuses = false;
+        await using var server = await HttpStub.StartAsync(context => SendAsync(context, folder.File(refuses ? "none" : "shop/.git")));
+        var options = new MatsOptions { RepositoryCache = folder.File("cache") };
+        await CloneAsync(options, $"{server.Url}/shop");
+        refuses = true;
+
+        var opened = await OpenAsync(options, $"{server.Url}/shop");
+
+        Assert.Contains("git cannot read", opened.Fault);
+    }
+
+    [Fact]
+    public async Task Repository_FolderOfACloneThatWasKilled_IsDeletedAfterADay()
+    {
+        using var folder = new TemporaryFolder();
+        Commit(folder.File("shop"), ("a.py", "a"));
+        await using var server = await HttpStub.StartAsync(context => SendAsync(context, folder.File("shop/.git")));
+        var options = new MatsOptions { RepositoryCache = folder.File("cache") };
+        var clone = await CloneAsync(options, $"{server.Url}/shop");
+        var (left, filled) = ($"{clone}.{Guid.NewGuid():N}", $"{clone}.{Guid.NewGuid():N}");
+        Directory.CreateDirectory(left);
+        Directory.CreateDirectory(filled);
+        var old = TimeProvider.System.GetUtcNow().UtcDateTime.AddDays(-2);
+        Directory.SetLastWriteTimeUtc(left, old);
+        Directory.SetLastWriteTimeUtc(clone, old);
+
+        var opened = await OpenAsync(options, $"{server.Url}/shop");
+
+        Assert.Null(opened.Fault);
+        Assert.Equal(new[] { clone, filled }.Order(), Directory.GetDirectories(folder.File("cache")).Order());
+    }
+
     [Fact]
     public async Task Git_MoreOutputThanAskedFor_IsCutAndReadToItsEnd()
     {
@@ -191,7 +267,16 @@ public sealed class CodeTests
     private static Task<OpenRepository> OpenAsync(MatsOptions options, string repoUrl) =>
         new CodeRepository(Options.Create(options)).OpenAsync(repoUrl, null, CancellationToken.None);
 
-    /// <summary>A repository of one commit on a branch that is nobody's default, ready for clients that only get files.</summary>
+    /// <summary>Opens a repository for the first time; where its clone is.</summary>
+    private static async Task<string> CloneAsync(MatsOptions options, string repoUrl)
+    {
+        Assert.Null((await OpenAsync(options, repoUrl)).Fault);
+        return Directory.GetDirectories(options.RepositoryCache).Single();
+    }
+
+    /// <summary>
+    /// A repository of one commit, or one more, on a branch that is nobody's default, ready for clients that only get files.
+    /// </summary>
     private static void Commit(string folder, params (string Name, string Text)[] files)
     {
         Directory.CreateDirectory(folder);

@@ -8,48 +8,6 @@ using Microsoft.Extensions.Options;
 
 namespace Orchestrator.Agent.Agents.Investigator;
 
-/// <summary>A repository ready to be read.</summary>
-/// <param name="Fault">Why it cannot be read; null when it can.</param>
-/// <param name="Commit">The commit that is read; null without history (an archive or a plain folder).</param>
-/// <param name="Files">Paths relative to <paramref name="Root"/>, with forward slashes.</param>
-/// <param name="Note">A limit of what is read, such as another version than the one in production.</param>
-internal sealed record OpenRepository(string Root, string? Commit, IReadOnlyList<string> Files, string? Fault, string? Note)
-{
-    /// <summary>
-    /// The file that shares the longest end with a path of the telemetry, where its name at least is the same; null when none does.
-    /// </summary>
-    public string? BestFile(string path)
-    {
-        var wanted = path.Replace('\\', '/').Split('/', StringSplitOptions.RemoveEmptyEntries);
-        if (wanted.Length == 0)
-        {
-            return null;
-        }
-
-        var bare = Path.GetFileNameWithoutExtension(wanted[^1]);
-        return Files
-            .Select(file => (File: file, Score: Shared(file.Split('/'), wanted, bare)))
-            .Where(candidate => candidate.Score > 0)
-            .OrderByDescending(candidate => candidate.Score).ThenBy(candidate => candidate.File.Length).ThenBy(
-                candidate => candidate.File, StringComparer.Ordinal)
-            .Select(candidate => candidate.File)
-            .FirstOrDefault();
-    }
-
-    private static int Shared(string[] file, string[] wanted, string bare)
-    {
-        var same = 0;
-        while (same < file.Length && same < wanted.Length && file[^(same + 1)].Equals(wanted[^(same + 1)], StringComparison.Ordinal))
-        {
-            same++;
-        }
-
-        // A logger names its class, not its file: Class#42 is in Class.java, class.py or Class.cs.
-        return same > 0 ? same + 1 : Path.GetFileNameWithoutExtension(file[^1]).Equals(bare, StringComparison.OrdinalIgnoreCase)
-            && !wanted[^1].Contains('.') ? 1 : 0;
-    }
-}
-
 /// <summary>
 /// Repositories by path or address: a local git work tree or bare repository, a .zip, .tar or .tar.gz, a plain folder, or an address that
 /// git can clone over https or ssh. Local paths are read where <see cref="MatsOptions.RepositoryRoots"/> allows it.
@@ -61,6 +19,12 @@ internal sealed class CodeRepository(IOptions<MatsOptions> options)
     private const int MaxHits = 50;
     private const long MaxArchiveBytes = 512L * 1024 * 1024;
     private const int MaxListChars = 16 * 1024 * 1024;
+
+    /// <summary>git's exit code when it could not do its work at all; one for a branch that it could not move is another.</summary>
+    private const int GitDied = 128;
+
+    /// <summary>Nobody fills a folder of the cache for longer: no job works for more than a day.</summary>
+    private static readonly TimeSpan s_longestFill = TimeSpan.FromDays(1);
     private static readonly string[] s_schemes = ["https", "http", "ssh"];
 
     /// <summary>Links are left out: they lead anywhere.</summary>
@@ -97,7 +61,7 @@ internal sealed class CodeRepository(IOptions<MatsOptions> options)
 
             var commit = version is { Length: >= 7 } && IsRevision(version)
                 ? await RevisionAsync(root.Path, version, cancellationToken) : null;
-            var note = commit is null ? Jobs.ErrorCode.VersionShaNotFound.UserMessage : null;
+            var note = commit is null ? $"{Jobs.ErrorCode.VersionShaNotFound.UserMessage} {root.Note}".TrimEnd() : root.Note;
             commit ??= await RevisionAsync(root.Path, "HEAD", cancellationToken);
             if (commit is null)
             {
@@ -193,7 +157,8 @@ internal sealed class CodeRepository(IOptions<MatsOptions> options)
         return new(lines[0].Split(' ')[0], date, subject);
     }
 
-    private async Task<(string Path, bool IsGit, string? Fault)> RootAsync(string repoUrl, CancellationToken cancellationToken)
+    private async Task<(string Path, bool IsGit, string? Fault, string? Note)> RootAsync(
+        string repoUrl, CancellationToken cancellationToken)
     {
         if (Uri.TryCreate(repoUrl, UriKind.Absolute, out var uri) && s_schemes.Contains(uri.Scheme) && uri.Host.Length > 0)
         {
@@ -203,18 +168,18 @@ internal sealed class CodeRepository(IOptions<MatsOptions> options)
         var local = Path.TrimEndingDirectorySeparator(Path.GetFullPath(uri is { IsFile: true } ? uri.LocalPath : repoUrl));
         if (!MayRead(local))
         {
-            return ("", false, "repo_url must be an address of https or ssh, or lie in a folder of Mats:RepositoryRoots");
+            return ("", false, "repo_url must be an address of https or ssh, or lie in a folder of Mats:RepositoryRoots", null);
         }
 
         if (Directory.Exists(local))
         {
             var inside = await Git.RunAsync(local, ["rev-parse", "--git-dir"], MaxFileBytes, cancellationToken);
-            return (local, inside.ExitCode == 0, null);
+            return (local, inside.ExitCode == 0, null, null);
         }
 
         return File.Exists(local)
-            ? (await ExtractAsync(local, cancellationToken), false, null)
-            : ("", false, $"repo_url must be a folder, an archive or an address of https or ssh; nothing is at '{Redact(repoUrl)}'");
+            ? (await ExtractAsync(local, cancellationToken), false, null, null)
+            : ("", false, $"repo_url must be a folder, an archive or an address of https or ssh; nothing is at '{Redact(repoUrl)}'", null);
     }
 
     /// <summary>Without roots every path is readable for as long as nobody is asked who they are. A link may lead out of a root.</summary>
@@ -236,12 +201,18 @@ internal sealed class CodeRepository(IOptions<MatsOptions> options)
         return at is not null;
     }
 
-    private async Task<(string Path, bool IsGit, string? Fault)> CloneAsync(string repoUrl, CancellationToken cancellationToken)
+    private async Task<(string Path, bool IsGit, string? Fault, string? Note)> CloneAsync(
+        string repoUrl, CancellationToken cancellationToken)
     {
         var clone = Path.Combine(Cache(), $"{Key(repoUrl)}.git");
         var exitCode = 0;
         await FillAsync(clone, async partial =>
         {
+            if (partial is null)
+            {
+                Unlock(clone);
+            }
+
             var answer = partial is null
                 ? await Git.RunAsync(
                     clone, ["fetch", "--quiet", "--prune", "origin", "+refs/heads/*:refs/heads/*"], MaxFileBytes, cancellationToken)
@@ -249,7 +220,31 @@ internal sealed class CodeRepository(IOptions<MatsOptions> options)
             exitCode = answer.ExitCode;
             return exitCode == 0;
         }, cancellationToken);
-        return exitCode == 0 ? (clone, true, null) : ("", false, $"git cannot read {Redact(repoUrl)} (exit code {exitCode})");
+        return exitCode switch
+        {
+            0 => (clone, true, null, null),
+
+            // Its server answered, but another process has the branches locked.
+            not GitDied when Directory.Exists(clone) =>
+                (clone, true, null, "The clone of the repository could not be refreshed: it may be as of its last refresh."),
+            _ => ("", false, $"git cannot read {Redact(repoUrl)} (exit code {exitCode})", null),
+        };
+    }
+
+    /// <summary>
+    /// Removes what a git that was killed has left locked, on which every later fetch would fail. A lock that is not older than any git may
+    /// still be in use; no branch has such a name.
+    /// </summary>
+    private static void Unlock(string clone)
+    {
+        string[] locks =
+        [
+            .. Directory.GetFiles(clone, "*.lock"), .. Directory.GetFiles(Path.Combine(clone, "refs"), "*.lock", s_files),
+        ];
+        foreach (var file in locks.Where(static file => IsOlder(file, Git.Limit)))
+        {
+            File.Delete(file);
+        }
     }
 
     private async Task<string> ExtractAsync(string archive, CancellationToken cancellationToken)
@@ -297,6 +292,8 @@ internal sealed class CodeRepository(IOptions<MatsOptions> options)
         var partial = Directory.Exists(target) ? null : $"{target}.{Guid.NewGuid():N}";
         try
         {
+            DeleteAbandoned(target);
+
             // Another process may have been faster: what it made is as good.
             if (await fill(partial) && partial is not null && !Directory.Exists(target))
             {
@@ -312,6 +309,21 @@ internal sealed class CodeRepository(IOptions<MatsOptions> options)
             }
         }
     }
+
+    /// <summary>Deletes the folders of processes that were killed while they made this one.</summary>
+    private static void DeleteAbandoned(string target)
+    {
+        // With the default options the pattern would match the target too.
+        var beside = Directory.GetDirectories(Path.GetDirectoryName(target)!, $"{Path.GetFileName(target)}.*", new EnumerationOptions());
+        foreach (var folder in beside.Where(static folder => IsOlder(folder, s_longestFill)))
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+
+    /// <summary>Whether a file or folder was last written longer ago, by the system's clock, as its time is.</summary>
+    private static bool IsOlder(string path, TimeSpan age) =>
+        File.GetLastWriteTimeUtc(path) < TimeProvider.System.GetUtcNow().UtcDateTime - age;
 
     /// <summary>The folder of clones and unpacked archives. Only this account may change it: git believes what stands there.</summary>
     private string Cache()

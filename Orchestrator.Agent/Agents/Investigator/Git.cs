@@ -6,7 +6,9 @@ namespace Orchestrator.Agent.Agents.Investigator;
 internal static class Git
 {
     private const int MaxErrorChars = 4000;
-    private static readonly TimeSpan s_timeout = TimeSpan.FromSeconds(120);
+
+    /// <summary>Longest run of one git; it is killed then.</summary>
+    public static readonly TimeSpan Limit = TimeSpan.FromSeconds(120);
 
     /// <summary>The exit code and the first <paramref name="maxChars"/> characters of what git printed.</summary>
     public static async Task<(int ExitCode, string Output)> RunAsync(
@@ -34,7 +36,7 @@ internal static class Git
         start.Environment["GIT_CONFIG_NOSYSTEM"] = "1";
         using var git = Process.Start(start)!;
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        limit.CancelAfter(s_timeout);
+        limit.CancelAfter(Limit);
         try
         {
             var errors = ProcessOutput.StartAsync(git.StandardError, MaxErrorChars, limit.Token);
@@ -49,7 +51,7 @@ internal static class Git
             git.Kill(entireProcessTree: true);
             await git.WaitForExitAsync(CancellationToken.None);
             cancellationToken.ThrowIfCancellationRequested();
-            throw new IOException($"git gave no answer within {s_timeout.TotalSeconds} s", e);
+            throw new IOException($"git gave no answer within {Limit.TotalSeconds} s", e);
         }
     }
 }
