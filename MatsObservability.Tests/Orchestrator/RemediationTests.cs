@@ -268,6 +268,18 @@ public sealed class RemediationTests(ShopSystem system) : RemediationCase(system
     }
 
     [Fact]
+    public async Task Request_WithAQuery_DoesNotAskTheTarget()
+    {
+        var id = await AskAsync("orders", validation: "VALIDATION_QUERY: error_rate(orders)\nVALIDATION_THRESHOLD: < 0.01");
+
+        var job = await Server.WaitForAsync(id, ["WAITING_FOR_USER", "FAILED", "COMPLETED"], User);
+
+        var messages = job.GetProperty("events").EnumerateArray().Select(e => e.GetProperty("message").GetString()!).ToList();
+        Assert.Contains(messages, message => message.StartsWith("validate {", StringComparison.Ordinal));
+        Assert.DoesNotContain(messages, message => message.StartsWith("probe {", StringComparison.Ordinal));
+    }
+
+    [Fact]
     public async Task Request_CommandNotOnTheList_IsHandedToAPerson()
     {
         var id = await Server.TroubleshootAsync(

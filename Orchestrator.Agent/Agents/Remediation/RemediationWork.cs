@@ -20,8 +20,8 @@ internal sealed record RemediationOutcome(string Status, string Response, Remedi
 internal sealed class RemediationWork(
     IOptions<RemediationOptions> options, Validation validation, IHttpClientFactory http, TimeProvider time)
 {
-    /// <summary>Most tool calls of one look at the service: the probe and the query.</summary>
-    private const int CallsOfALook = 2;
+    /// <summary>Tool calls of one look at the service: the query or, without one, the probe.</summary>
+    private const int CallsOfALook = 1;
     private const int CallsOfARollback = 1;
     private const int CallsOfAFix = 1 + CallsOfALook + CallsOfARollback;
     private const string NotRun = "NOT_RUN";
@@ -182,13 +182,11 @@ internal sealed class RemediationWork(
     private async Task<(bool? Holds, string Text)> MeasureAsync(
         InvestigationRun run, RemediationSpec spec, DateTimeOffset since, CancellationToken cancellationToken)
     {
-        if (spec.TargetUrl is { Length: > 0 } target)
+        // Beside a query the target is left alone: its answer would decide nothing, and be one of the requests that the query measures.
+        if (spec.TargetUrl is { Length: > 0 } target && spec.ValidationQuery is null or "")
         {
             var answered = await ProbeAsync(run, target, cancellationToken);
-            if (spec.ValidationQuery is null or "")
-            {
-                return (answered, $"{target} {(answered ? "answers" : "does not answer")}");
-            }
+            return (answered, $"{target} {(answered ? "answers" : "does not answer")}");
         }
 
         if (spec.ValidationQuery is not { Length: > 0 } query || spec.ValidationThreshold is not { Length: > 0 } threshold
