@@ -1,13 +1,18 @@
 using System.Net;
+using System.Text;
 using System.Text.Json;
 using System.Text.RegularExpressions;
 using MatsObservability.Tests.Support;
+using Microsoft.Extensions.DependencyInjection;
 using OpenTelemetry.Proto.Collector.Metrics.V1;
 using OpenTelemetry.Proto.Metrics.V1;
+using Phoenix.Service.Storage.Postgres.Readers;
 
 namespace MatsObservability.Tests.Phoenix.Query;
 
-/// <summary>Lists of large rows: a page ends at its byte limit, and its cursor leads to all the rest.</summary>
+/// <summary>
+/// Lists of large rows: a page ends at its byte limit, and its cursor leads to all the rest. What is asked for by ids is read page by page.
+/// </summary>
 [Trait("Req", "B002")]
 public sealed class PageBytesTests(PostgresFixture postgres) : IClassFixture<PostgresFixture>
 {
@@ -56,6 +61,70 @@ public sealed class PageBytesTests(PostgresFixture postgres) : IClassFixture<Pos
         static IEnumerable<string> Series(JsonElement page) => page.GetProperty("data").EnumerateArray().Select(item =>
             $"{item.GetProperty("series").GetProperty("name").GetString()}:{item.GetProperty("points").GetArrayLength()}");
     }
+
+    [Fact]
+    public async Task Resolve_RecordsOfManyPages_AnswersInOrderWithNulls()
+    {
+        await using var server = await PhoenixServer.StartAsync(postgres, ("Phoenix:Query:MaxPageBytes", "65536"));
+        await SendLargeSpansAsync(server.Client);
+        foreach (var index in Enumerable.Range(1, Records))
+        {
+            using var response = await server.Client.PostAsync(Otlp.Log($"record-{index:00}-" + new string('x', 10_000), "large"));
+            Assert.Equal(HttpStatusCode.OK, response.StatusCode);
+        }
+
+        var gauge = Otlp.Gauge("g", 1.5, TestSpan.Epoch);
+        gauge.ResourceMetrics[0].Resource.Attributes.Add(Otlp.Text("openinference.project.name", "large"));
+        using var stored = await server.Client.PostAsync(gauge);
+        Assert.Equal(HttpStatusCode.OK, stored.StatusCode);
+        var logs = await server.ScalarAsync<long[]>("SELECT array_agg(id ORDER BY body) FROM logs");
+        var series = await server.ScalarAsync<long>("SELECT id FROM metric_series");
+        var refs = Enumerable.Range(1, Records).SelectMany(index => (string[])
+        [
+            Span(index, index), Span(index, index + 1), $$"""{"kind":"log","record_id":{{logs[index - 1]}}}""",
+            $$"""{"kind":"metric","series_id":{{series}},"time_ns":{{TestSpan.Epoch}}}""",
+        ]).Append(Span(1, 1));
+
+        using var answer = await server.Client.PostAsync(
+            "/v1/projects/large/records/resolve",
+            new StringContent($$"""{"refs":[{{string.Join(',', refs)}}]}""", Encoding.UTF8, "application/json"));
+
+        Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
+        var data = JsonSerializer.Deserialize<JsonElement>(await answer.Content.ReadAsStringAsync()).GetProperty("data");
+        Assert.Equal(
+            Enumerable.Range(1, Records).SelectMany(index => (string[])[TestSpan.SpanHex(index), "none", $"record-{index:00}-", "1.5"])
+                .Append(TestSpan.SpanHex(1)),
+            data.EnumerateArray().Select(Name));
+
+        static string Span(int trace, int id) =>
+            $$"""{"kind":"span","trace_id":"{{TestSpan.Hex(trace)}}","span_id":"{{TestSpan.SpanHex(id)}}"}""";
+
+        static string Name(JsonElement record) => record.ValueKind == JsonValueKind.Null ? "none"
+            : record.TryGetProperty("span", out var span) ? span.GetProperty("span_id").GetString()!
+            : record.TryGetProperty("log", out var log) ? log.GetProperty("body").GetString()![..10]
+            : record.GetProperty("value").GetRawText();
+    }
+
+    [Fact]
+    public async Task FindPage_OfLargeSpans_HoldsAPageAtMost()
+    {
+        await using var server = await PhoenixServer.StartAsync(postgres, ("Phoenix:Query:MaxPageBytes", "65536"));
+        await SendLargeSpansAsync(server.Client);
+        var project = await server.ScalarAsync<int>("SELECT id FROM projects WHERE name = 'large'");
+        var spans = server.Services.GetRequiredService<SpanReader>();
+
+        var all = await spans.FindPageAsync(
+            project, [.. Enumerable.Range(1, Records).Select(id => (TestSpan.TraceId(id), (long)id))], CancellationToken.None);
+        var one = await spans.FindPageAsync(project, [(TestSpan.TraceId(1), 1)], CancellationToken.None);
+
+        Assert.Equal((7, true), (all.Rows.Count, all.Cut));
+        Assert.Equal((1, false), (one.Rows.Count, one.Cut));
+    }
+
+    /// <summary>Spans 1 to <see cref="Records"/>, each of a trace of its own.</summary>
+    private static Task SendLargeSpansAsync(HttpClient client) => QueryServer.SendAsync(
+        client, "large",
+        [.. Enumerable.Range(1, Records).Select(id => TestSpan.Of(id, id, attributes: [("filler", new string('x', 10_000))]))]);
 
     private static async Task<List<string>> WalkApiAsync(HttpClient client)
     {

@@ -20,11 +20,13 @@ internal readonly record struct ExportRequest(int ProjectId, long StartNanos, lo
 /// </summary>
 internal sealed class ExportStream(SpanReader spans, LogReader logs, MetricReader metrics, InternReader interned)
 {
+    /// <summary>About how many bytes are written before they are sent.</summary>
+    public const int FlushBytes = 64 * 1024;
+
     private const int PageRows = 2_000;
     private const int SeriesPage = 500;
     private const int PointPage = 20_000;
     private const int PointsPerLine = 1_000;
-    private const int FlushBytes = 64 * 1024;
 
     /// <summary>
     /// 1. Spans by start. 2. Logs by time. 3. Metrics series by series, points by time. 4. The end mark.

@@ -23,7 +23,10 @@ internal sealed record RecordRef(string? Kind, string? TraceId, string? SpanId, 
 [JsonSerializable(typeof(ResolveRequest))]
 internal sealed partial class ResolveJsonContext : JsonSerializerContext;
 
-/// <summary>Answers which records references stand for, in request order, with null for those that do not exist.</summary>
+/// <summary>
+/// Answers which records references stand for, in request order, with null for those that do not exist. They are read and sent slice by
+/// slice, because together they may be larger than the memory.
+/// </summary>
 internal static class ResolveEndpoint
 {
     /// <summary>Most references of one request.</summary>
@@ -54,15 +57,15 @@ internal static class ResolveEndpoint
                 new ValidationError(["body", "refs"], $"List should have at most {MaxRefs} items, got {refs.Length}", "too_long"));
         }
 
-        var lookup = new Lookup();
+        var (keys, errors) = (new List<object>(refs.Length), new List<ValidationError>());
         for (var index = 0; index < refs.Length; index++)
         {
-            lookup.Add(index, refs[index]);
+            AddKey(keys, errors, index, refs[index]);
         }
 
-        if (lookup.Errors.Count > 0)
+        if (errors.Count > 0)
         {
-            return ApiResults.Invalid(lookup.Errors);
+            return ApiResults.Invalid(errors);
         }
 
         if (await projects.FindProjectAsync(project, cancellationToken) is not { } found)
@@ -70,14 +73,29 @@ internal static class ResolveEndpoint
             return ApiResults.NoProject(project);
         }
 
-        await lookup.ReadAsync(found.Id, spans, logs, metrics, interned, cancellationToken);
+        // Read before the first byte is written: a fault still has its status.
+        var slice = new Slice(found.Id, keys, spans, logs, metrics, interned);
+        var end = await slice.ReadAsync(0, cancellationToken);
         context.Response.ContentType = "application/json";
-        await using var writer = new Utf8JsonWriter(context.Response.BodyWriter, s_options);
+        var output = context.Response.BodyWriter;
+        await using var writer = new Utf8JsonWriter(output, s_options);
         writer.WriteStartObject();
         writer.WriteStartArray("data");
-        for (var index = 0; index < refs.Length; index++)
+        for (var index = 0; index < keys.Count; index++)
         {
-            lookup.Write(writer, index);
+            // All that is written is sent before more is read: a fault then cuts the answer off.
+            if (index == end || output.UnflushedBytes >= ExportStream.FlushBytes)
+            {
+                await writer.FlushAsync(cancellationToken);
+                await output.FlushAsync(cancellationToken);
+            }
+
+            if (index == end)
+            {
+                end = await slice.ReadAsync(index, cancellationToken);
+            }
+
+            slice.Write(writer, index);
         }
 
         writer.WriteEndArray();
@@ -86,13 +104,46 @@ internal static class ResolveEndpoint
         return TypedResults.Empty;
     }
 
-    /// <summary>The references of one request by kind, then the rows found for them.</summary>
-    private sealed class Lookup
+    /// <summary>
+    /// Adds what identifies the record: ids of trace and span, the record id of a log, or series id and time; or says what is missing.
+    /// </summary>
+    private static void AddKey(List<object> keys, List<ValidationError> errors, int index, RecordRef? reference)
     {
-        private readonly List<object> _keys = [];
-        private readonly List<(Guid TraceId, long SpanId)> _spanIds = [];
-        private readonly List<long> _logIds = [];
-        private readonly List<(long SeriesId, long TimeNanos)> _pointIds = [];
+        switch (reference?.Kind)
+        {
+            case "span" when TelemetryIds.TryParseTrace(reference.TraceId, out var traceId)
+                && TelemetryIds.TryParseSpan(reference.SpanId, out var spanId):
+                keys.Add((traceId, spanId));
+                return;
+            case "log" when reference.RecordId is { } recordId:
+                keys.Add(recordId);
+                return;
+            case "metric" when reference is { SeriesId: { } seriesId, TimeNs: { } timeNanos }:
+                keys.Add((seriesId, timeNanos));
+                return;
+            case "span":
+                errors.Add(
+                    new ValidationError(["body", "refs", index],
+                        "A span needs trace_id (32 hex digits) and span_id (16 hex digits)", "value_error"));
+                return;
+            case "log":
+                errors.Add(new ValidationError(["body", "refs", index, "record_id"], "Field required", "missing"));
+                return;
+            case "metric":
+                errors.Add(new ValidationError(["body", "refs", index], "A metric needs series_id and time_ns", "missing"));
+                return;
+            default:
+                errors.Add(
+                    new ValidationError(["body", "refs", index, "kind"], "Input should be 'span', 'log' or 'metric'", "literal_error"));
+                return;
+        }
+    }
+
+    /// <summary>The records of as many references in a row as may be held at once: of each kind no more than a page.</summary>
+    private sealed class Slice(
+        int projectId, List<object> keys, SpanReader spans, LogReader logs, MetricReader metrics, InternReader interned)
+    {
+        private int _most = MaxRefs;
         private Dictionary<(Guid TraceId, long SpanId), SpanRow> _spans = [];
         private Dictionary<long, LogRow> _logs = [];
         private Dictionary<(long SeriesId, long TimeNanos), MetricPointRow> _points = [];
@@ -100,78 +151,22 @@ internal static class ResolveEndpoint
         private IReadOnlyDictionary<long, ResourceRow> _resources = new Dictionary<long, ResourceRow>();
         private IReadOnlyDictionary<long, ScopeRow> _scopes = new Dictionary<long, ScopeRow>();
 
-        public List<ValidationError> Errors { get; } = [];
-
-        public void Add(int index, RecordRef? reference)
+        /// <summary>Reads the records of the references from <paramref name="first"/> on; where those it holds end, exclusive.</summary>
+        public async Task<int> ReadAsync(int first, CancellationToken cancellationToken)
         {
-            switch (reference?.Kind)
+            var count = Math.Min(_most, keys.Count - first);
+            while (!await TryReadAsync(keys.GetRange(first, count), cancellationToken))
             {
-                case "span" when TelemetryIds.TryParseTrace(reference.TraceId, out var traceId)
-                    && TelemetryIds.TryParseSpan(reference.SpanId, out var spanId):
-                    _keys.Add((traceId, spanId));
-                    _spanIds.Add((traceId, spanId));
-                    return;
-                case "log" when reference.RecordId is { } recordId:
-                    _keys.Add(recordId);
-                    _logIds.Add(recordId);
-                    return;
-                case "metric" when reference is { SeriesId: { } seriesId, TimeNs: { } timeNanos }:
-                    _keys.Add((seriesId, timeNanos));
-                    _pointIds.Add((seriesId, timeNanos));
-                    return;
-                case "span":
-                    Errors.Add(
-                        new ValidationError(["body", "refs", index],
-                            "A span needs trace_id (32 hex digits) and span_id (16 hex digits)", "value_error"));
-                    return;
-                case "log":
-                    Errors.Add(new ValidationError(["body", "refs", index, "record_id"], "Field required", "missing"));
-                    return;
-                case "metric":
-                    Errors.Add(new ValidationError(["body", "refs", index], "A metric needs series_id and time_ns", "missing"));
-                    return;
-                default:
-                    Errors.Add(
-                        new ValidationError(["body", "refs", index, "kind"], "Input should be 'span', 'log' or 'metric'", "literal_error"));
-                    return;
-            }
-        }
-
-        public async Task ReadAsync(
-            int projectId, SpanReader spans, LogReader logs, MetricReader metrics, InternReader interned,
-            CancellationToken cancellationToken)
-        {
-            if (_spanIds.Count > 0)
-            {
-                // A sender may repeat a span's id with another start: both are stored, the earliest stands for the id.
-                _spans = (await spans.FindAsync(projectId, _spanIds, cancellationToken)).OrderBy(row => row.StartNanos)
-                    .DistinctBy(row => (row.TraceId, row.SpanId)).ToDictionary(row => (row.TraceId, row.SpanId));
+                // Those that follow are likely as large; one alone always fits.
+                _most = count /= 2;
             }
 
-            if (_logIds.Count > 0)
-            {
-                _logs = (await logs.FindAsync(projectId, [.. _logIds], cancellationToken)).ToDictionary(row => row.Id);
-            }
-
-            if (_pointIds.Count > 0)
-            {
-                long[] ids = [.. _pointIds.Select(point => point.SeriesId)];
-                _series = (await metrics.FindSeriesAsync(projectId, ids, cancellationToken)).ToDictionary(row => row.Id);
-                _points = (await metrics.FindPointsAsync(ids, [.. _pointIds.Select(point => point.TimeNanos)], cancellationToken))
-                    .DistinctBy(row => (row.SeriesId, row.TimeNanos)).ToDictionary(row => (row.SeriesId, row.TimeNanos));
-            }
-
-            _resources = await interned.ResourcesAsync(
-                _spans.Values.Select(row => row.ResourceId).Concat(_logs.Values.Select(row => row.ResourceId))
-                    .Concat(_series.Values.Select(row => row.ResourceId)),
-                cancellationToken);
-            _scopes = await interned.ScopesAsync(
-                _spans.Values.Select(row => row.ScopeId).Concat(_logs.Values.Select(row => row.ScopeId)), cancellationToken);
+            return first + count;
         }
 
         public void Write(Utf8JsonWriter writer, int index)
         {
-            switch (_keys[index])
+            switch (keys[index])
             {
                 case (Guid traceId, long spanId) when _spans.TryGetValue((traceId, spanId), out var span):
                     RecordJson.WriteSpan(writer, span, _resources[span.ResourceId], _scopes[span.ScopeId]);
@@ -199,6 +194,58 @@ internal static class ResolveEndpoint
                     writer.WriteNullValue();
                     return;
             }
+        }
+
+        /// <summary>Reads the records of <paramref name="some"/> references; false when those of one kind are more than a page.</summary>
+        private async Task<bool> TryReadAsync(List<object> some, CancellationToken cancellationToken)
+        {
+            _spans = [];
+            _logs = [];
+            _points = [];
+            _series = [];
+            if (some.OfType<(Guid TraceId, long SpanId)>().ToList() is { Count: > 0 } spanIds)
+            {
+                var (rows, cut) = await spans.FindPageAsync(projectId, spanIds, cancellationToken);
+                if (cut)
+                {
+                    return false;
+                }
+
+                _spans = rows.ToDictionary(row => (row.TraceId, row.SpanId));
+            }
+
+            if (some.OfType<long>().ToArray() is { Length: > 0 } logIds)
+            {
+                var page = await logs.FindAsync(projectId, logIds, cancellationToken);
+                if (page.Next is not null)
+                {
+                    return false;
+                }
+
+                _logs = page.Logs.ToDictionary(row => row.Id);
+            }
+
+            if (some.OfType<(long SeriesId, long TimeNanos)>().Distinct().ToList() is { Count: > 0 } points)
+            {
+                long[] seriesIds = [.. points.Select(point => point.SeriesId)];
+                var (rows, cut) = await metrics.FindSeriesAsync(projectId, seriesIds, cancellationToken);
+                if (cut)
+                {
+                    return false;
+                }
+
+                _series = rows.ToDictionary(row => row.Id);
+                _points = (await metrics.FindPointsAsync(seriesIds, [.. points.Select(point => point.TimeNanos)], cancellationToken))
+                    .ToDictionary(row => (row.SeriesId, row.TimeNanos));
+            }
+
+            _resources = await interned.ResourcesAsync(
+                _spans.Values.Select(row => row.ResourceId).Concat(_logs.Values.Select(row => row.ResourceId))
+                    .Concat(_series.Values.Select(row => row.ResourceId)),
+                cancellationToken);
+            _scopes = await interned.ScopesAsync(
+                _spans.Values.Select(row => row.ScopeId).Concat(_logs.Values.Select(row => row.ScopeId)), cancellationToken);
+            return true;
         }
     }
 }

@@ -97,8 +97,7 @@ internal static class CreateSpansEndpoint
         var sound = sent.Where(span => span.Fault is null).ToList();
         var stored = project is null || sound.Count == 0
             ? []
-            : (await spans.FindAsync(project.Id, [.. sound.Select(span => (span.TraceId, span.SpanId)).Distinct()], cancellationToken))
-                .Select(row => (row.TraceId, row.SpanId)).ToHashSet();
+            : await spans.FindIdsAsync(project.Id, [.. sound.Select(span => (span.TraceId, span.SpanId)).Distinct()], cancellationToken);
         var duplicates = sound.Where(span => !stored.Add((span.TraceId, span.SpanId)))
             .Select(span => new SpanIdentity(span.SpanIdText, span.TraceIdText)).ToList();
         return invalid.Count + duplicates.Count == 0

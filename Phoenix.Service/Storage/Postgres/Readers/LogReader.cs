@@ -55,13 +55,16 @@ internal sealed class LogReader(NpgsqlDataSource dataSource, ReadLimits limits)
         int projectId, LogFilter filter, LogKey? from, int limit, CancellationToken cancellationToken) =>
         ReadAsync(projectId, filter, from, descending: true, limit, cancellationToken);
 
-    /// <summary>The project's records with these ids, in no order; ids not stored are left out.</summary>
-    public async Task<List<LogRow>> FindAsync(int projectId, long[] ids, CancellationToken cancellationToken)
+    /// <summary>
+    /// The project's records with these ids, in no order; ids not stored are left out. There is a next page where the records hold more
+    /// bytes than a page may; one alone never does.
+    /// </summary>
+    public async Task<LogPage> FindAsync(int projectId, long[] ids, CancellationToken cancellationToken)
     {
         await using var command = dataSource.CreateRead(limits, $"SELECT {Columns} FROM logs WHERE project_id = $1 AND id = ANY($2)");
         command.Bind(projectId);
         command.Bind(ids);
-        return (await ReadRowsAsync(command, int.MaxValue, long.MaxValue, cancellationToken)).Logs;
+        return await ReadRowsAsync(command, int.MaxValue, limits.MaxPageBytes, cancellationToken);
     }
 
     private async Task<LogPage> ReadAsync(

@@ -27,17 +27,20 @@ internal sealed class MetricReader(NpgsqlDataSource dataSource, ReadLimits limit
         }
 
         command.CommandText = $"{text} ORDER BY name, id LIMIT {command.Bind(limit)}";
-        return await ReadSeriesAsync(command, cancellationToken);
+        return (await ReadSeriesAsync(command, long.MaxValue, cancellationToken)).Series;
     }
 
-    /// <summary>The project's series with these ids, in no order.</summary>
-    public async Task<List<MetricSeriesRow>> FindSeriesAsync(int projectId, long[] ids, CancellationToken cancellationToken)
+    /// <summary>
+    /// The project's series with these ids, in no order; <c>Cut</c> where they hold more bytes than a page may; one alone never does.
+    /// </summary>
+    public async Task<(List<MetricSeriesRow> Series, bool Cut)> FindSeriesAsync(
+        int projectId, long[] ids, CancellationToken cancellationToken)
     {
         await using var command = dataSource.CreateRead(
             limits, $"SELECT {SeriesColumns} FROM metric_series WHERE id = ANY($1) AND project_id = $2");
         command.Bind(ids);
         command.Bind(projectId);
-        return await ReadSeriesAsync(command, cancellationToken);
+        return await ReadSeriesAsync(command, limits.MaxPageBytes, cancellationToken);
     }
 
     /// <summary>
@@ -72,11 +75,14 @@ internal sealed class MetricReader(NpgsqlDataSource dataSource, ReadLimits limit
         return points;
     }
 
-    /// <summary>The points at exactly these (series, time) pairs, in no order; pairs not stored are left out.</summary>
+    /// <summary>
+    /// The points at exactly these (series, time) pairs, in no order and without their payloads; pairs not stored are left out.
+    /// </summary>
     public async Task<List<MetricPointRow>> FindPointsAsync(long[] seriesIds, long[] times, CancellationToken cancellationToken)
     {
-        await using var command = dataSource.CreateRead(limits, $"""
-            SELECT {PointColumns} FROM unnest($1, $2) AS wanted(wanted_series, wanted_time)
+        await using var command = dataSource.CreateRead(limits, """
+            SELECT series_id, time_ns, start_ns, value, int_value, count, NULL, flags
+            FROM unnest($1, $2) AS wanted(wanted_series, wanted_time)
             JOIN metric_points ON series_id = wanted_series AND time_ns = wanted_time AND time_ns BETWEEN $3 AND $4
             """);
         command.Bind(seriesIds);
@@ -93,18 +99,26 @@ internal sealed class MetricReader(NpgsqlDataSource dataSource, ReadLimits limit
         return points;
     }
 
-    private static async Task<List<MetricSeriesRow>> ReadSeriesAsync(NpgsqlCommand command, CancellationToken cancellationToken)
+    private static async Task<(List<MetricSeriesRow> Series, bool Cut)> ReadSeriesAsync(
+        NpgsqlCommand command, long maxBytes, CancellationToken cancellationToken)
     {
         var series = new List<MetricSeriesRow>();
         await using var reader = await command.ExecuteReaderAsync(cancellationToken);
         while (await reader.ReadAsync(cancellationToken))
         {
-            series.Add(new MetricSeriesRow(
+            if (maxBytes <= 0)
+            {
+                return (series, true);
+            }
+
+            var row = new MetricSeriesRow(
                 reader.GetInt64(0), reader.GetInt32(1), reader.GetString(2), reader.TextOrNull(3), reader.TextOrNull(4), reader.GetInt16(5),
-                reader.GetInt16(6), reader.GetBoolean(7), reader.GetInt64(8), reader.GetInt64(9), reader.GetString(10)));
+                reader.GetInt16(6), reader.GetBoolean(7), reader.GetInt64(8), reader.GetInt64(9), reader.GetString(10));
+            series.Add(row);
+            maxBytes -= row.Attributes.Length + (row.Description?.Length ?? 0) + 200;
         }
 
-        return series;
+        return (series, false);
     }
 
     private static MetricPointRow ToPoint(NpgsqlDataReader reader) => new(

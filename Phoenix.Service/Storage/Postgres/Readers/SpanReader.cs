@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Npgsql;
 using Phoenix.Service.Storage.Postgres.Indexes;
 
@@ -113,31 +114,32 @@ internal sealed class SpanReader(
             : null;
     }
 
-    /// <summary>The spans with these ids that the project has, in no order.</summary>
+    /// <summary>The spans with these ids that the project has, in no order; of an id sent with several starts the earliest span.</summary>
     public async Task<List<SpanRow>> FindAsync(
+        int projectId, IReadOnlyList<(Guid TraceId, long SpanId)> ids, CancellationToken cancellationToken) =>
+        (await FindUpToAsync(projectId, ids, long.MaxValue, cancellationToken)).Rows;
+
+    /// <summary>As <see cref="FindAsync"/>, but <c>Cut</c> where they hold more bytes than a page may; one alone never does.</summary>
+    public Task<(List<SpanRow> Rows, bool Cut)> FindPageAsync(
+        int projectId, IReadOnlyList<(Guid TraceId, long SpanId)> ids, CancellationToken cancellationToken) =>
+        FindUpToAsync(projectId, ids, limits.MaxPageBytes, cancellationToken);
+
+    /// <summary>Those of these ids that the project has a span of.</summary>
+    public async Task<HashSet<(Guid TraceId, long SpanId)>> FindIdsAsync(
         int projectId, IReadOnlyList<(Guid TraceId, long SpanId)> ids, CancellationToken cancellationToken)
     {
-        var rows = new List<SpanRow>();
-        foreach (var chunk in ids.GroupBy(id => id.TraceId).Chunk(100))
+        var stored = new HashSet<(Guid TraceId, long SpanId)>();
+        await foreach (var command in FindCommandsAsync(projectId, ids, "trace_id, span_id", cancellationToken))
         {
-            var found = await ranges.FindAsync(projectId, [.. chunk.Select(trace => trace.Key)], cancellationToken);
-            if (found.Count == 0)
+            await using var reader = await command.ExecuteReaderAsync(cancellationToken);
+            while (await reader.ReadAsync(cancellationToken))
             {
-                continue;
+                stored.Add((reader.GetGuid(0), reader.GetInt64(1)));
             }
-
-            await using var command = dataSource.CreateRead(limits, string.Empty);
-            command.CommandText = $"""
-                SELECT {Columns} FROM spans WHERE project_id = {command.Bind(projectId)}{InRanges(command, found)}
-                AND span_id = ANY({command.Bind(chunk.SelectMany(trace => trace.Select(id => id.SpanId)).Distinct().ToArray())})
-                """;
-            var wanted = chunk.SelectMany(trace => trace).ToHashSet();
-            rows.AddRange(
-                (await ReadRowsAsync(command, cancellationToken, long.MaxValue)).Rows.Where(
-                    row => wanted.Contains((row.TraceId, row.SpanId))));
         }
 
-        return rows;
+        stored.IntersectWith(ids);
+        return stored;
     }
 
     /// <summary>
@@ -269,6 +271,52 @@ internal sealed class SpanReader(
         " AND (" + string.Join(" OR ", traces.Select(trace =>
             $"(trace_id = {command.Bind(trace.TraceId)} AND start_ns >= {command.Bind(trace.FirstNanos)} AND start_ns <= {command.Bind(trace.LastNanos)})")) + ")";
 
+    private async Task<(List<SpanRow> Rows, bool Cut)> FindUpToAsync(
+        int projectId, IReadOnlyList<(Guid TraceId, long SpanId)> ids, long maxBytes, CancellationToken cancellationToken)
+    {
+        var rows = new List<SpanRow>();
+        var wanted = ids.ToHashSet();
+        await foreach (var command in FindCommandsAsync(projectId, ids, Columns, cancellationToken))
+        {
+            var (found, cut) = await ReadRowsAsync(command, cancellationToken, maxBytes);
+            rows.AddRange(found.Where(row => wanted.Contains((row.TraceId, row.SpanId))));
+            if (cut)
+            {
+                return (rows, true);
+            }
+
+            maxBytes -= found.Sum(static row => (long)BytesOf(row));
+        }
+
+        return (rows, false);
+    }
+
+    /// <summary>
+    /// The statements that read <paramref name="columns"/> of the earliest span of each of these ids, and of some ids beside them: any of
+    /// these span ids in any of these traces.
+    /// </summary>
+    private async IAsyncEnumerable<NpgsqlCommand> FindCommandsAsync(
+        int projectId, IReadOnlyList<(Guid TraceId, long SpanId)> ids, string columns,
+        [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        foreach (var chunk in ids.GroupBy(id => id.TraceId).Chunk(100))
+        {
+            var found = await ranges.FindAsync(projectId, [.. chunk.Select(trace => trace.Key)], cancellationToken);
+            if (found.Count == 0)
+            {
+                continue;
+            }
+
+            await using var command = dataSource.CreateRead(limits, string.Empty);
+            command.CommandText = $"""
+                SELECT DISTINCT ON (trace_id, span_id) {columns} FROM spans WHERE project_id = {command.Bind(projectId)}{InRanges(command, found)}
+                AND span_id = ANY({command.Bind(chunk.SelectMany(trace => trace.Select(id => id.SpanId)).Distinct().ToArray())})
+                ORDER BY trace_id, span_id, start_ns
+                """;
+            yield return command;
+        }
+    }
+
     private async Task<(List<SpanRow> Rows, bool Cut)> ReadRowsAsync(
         NpgsqlCommand command, CancellationToken cancellationToken, long? maxBytes = null)
     {
@@ -284,7 +332,7 @@ internal sealed class SpanReader(
                 {
                     var row = ToRow(reader);
                     rows.Add(row);
-                    left -= row.Attributes.Length + (row.Derived?.Length ?? 0) + (row.Events?.Length ?? 0) + (row.Links?.Length ?? 0) + 400;
+                    left -= BytesOf(row);
                 }
             }
         }
@@ -292,6 +340,10 @@ internal sealed class SpanReader(
         await messages.AddAsync(rows, cancellationToken);
         return (rows, cut);
     }
+
+    /// <summary>About how much memory a row takes, for the byte limit of a page.</summary>
+    private static int BytesOf(SpanRow row) =>
+        row.Attributes.Length + (row.Derived?.Length ?? 0) + (row.Events?.Length ?? 0) + (row.Links?.Length ?? 0) + 400;
 
     internal static SpanRow ToRow(NpgsqlDataReader reader) => new(
         reader.GetInt32(0), reader.GetGuid(1), reader.GetInt64(2), reader.LongOrNull(3), reader.GetInt64(4),
