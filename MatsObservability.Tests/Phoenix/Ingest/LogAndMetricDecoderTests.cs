@@ -1,4 +1,5 @@
 using System.Net;
+using System.Text;
 using Google.Protobuf;
 using MatsObservability.Tests.Phoenix.Query;
 using MatsObservability.Tests.Support;
@@ -82,6 +83,16 @@ public sealed class LogAndMetricDecoderTests(QueryServer server) : IClassFixture
     }
 
     [Fact]
+    public async Task Logs_BrokenRecord_IsRefusedWithItsPlace()
+    {
+        var broken = new LogRecord { TimeUnixNano = 2, Attributes = { Otlp.Text("k", "XXXX") } };
+
+        await RefusesAsync(
+            "/v1/logs", Logs("log-where", new LogRecord { TimeUnixNano = 1 }, broken), broken,
+            "resource_logs[0].scope_logs[0].log_records[1]");
+    }
+
+    [Fact]
     public async Task Metrics_EveryType_IsStoredWithItsPayload()
     {
         var exemplar = new Exemplar { TimeUnixNano = 3, AsInt = 4, SpanId = ByteString.CopyFrom(0, 0, 0, 0, 0, 0, 0, 1) };
@@ -148,6 +159,41 @@ public sealed class LogAndMetricDecoderTests(QueryServer server) : IClassFixture
     }
 
     [Fact]
+    public async Task Metrics_FlagsOfEveryType_AreStored()
+    {
+        await PostAsync(Metrics(
+            "metric-flags",
+            new Metric { Name = "a", Gauge = new Gauge { DataPoints = { new NumberDataPoint { TimeUnixNano = 1, Flags = 1 } } } },
+            new Metric { Name = "b", Sum = new Sum { DataPoints = { new NumberDataPoint { TimeUnixNano = 1, Flags = 2 } } } },
+            new Metric { Name = "c", Histogram = new Histogram { DataPoints = { new HistogramDataPoint { TimeUnixNano = 1, Flags = 3 } } } },
+            new Metric
+            {
+                Name = "d",
+                ExponentialHistogram = new ExponentialHistogram
+                {
+                    DataPoints = { new ExponentialHistogramDataPoint { TimeUnixNano = 1, Flags = 4 } },
+                },
+            },
+            new Metric { Name = "e", Summary = new Summary { DataPoints = { new SummaryDataPoint { TimeUnixNano = 1, Flags = 5 } } } }));
+
+        Assert.Equal("1,2,3,4,5", await server.Server.ScalarAsync<string>("""
+            SELECT string_agg(flags::text, ',' ORDER BY name) FROM metric_series s JOIN metric_points p ON p.series_id = s.id
+            WHERE project_id = (SELECT id FROM projects WHERE name = 'metric-flags')
+            """));
+    }
+
+    [Fact]
+    public async Task Metrics_BrokenPoint_IsRefusedWithItsPlace()
+    {
+        var point = new NumberDataPoint { TimeUnixNano = 1, Attributes = { Otlp.Text("k", "XXXX") } };
+        var broken = new Metric { Name = "b", Gauge = new Gauge { DataPoints = { point } } };
+
+        await RefusesAsync(
+            "/v1/metrics", Metrics("metric-where", new Metric { Name = "a", Gauge = new Gauge() }, broken), broken,
+            "resource_metrics[0].scope_metrics[0].metrics[1]");
+    }
+
+    [Fact]
     public async Task Metrics_SameSeries_IsOneWhateverTheOrderOfItsAttributes()
     {
         static Metric Gauge(ulong time, params string[] keys) => new()
@@ -192,6 +238,27 @@ public sealed class LogAndMetricDecoderTests(QueryServer server) : IClassFixture
         Assert.Equal(1, await server.Server.ScalarAsync<long>("""
             SELECT count(*) FROM metric_series s JOIN metric_points p ON p.series_id = s.id WHERE project_id = (SELECT id FROM projects WHERE name = 'metric-odd')
             """));
+    }
+
+    /// <summary>
+    /// Breaks the text XXXX of <paramref name="record"/> in protobuf, whose answer must tell the record and its first byte, and in JSON,
+    /// whose answer must tell the byte of the value.
+    /// </summary>
+    private async Task RefusesAsync(string path, IMessage request, IMessage record, string name)
+    {
+        var protobuf = request.ToByteArray();
+        var start = protobuf.AsSpan().IndexOf(record.ToByteString().Span);
+        protobuf[protobuf.AsSpan().IndexOf("XXXX"u8) - 1] = 127; // its length, past the end of the record
+        var json = new JsonFormatter(JsonFormatter.Settings.Default).Format(request);
+        var value = json.IndexOf("\"XXXX\"", StringComparison.Ordinal);
+        var number = Encoding.UTF8.GetBytes(json.Replace("\"XXXX\"", "5", StringComparison.Ordinal));
+
+        using var first = await server.Client.PostAsync(path, Otlp.Content(protobuf));
+        using var second = await server.Client.PostAsync(path, Otlp.Content(number, "application/json"));
+
+        Assert.Equal((HttpStatusCode.BadRequest, HttpStatusCode.BadRequest), (first.StatusCode, second.StatusCode));
+        Assert.Contains($" {name} at byte {start}.", await first.Content.ReadAsStringAsync(), StringComparison.Ordinal);
+        Assert.Contains($" at byte {value},", await second.Content.ReadAsStringAsync(), StringComparison.Ordinal);
     }
 
     private static ExportLogsServiceRequest Logs(string project, params LogRecord[] records) => new()

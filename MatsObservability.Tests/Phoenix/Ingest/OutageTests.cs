@@ -158,6 +158,55 @@ public sealed class OutageTests(PostgresFixture postgres) : IClassFixture<Postgr
                 await server.ScalarAsync<long>("SELECT count(DISTINCT (trace_id, span_id)) FROM spans")));
     }
 
+    /// <summary>The commit is under way when the connection breaks, so what is written again is stored already.</summary>
+    [Theory]
+    [InlineData("spans", 3L)]
+    [InlineData("metric_points", 1L)]
+    [InlineData("logs", 2L)] // one record, twice: nothing in it tells that it is the same
+    [Trait("Req", "B003")]
+    public async Task Export_AnswerOfTheCommitIsLost_LosesNothingAndDoublesOnlyLogs(string table, long stored)
+    {
+        var direct = new NpgsqlConnectionStringBuilder(await postgres.CreateDatabaseAsync()) { SearchPath = "phoenix" };
+        await using var gate = TcpGate.To(direct.Port);
+        var through = new NpgsqlConnectionStringBuilder(direct.ConnectionString)
+        {
+            // The second is for the time after the gate is closed.
+            Host = $"{direct.Host}:{gate.Port},{direct.Host}:{direct.Port}",
+        };
+        await using var database = NpgsqlDataSource.Create(direct.ConnectionString);
+        await using var server = await PhoenixServer.StartAsync(through.ConnectionString);
+        await using var trigger = database.CreateCommand($"""
+            CREATE FUNCTION hold_commit() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_advisory_xact_lock_shared(1); RETURN NULL; END';
+            CREATE CONSTRAINT TRIGGER hold_commit AFTER INSERT ON {table} DEFERRABLE INITIALLY DEFERRED
+            FOR EACH ROW EXECUTE FUNCTION hold_commit()
+            """);
+        await trigger.ExecuteNonQueryAsync();
+        await using var waiting = database.CreateCommand(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'advisory' AND query = 'COMMIT'");
+        await using var rows = database.CreateCommand($"SELECT count(*) FROM {table}");
+        IMessage request = table switch
+        {
+            "spans" => Otlp.Spans(3),
+            "logs" => Otlp.Log("once"),
+            _ => Otlp.Gauge("once", 1, Otlp.NowNanos),
+        };
+
+        Task<HttpResponseMessage> sending;
+        await using var blocker = await database.OpenConnectionAsync();
+        await using (var transaction = await blocker.BeginTransactionAsync())
+        {
+            await using var hold = new NpgsqlCommand("SELECT pg_advisory_xact_lock(1)", blocker);
+            await hold.ExecuteNonQueryAsync();
+            sending = server.Client.PostAsync(request);
+            await Eventually.TrueAsync(async () => await waiting.ExecuteScalarAsync() is 1L);
+            gate.Close();
+        }
+
+        using var answer = await sending;
+        Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
+        await Eventually.TrueAsync(async () => await rows.ExecuteScalarAsync() is long count && count == stored);
+    }
+
     [Fact]
     [Trait("Req", "A18")]
     public async Task Stop_WithRequestsInFlight_AnswersAllAndKeepsWhatItAcknowledged()
