@@ -28,6 +28,15 @@ var orchestrator = builder.AddProject<Projects.Orchestrator_Agent>("orchestrator
 // Optional: a collector, which has the OTLP ports of the host then.
 var collector = bool.Parse(builder.Configuration["Collector:Enabled"] ?? "false") ? builder.AddCollector(phoenix, Port) : null;
 
+// Optional: an incident to look at, sent and asked about once everything runs.
+var demo = builder.ExecutionContext.IsRunMode && args.Contains("demo")
+    ? builder.AddProject<Projects.MatsObservability_Benchmarks>("demo", launchProfileName: null)
+        .WithArgs("demo")
+        .WithReference(phoenix)
+        .WithReference(orchestrator)
+        .WaitFor(orchestrator)
+    : null;
+
 // Options, by Parameters:… or environment: a language model, without which the diagnosis is made by rules, and the key to a Phoenix.Service
 // that asks for one.
 foreach (var (setting, secret) in new[]
@@ -42,6 +51,7 @@ foreach (var (setting, secret) in new[]
         if (setting == "phoenix-api-key")
         {
             collector?.WithEnvironment(variable, value);
+            demo?.WithEnvironment(variable, value);
         }
     }
 }
@@ -51,17 +61,11 @@ if (builder.ExecutionContext.IsRunMode)
     // Without a launch profile nothing hands the environment on.
     phoenix.WithEnvironment("ASPNETCORE_ENVIRONMENT", builder.Environment.EnvironmentName);
 
+    // A stop of everything takes 10 s at most: what is queued is stored or answered before the kill, which comes after 4 s.
+    phoenix.WithEnvironment("Phoenix__Storage__DrainTimeout", builder.Configuration["Phoenix:Storage:DrainTimeout"] ?? "00:00:02");
+
     // Links in an analysis lead to where people reach the orchestrator, not to the port behind the relay.
     orchestrator.WithEnvironment("Mats__PublicUrl", orchestrator.GetEndpoint("http"));
-
-    if (args.Contains("demo"))
-    {
-        builder.AddProject<Projects.MatsObservability_Benchmarks>("demo", launchProfileName: null)
-            .WithArgs("demo")
-            .WithReference(phoenix)
-            .WithReference(orchestrator)
-            .WaitFor(orchestrator);
-    }
 }
 
 builder.Build().Run();

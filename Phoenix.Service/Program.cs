@@ -28,12 +28,7 @@ internal static class Program
     /// <summary>The service, built and not started.</summary>
     public static WebApplication Build(string[] args)
     {
-        var builder = WebApplication.CreateBuilder(new WebApplicationOptions
-        {
-            Args = args,
-            ApplicationName = "Phoenix.Service",
-            ContentRootPath = AppContext.BaseDirectory,
-        });
+        var builder = CreateBuilder(args);
         // A failed start is explained by StartUp, without the host's stack trace.
         builder.Logging.AddFilter("Microsoft.Extensions.Hosting.Internal.Host", LogLevel.Critical);
         var readable = builder.AddPhoenixEnvironment();
@@ -60,4 +55,12 @@ internal static class Program
         app.MapPhoenixMetrics();
         return app;
     }
+
+    /// <summary>The host with its sources of settings; <c>doctor</c> reads them too.</summary>
+    public static WebApplicationBuilder CreateBuilder(string[] args) => WebApplication.CreateBuilder(new WebApplicationOptions
+    {
+        Args = args,
+        ApplicationName = "Phoenix.Service",
+        ContentRootPath = AppContext.BaseDirectory,
+    });
 }

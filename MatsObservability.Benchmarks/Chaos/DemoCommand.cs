@@ -1,3 +1,4 @@
+using System.Net;
 using System.Text.Json.Nodes;
 using MatsObservability.Benchmarks.Rca;
 using Spectre.Console;
@@ -7,13 +8,15 @@ namespace MatsObservability.Benchmarks.Chaos;
 /// <summary>
 /// <c>demo</c>: an agent and the services it calls, in which somebody has just broken an environment variable; sent into the running
 /// system, which is then asked what is wrong. Needs Phoenix.Service and Orchestrator.Agent to run; their addresses come from the AppHost,
-/// else the default ports.
+/// else the default ports. Shows each its key or token, where the environment has one.
 /// </summary>
 internal static class DemoCommand
 {
     public const string Purpose = "sends an incident of an agent system into the running services and prints the root-cause analysis";
     private const string Project = "demo-calculator";
     private const string HealthyProject = "demo-calculator-healthy";
+    private const string KeyVariable = "PHOENIX_API_KEY";
+    private const string TokenVariable = "Mats__Tokens__0__Token";
     private static readonly TimeSpan s_startLimit = TimeSpan.FromMinutes(2);
 
     /// <remarks>1 wait for the services; 2 send an hour-old healthy stretch and the incident of the last three minutes; 3 ask; 4
@@ -34,15 +37,24 @@ internal static class DemoCommand
 
         var start = TimeProvider.System.GetUtcNow().AddSeconds(-Scenario.Seconds);
         var scenario = Scenario.All.First(static given => given.FaultType == "bad_configuration");
-        using var client = new LiveClient(phoenix, orchestrator);
-        await client.UploadAsync(HealthyProject,
-            CalculatorSystem.Healthy(start.AddHours(-1), 1, withAgents: true).Requests(), cancellationToken); // 2
-        await client.UploadAsync(Project, CalculatorSystem.Generate(scenario, start, 2, withAgents: true).Requests(), cancellationToken);
-        Console.WriteLine($"Sent the last three minutes of {AgentTraffic.Service}, {CalculatorSystem.Front}, {CalculatorSystem.App} and {CalculatorSystem.Rates} into project {Project}.");
+        using var client = new LiveClient(phoenix, orchestrator, Variable(KeyVariable), Variable(TokenVariable));
+        try
+        {
+            await client.UploadAsync(HealthyProject,
+                CalculatorSystem.Healthy(start.AddHours(-1), 1, withAgents: true).Requests(), cancellationToken); // 2
+            await client.UploadAsync(
+                Project, CalculatorSystem.Generate(scenario, start, 2, withAgents: true).Requests(), cancellationToken);
+            Console.WriteLine($"Sent the last three minutes of {AgentTraffic.Service}, {CalculatorSystem.Front}, {CalculatorSystem.App} and {CalculatorSystem.Rates} into project {Project}.");
 
-        var answer = await client.AskAsync(Project, start, start.AddSeconds(Scenario.Seconds), HealthyProject, cancellationToken); // 3
-        Show(answer, phoenix); // 4
-        return answer.Ranked.Count > 0 ? 0 : 1;
+            var answer = await client.AskAsync(Project, start, start.AddSeconds(Scenario.Seconds), HealthyProject, cancellationToken); // 3
+            Show(answer, phoenix); // 4
+            return answer.Ranked.Count > 0 ? 0 : 1;
+        }
+        catch (HttpRequestException refused) when (refused.StatusCode is HttpStatusCode.Unauthorized or HttpStatusCode.Forbidden)
+        {
+            await Console.Error.WriteLineAsync($"demo: {refused.Message.ReplaceLineEndings(" ").TrimEnd()} (set {KeyVariable} to a key for Phoenix.Service, {TokenVariable} to a token of Orchestrator.Agent)");
+            return 1;
+        }
     }
 
     private static void Show(LiveAnswer answer, string phoenix)
@@ -93,7 +105,7 @@ internal static class DemoCommand
 
         foreach (var variable in variables)
         {
-            if (Environment.GetEnvironmentVariable(variable) is { Length: > 0 } value)
+            if (Variable(variable) is { } value)
             {
                 return value.TrimEnd('/');
             }
@@ -101,6 +113,8 @@ internal static class DemoCommand
 
         return null;
     }
+
+    private static string? Variable(string name) => Environment.GetEnvironmentVariable(name) is { Length: > 0 } value ? value : null;
 
     private static async Task<bool> ReadyAsync(string url, CancellationToken cancellationToken)
     {

@@ -13,13 +13,15 @@ internal sealed record LiveAnswer(IReadOnlyList<RankedCause> Ranked, string Verd
     int Resolved, JsonObject Result);
 
 /// <summary>The running system as a user sees it: OTLP in, a troubleshooting request, the result, and the records it cites.</summary>
-internal sealed class LiveClient(string phoenixUrl, string orchestratorUrl) : IDisposable
+internal sealed class LiveClient(
+    string phoenixUrl, string orchestratorUrl, string? phoenixKey = null, string? orchestratorToken = null) : IDisposable
 {
     private const int ResolveBatch = 500;
     private static readonly TimeSpan s_pollEvery = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan s_longest = TimeSpan.FromMinutes(5);
 
-    private readonly HttpClient _http = new() { Timeout = TimeSpan.FromSeconds(120) };
+    private readonly HttpClient _phoenix = Client(phoenixKey);
+    private readonly HttpClient _orchestrator = Client(orchestratorToken);
 
     /// <summary>Sends export requests into a project; a refusal for load is waited out as the server asks.</summary>
     public async Task UploadAsync(string project, IEnumerable<(string Signal, string Line)> requests, CancellationToken cancellationToken)
@@ -31,7 +33,7 @@ internal sealed class LiveClient(string phoenixUrl, string orchestratorUrl) : ID
                 using var request = new HttpRequestMessage(
                     HttpMethod.Post, $"{phoenixUrl}/v1/{signal}") { Content = new StringContent(line, Encoding.UTF8, "application/json") };
                 request.Headers.Add("x-project-name", project);
-                using var response = await _http.SendAsync(request, cancellationToken);
+                using var response = await _phoenix.SendAsync(request, cancellationToken);
                 if (response.StatusCode is HttpStatusCode.TooManyRequests or HttpStatusCode.ServiceUnavailable)
                 {
                     await Task.Delay(RetryAfter(response.Headers.RetryAfter), cancellationToken);
@@ -40,7 +42,8 @@ internal sealed class LiveClient(string phoenixUrl, string orchestratorUrl) : ID
 
                 if (!response.IsSuccessStatusCode)
                 {
-                    throw new HttpRequestException($"{signal} of {project}: {(int)response.StatusCode} {await response.Content.ReadAsStringAsync(cancellationToken)}");
+                    throw Failure(
+                        $"{phoenixUrl}/v1/{signal} for {project}", response, await response.Content.ReadAsStringAsync(cancellationToken));
                 }
 
                 break;
@@ -65,7 +68,8 @@ internal sealed class LiveClient(string phoenixUrl, string orchestratorUrl) : ID
             body["baseline_project"] = baselineProject;
         }
 
-        var job = (await PostAsync($"{orchestratorUrl}/troubleshoot", body, cancellationToken))["job_id"]!.GetValue<string>();
+        var accepted = await PostAsync(_orchestrator, $"{orchestratorUrl}/troubleshoot", body, cancellationToken);
+        var job = accepted["job_id"]!.GetValue<string>();
         var result = await ResultAsync(job, clock, cancellationToken);
         var seconds = clock.Elapsed.TotalSeconds;
         var causes = result["root_causes"] as JsonArray ?? [];
@@ -82,13 +86,28 @@ internal sealed class LiveClient(string phoenixUrl, string orchestratorUrl) : ID
     }
 
     /// <inheritdoc/>
-    public void Dispose() => _http.Dispose();
+    public void Dispose()
+    {
+        _phoenix.Dispose();
+        _orchestrator.Dispose();
+    }
+
+    private static HttpClient Client(string? token)
+    {
+        var http = new HttpClient { Timeout = TimeSpan.FromSeconds(120) };
+        if (token is not null)
+        {
+            http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", token);
+        }
+
+        return http;
+    }
 
     private async Task<JsonObject> ResultAsync(string job, Stopwatch clock, CancellationToken cancellationToken)
     {
         while (clock.Elapsed < s_longest)
         {
-            var state = (await GetAsync($"{orchestratorUrl}/jobs/{job}", cancellationToken)).AsObject();
+            var state = (await GetAsync(_orchestrator, $"{orchestratorUrl}/jobs/{job}", cancellationToken)).AsObject();
             if (state["result"] is JsonObject result && Text(state, "status") is not "RUNNING" and not "running")
             {
                 return Text(result, "status") == "FAILURE"
@@ -113,7 +132,7 @@ internal sealed class LiveClient(string phoenixUrl, string orchestratorUrl) : ID
             {
                 var refs = new JsonArray([.. batch.Select(i => Reference(evidence[i]))]);
                 var found =
-                    (await PostAsync($"{phoenixUrl}/v1/projects/{Uri.EscapeDataString(project)}/records/resolve",
+                    (await PostAsync(_phoenix, $"{phoenixUrl}/v1/projects/{Uri.EscapeDataString(project)}/records/resolve",
                         new JsonObject { ["refs"] = refs }, cancellationToken))["data"]!.AsArray();
                 for (var i = 0; i < batch.Length; i++)
                 {
@@ -132,16 +151,16 @@ internal sealed class LiveClient(string phoenixUrl, string orchestratorUrl) : ID
         _ => new() { ["kind"] = "metric", ["series_id"] = Text(cited, "series_id"), ["time_ns"] = cited["time_ns"]!.GetValue<long>() },
     };
 
-    private async Task<JsonNode> GetAsync(string url, CancellationToken cancellationToken)
+    private static async Task<JsonNode> GetAsync(HttpClient http, string url, CancellationToken cancellationToken)
     {
-        using var response = await _http.GetAsync(new Uri(url), cancellationToken);
+        using var response = await http.GetAsync(new Uri(url), cancellationToken);
         return await ReadAsync(url, response, cancellationToken);
     }
 
-    private async Task<JsonNode> PostAsync(string url, JsonObject body, CancellationToken cancellationToken)
+    private static async Task<JsonNode> PostAsync(HttpClient http, string url, JsonObject body, CancellationToken cancellationToken)
     {
         using var content = new StringContent(body.ToJsonString(), new MediaTypeHeaderValue("application/json"));
-        using var response = await _http.PostAsync(new Uri(url), content, cancellationToken);
+        using var response = await http.PostAsync(new Uri(url), content, cancellationToken);
         return await ReadAsync(url, response, cancellationToken);
     }
 
@@ -150,8 +169,11 @@ internal sealed class LiveClient(string phoenixUrl, string orchestratorUrl) : ID
         var text = await response.Content.ReadAsStringAsync(cancellationToken);
         return response.IsSuccessStatusCode
             ? JsonNode.Parse(text)!
-            : throw new HttpRequestException($"{url}: {(int)response.StatusCode} {text}");
+            : throw Failure(url, response, text);
     }
+
+    private static HttpRequestException Failure(string url, HttpResponseMessage response, string text) =>
+        new($"{url}: {(int)response.StatusCode} {text}", inner: null, response.StatusCode);
 
     private static TimeSpan RetryAfter(RetryConditionHeaderValue? header) =>
         header?.Delta is { } delta && delta > TimeSpan.Zero ? delta : TimeSpan.FromMilliseconds(100);

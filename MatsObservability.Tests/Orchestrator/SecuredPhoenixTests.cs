@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Net.Http.Headers;
 using System.Net.Http.Json;
 using MatsObservability.Tests.Support;
@@ -7,7 +8,7 @@ using Orchestrator.Agent;
 
 namespace MatsObservability.Tests.Orchestrator;
 
-/// <summary>The orchestrator in front of a Phoenix.Service with TLS and authentication.</summary>
+/// <summary>The orchestrator, and the demo, in front of a Phoenix.Service with TLS and authentication.</summary>
 [Trait("Req", "B028")]
 [Collection(ExportingOrchestrators.Name)]
 [Trait("Req", "B064")]
@@ -92,6 +93,59 @@ public sealed class SecuredPhoenixTests(PostgresFixture postgres) : IClassFixtur
             () => OrchestratorServer.StartAsync("Host=localhost", "https://127.0.0.1:1", [("Mats:PhoenixCaFile", "/nowhere/ca.pem")]));
 
         Assert.Contains("Mats:PhoenixCaFile must name an existing file", fault.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Demo_WithoutAKey_EndsWithOneLineThatNamesTheSetting()
+    {
+        await using var phoenix = await PhoenixServer.StartAsync(postgres, SecuredServer.Settings);
+        await using var orchestrator = await HttpStub.StartAsync(_ => Task.CompletedTask);
+
+        var (exitCode, error) = await DemoAsync(phoenix, orchestrator, key: null, token: null);
+
+        Assert.Equal(1, exitCode);
+        Assert.StartsWith($"demo: {phoenix.HttpUrl}/v1/", error, StringComparison.Ordinal);
+        Assert.Contains("set PHOENIX_API_KEY", error, StringComparison.Ordinal);
+        Assert.Single(error.Split('\n', StringSplitOptions.RemoveEmptyEntries));
+    }
+
+    [Fact]
+    public async Task Demo_WithKeyAndToken_ShowsEachToItsOwnService()
+    {
+        await using var phoenix = await PhoenixServer.StartAsync(postgres, SecuredServer.Settings);
+        string? shown = null;
+        await using var orchestrator = await HttpStub.StartAsync(context =>
+        {
+            if (context.Request.Path == "/troubleshoot")
+            {
+                shown = context.Request.Headers.Authorization;
+                context.Response.StatusCode = 401;
+            }
+
+            return Task.CompletedTask;
+        });
+
+        var (exitCode, error) = await DemoAsync(phoenix, orchestrator, SecuredServer.AdminSecret, "token-of-the-demo");
+
+        // Phoenix.Service has taken everything, since the orchestrator was asked.
+        Assert.Equal(1, exitCode);
+        Assert.Equal("Bearer token-of-the-demo", shown);
+        Assert.Contains($"{orchestrator.Url}/troubleshoot: 401", error, StringComparison.Ordinal);
+        Assert.DoesNotContain(SecuredServer.AdminSecret, error, StringComparison.Ordinal);
+    }
+
+    private static async Task<(int ExitCode, string Error)> DemoAsync(
+        PhoenixServer phoenix, HttpStub orchestrator, string? key, string? token)
+    {
+        var configuration = Path.GetFileName(Path.TrimEndingDirectorySeparator(AppContext.BaseDirectory));
+        var assembly = Path.GetFullPath(Path.Combine(
+            AppContext.BaseDirectory, "..", "..", "MatsObservability.Benchmarks", configuration, "MatsObservability.Benchmarks.dll"));
+        var (exitCode, _, error) = await EndingProcess.RunAsync(
+            new ProcessStartInfo("dotnet", [assembly, "demo", "--phoenix", phoenix.HttpUrl, "--orchestrator", orchestrator.Url])
+            {
+                Environment = { ["PHOENIX_API_KEY"] = key, ["Mats__Tokens__0__Token"] = token },
+            });
+        return (exitCode, error);
     }
 
     private Task<PhoenixServer> StartPhoenixAsync(TestCertificates certificates)

@@ -83,13 +83,11 @@ internal sealed class DoctorTarget
     /// <summary>The PHOENIX_* variables without their prefix.</summary>
     public IReadOnlyDictionary<string, string> Variables { get; }
 
-    /// <summary>Reads the settings as the service does; the faults and warnings of the names.</summary>
+    /// <summary>Reads the settings as the service does, from the same files; the faults and warnings of the names.</summary>
     /// <exception cref="StartUpException">They name no address to look at.</exception>
     public static (DoctorTarget Target, List<string> Warnings, List<string> Faults) Read(string[] args)
     {
-        var configuration = new ConfigurationManager();
-        configuration.AddJsonFile(Path.Combine(AppContext.BaseDirectory, "appsettings.json"), optional: true).AddEnvironmentVariables()
-            .AddCommandLine(args);
+        using var configuration = Program.CreateBuilder(args).Configuration;
         var (variables, warnings, faults) = PhoenixEnvironment.Read(configuration);
         return (new DoctorTarget(configuration, variables), warnings, faults);
     }

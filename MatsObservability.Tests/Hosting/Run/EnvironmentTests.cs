@@ -1,3 +1,4 @@
+using System.Globalization;
 using Aspire.Hosting;
 using Aspire.Hosting.ApplicationModel;
 using Aspire.Hosting.Testing;
@@ -93,6 +94,39 @@ public sealed class EnvironmentTests
         Assert.Equal("23456", own["PHOENIX_PORT"]);
         Assert.Equal("http://localhost:23456", other["PHOENIX_HTTP"]);
         Assert.Equal("http://localhost:23456", other["services__phoenix__http__0"]);
+    }
+
+    [Fact]
+    public async Task AppHost_DrainTimeoutNotGiven_EndsBeforeTheKill()
+    {
+        var environment = await OfTheAppHostAsync("phoenix");
+
+        var drain = TimeSpan.Parse(environment["Phoenix__Storage__DrainTimeout"], CultureInfo.InvariantCulture);
+        Assert.InRange(drain, TimeSpan.FromSeconds(1), ApplicationRunner.LongestGrace - TimeSpan.FromSeconds(1));
+    }
+
+    [Fact]
+    public async Task AppHost_DrainTimeoutGiven_IsHandedOn()
+    {
+        var environment = await OfTheAppHostAsync("phoenix", "Phoenix:Storage:DrainTimeout=00:00:03");
+
+        Assert.Equal("00:00:03", environment["Phoenix__Storage__DrainTimeout"]);
+    }
+
+    [Fact]
+    public async Task AppHost_KeyGiven_IsTheDemosToo()
+    {
+        var environment = await OfTheAppHostAsync("demo", "demo", "Parameters:phoenix-api-key=k-1");
+
+        Assert.Equal("k-1", environment["PHOENIX_API_KEY"]);
+    }
+
+    /// <summary>What the product's own AppHost tells one of its resources.</summary>
+    private static async Task<Dictionary<string, string>> OfTheAppHostAsync(string resource, params string[] args)
+    {
+        await using var builder = await DistributedApplicationTestingBuilder.CreateAsync<Projects.MatsObservability_AppHost>(
+            ["Parameters:postgres-password=p", .. args]);
+        return await ResolveAsync(builder, builder.Resources.Single(each => each.Name == resource));
     }
 
     /// <summary>Allocates every endpoint as a run does, but listens on none of them.</summary>

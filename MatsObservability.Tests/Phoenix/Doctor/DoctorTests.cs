@@ -55,6 +55,33 @@ public sealed class DoctorTests(PostgresFixture postgres) : IClassFixture<Postgr
         Assert.Equal($"{scheme}://127.0.0.1:6106/", target.Http.ToString());
     }
 
+    [Fact]
+    public async Task Read_FileOfTheEnvironment_CountsAsForTheService()
+    {
+        var environment = $"doctor-{Guid.NewGuid():N}";
+        var file = Path.Combine(AppContext.BaseDirectory, $"appsettings.{environment}.json");
+        await File.WriteAllTextAsync(file, """{"Phoenix":{"Server":{"Port":6106,"GrpcPort":4417}}}""");
+        try
+        {
+            var (target, _, faults) = DoctorTarget.Read([$"--environment={environment}", "--PHOENIX_GRPC_PORT=4517"]);
+
+            Assert.Empty(faults);
+            Assert.Equal((6106, 4517), (target.Http.Port, target.Grpc.Port));
+        }
+        finally
+        {
+            File.Delete(file);
+        }
+    }
+
+    [Fact]
+    public void Read_Host_IsTheOneOfEveryDoor()
+    {
+        var (target, _, _) = DoctorTarget.Read(["--PHOENIX_HOST=127.0.0.2"]);
+
+        Assert.All([target.Http, target.Grpc, target.Otlp, target.Metrics], door => Assert.Equal("127.0.0.2", door.Host));
+    }
+
     [Theory, Trait("Req", "B110")]
     [InlineData("nothing at the port", "FAIL ui", "nothing_listening")]
     [InlineData("another program at the port", "FAIL ui", "not_phoenix")]
