@@ -50,9 +50,11 @@ internal static class DemoCommand
             Show(answer, phoenix); // 4
             return answer.Ranked.Count > 0 ? 0 : 1;
         }
-        catch (HttpRequestException refused) when (refused.StatusCode is HttpStatusCode.Unauthorized or HttpStatusCode.Forbidden)
+        catch (HttpRequestException failed)
         {
-            await Console.Error.WriteLineAsync($"demo: {refused.Message.ReplaceLineEndings(" ").TrimEnd()} (set {KeyVariable} to a key for Phoenix.Service, {TokenVariable} to a token of Orchestrator.Agent)");
+            var hint = failed.StatusCode is HttpStatusCode.Unauthorized or HttpStatusCode.Forbidden
+                ? $" (set {KeyVariable} to a key for Phoenix.Service, {TokenVariable} to a token of Orchestrator.Agent)" : "";
+            await Console.Error.WriteLineAsync($"demo: {failed.Message.ReplaceLineEndings(" ").TrimEnd()}{hint}");
             return 1;
         }
     }

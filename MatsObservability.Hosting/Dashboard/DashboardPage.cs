@@ -119,8 +119,10 @@ internal static class DashboardPage
         }
     }
 
-    private static string Summary(IReadOnlyList<ResourceView> resources) =>
-        string.Create(CultureInfo.InvariantCulture, $"{resources.Count(view => Mark(view) == "good")} of {resources.Count} healthy");
+    /// <summary>What has finished, or is not meant to run yet, is not asked for its health.</summary>
+    private static string Summary(IReadOnlyList<ResourceView> resources) => string.Create(
+        CultureInfo.InvariantCulture,
+        $"{resources.Count(static view => Mark(view) == "good")} of {resources.Count(static view => Mark(view) != "idle")} healthy");
 
     /// <summary>Four classes of states for the colours: good, busy, bad, idle.</summary>
     private static string Mark(ResourceView view) => view.State switch

@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using Microsoft.AspNetCore.Http.HttpResults;
+using Microsoft.AspNetCore.Mvc;
 using Npgsql;
 using Phoenix.Service.Listening;
 using Phoenix.Service.Security;
@@ -34,12 +35,13 @@ internal static class HealthEndpoints
     private static ContentHttpResult Live() => TypedResults.Text("OK");
 
     /// <summary>
-    /// 200 <c>{}</c> once migrated and while the database answers; else 503 and the reason. A database that takes no writes still serves
-    /// reads, and no other replica would do better: 200, and <c>degraded</c> says why.
+    /// 200 <c>{}</c> once migrated, with somebody who can log in where that is asked for, and while the database answers; else 503 and the
+    /// reason. A database that takes no writes still serves reads, and no other replica would do better: 200, and <c>degraded</c> says why.
     /// </summary>
-    private static async Task<IResult> ReadyAsync(DatabaseState state, NpgsqlDataSource dataSource, CancellationToken cancellationToken)
+    private static async Task<IResult> ReadyAsync(
+        DatabaseState state, [FromServices] FirstUsers? first, NpgsqlDataSource dataSource, CancellationToken cancellationToken)
     {
-        if (await FaultAsync(state, dataSource, cancellationToken) is { } fault)
+        if (await FaultAsync(state, first, dataSource, cancellationToken) is { } fault)
         {
             return TypedResults.Text(fault, statusCode: StatusCodes.Status503ServiceUnavailable);
         }
@@ -52,16 +54,22 @@ internal static class HealthEndpoints
     /// The word that Aspire's health checks answer: Healthy, Degraded with the reason while writes are refused, or 503 Unhealthy.
     /// </summary>
     private static async Task<ContentHttpResult> HealthAsync(
-        DatabaseState state, NpgsqlDataSource dataSource, CancellationToken cancellationToken) =>
-        await FaultAsync(state, dataSource, cancellationToken) is not null
+        DatabaseState state, [FromServices] FirstUsers? first, NpgsqlDataSource dataSource, CancellationToken cancellationToken) =>
+        await FaultAsync(state, first, dataSource, cancellationToken) is not null
             ? TypedResults.Text("Unhealthy", statusCode: StatusCodes.Status503ServiceUnavailable)
             : TypedResults.Text(state.Refusal is { } refusal ? $"Degraded: {refusal}" : "Healthy");
 
-    private static async Task<string?> FaultAsync(DatabaseState state, NpgsqlDataSource dataSource, CancellationToken cancellationToken)
+    private static async Task<string?> FaultAsync(
+        DatabaseState state, FirstUsers? first, NpgsqlDataSource dataSource, CancellationToken cancellationToken)
     {
         if (!state.IsReady)
         {
             return state.Waiting;
+        }
+
+        if (first is { Created.IsCompleted: false })
+        {
+            return "nobody can log in yet";
         }
 
         using var deadline = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);

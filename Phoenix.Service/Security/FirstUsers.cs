@@ -30,8 +30,11 @@ internal sealed partial class FirstUsers(
         {
             try
             {
-                await CreateAsync(stoppingToken);
-                _created.TrySetResult();
+                if (await CreateAsync(stoppingToken))
+                {
+                    _created.TrySetResult();
+                }
+
                 return;
             }
             catch (Exception exception) when (PostgresErrors.IsDatabase(exception) && !stoppingToken.IsCancellationRequested)
@@ -42,11 +45,12 @@ internal sealed partial class FirstUsers(
         }
     }
 
-    private async Task CreateAsync(CancellationToken cancellationToken)
+    /// <summary>False when nobody can log in, and the service stops.</summary>
+    private async Task<bool> CreateAsync(CancellationToken cancellationToken)
     {
         if (await users.HasAdminAsync(cancellationToken))
         {
-            return;
+            return true;
         }
 
         if (options.Value.InitialAdminPassword is { Length: > 0 } password)
@@ -61,7 +65,10 @@ internal sealed partial class FirstUsers(
         {
             fatal.Declare($"authentication is on and nobody can log in yet: set {EnvironmentAliases.Named($"{AuthOptions.Section}:{nameof(AuthOptions.InitialAdminPassword)}")} "
                 + $"or {EnvironmentAliases.Named($"{AuthOptions.Section}:{nameof(AuthOptions.AdminSecret)}")}");
+            return false;
         }
+
+        return true;
     }
 
     private static partial class Log

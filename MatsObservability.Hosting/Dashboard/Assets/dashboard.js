@@ -31,8 +31,8 @@ const localTimes = () => document.querySelectorAll("time").forEach(time => {
 const mark = () => {
   const all = [...rows.rows];
   all.forEach(row => row.classList.toggle("selected", row.dataset.id === selected));
-  const good = all.filter(row => row.dataset.mark === "good").length;
-  document.getElementById("summary").textContent = `${good} of ${all.length} healthy`;
+  const count = isCounted => all.filter(row => isCounted(row.dataset.mark)).length;
+  document.getElementById("summary").textContent = `${count(value => value === "good")} of ${count(value => value !== "idle")} healthy`;
 };
 
 const stream = new EventSource("/rows");

@@ -25,10 +25,12 @@ public sealed class DashboardTests : IAsyncLifetime, IDisposable
         _builder.AddExecutable("worker", "sh", _folder.Path, "-c", "echo '<b>hello</b>'; exec sleep 1000").WithEnvironment("API_KEY", key)
             .WithEnvironment("PLAIN", "<visible>");
         _builder.AddExecutable("second", "sleep", _folder.Path, "1000").WithHttpEndpoint(name: "http", env: "PORT");
+        _builder.AddExecutable("task", "true", _folder.Path);
         _app = await _builder.BuildAsync();
         await _app.StartAsync(_deadline.Token);
         await _app.ResourceNotifications.WaitForResourceHealthyAsync("worker", _deadline.Token);
         await _app.ResourceNotifications.WaitForResourceHealthyAsync("second", _deadline.Token);
+        await _app.ResourceNotifications.WaitForResourceAsync("task", KnownResourceStates.Finished, _deadline.Token);
         _client = new HttpClient { BaseAddress = new Uri(_app.Services.GetRequiredService<DashboardServer>().Url!) };
     }
 
@@ -53,6 +55,7 @@ public sealed class DashboardTests : IAsyncLifetime, IDisposable
 
         Assert.Contains("worker", html, StringComparison.Ordinal);
         Assert.Contains("Running", html, StringComparison.Ordinal);
+        Assert.Contains("3 of 3 healthy", html, StringComparison.Ordinal); // the parameter too, the task that has ended well not
         Assert.DoesNotContain("s3cr3t", html, StringComparison.Ordinal);
         Assert.Contains("default-src 'none'",
             Assert.Single(response.Headers.GetValues("Content-Security-Policy")), StringComparison.Ordinal);
