@@ -31,7 +31,10 @@ internal sealed partial class ApplicationRunner(
     /// <summary>How long a stop of everything takes at most; what is left then is killed.</summary>
     internal static readonly TimeSpan LongestStop = TimeSpan.FromSeconds(9);
 
-    /// <summary>How long one program may take to end before it is killed.</summary>
+    /// <summary>
+    /// How long one program may take to end before it is killed. Those that end last, the database, have all that is left of
+    /// <see cref="LongestStop"/>.
+    /// </summary>
     internal static readonly TimeSpan LongestGrace = TimeSpan.FromSeconds(4);
 
     private readonly Dictionary<string, Supervisor> _supervisors = new(StringComparer.OrdinalIgnoreCase);
@@ -235,10 +238,11 @@ internal sealed partial class ApplicationRunner(
         _stopped = true;
         await dashboard.DisposeAsync();
         var started = context.Time.GetTimestamp();
-        foreach (var level in StopOrder.Of(context.Model.Resources))
+        var levels = StopOrder.Of(context.Model.Resources).ToList();
+        foreach (var level in levels)
         {
             var left = LongestStop - context.Time.GetElapsedTime(started);
-            var grace = left < LongestGrace ? left : LongestGrace;
+            var grace = left < LongestGrace || level == levels[^1] ? left : LongestGrace;
             var ids = level.SelectMany(RunContext.InstancesOf).Where(_supervisors.ContainsKey);
             await Task.WhenAll(ids.Select(id => _supervisors[id].EndAsync(grace > TimeSpan.Zero ? grace : TimeSpan.Zero)));
         }

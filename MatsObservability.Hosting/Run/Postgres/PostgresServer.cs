@@ -83,14 +83,19 @@ public sealed class PostgresServer : IAsyncDisposable
     /// <param name="cancellationToken">Ends the wait.</param>
     public async Task RestartAsync(bool immediate, CancellationToken cancellationToken = default)
     {
-        await StopAsync(immediate);
+        await StopAsync(immediate, s_stopLimit);
         await LaunchAsync(cancellationToken);
     }
 
-    /// <summary>Stops the server: open transactions are rolled back, committed data stay.</summary>
+    /// <summary>
+    /// Stops the server: open transactions are rolled back, committed data stay. After <paramref name="limit"/> it is killed.
+    /// </summary>
+    public Task StopAsync(TimeSpan limit) => StopAsync(immediate: false, limit);
+
+    /// <summary>As <see cref="StopAsync(TimeSpan)"/> after six seconds.</summary>
     public async ValueTask DisposeAsync()
     {
-        await StopAsync(immediate: false);
+        await StopAsync(s_stopLimit);
         if (_flusher is not null)
         {
             await _flusher.DisposeAsync();
@@ -120,7 +125,7 @@ public sealed class PostgresServer : IAsyncDisposable
                 return;
             }
 
-            await StopAsync(immediate: true);
+            await StopAsync(immediate: true, s_stopLimit);
             var fixedPort = Port != 0 || _options.Port != 0;
             if (!_log.SaysPortIsTaken || fixedPort || attempt == PortAttempts)
             {
@@ -166,7 +171,7 @@ public sealed class PostgresServer : IAsyncDisposable
         return false;
     }
 
-    private async Task StopAsync(bool immediate)
+    private async Task StopAsync(bool immediate, TimeSpan limit)
     {
         if (_process is not { } process)
         {
@@ -183,7 +188,7 @@ public sealed class PostgresServer : IAsyncDisposable
         }
 
         // What a slow shutdown checkpoint leaves undone, the next start recovers from the log.
-        await Task.WhenAny(process.Exited, Task.Delay(s_stopLimit));
+        await Task.WhenAny(process.Exited, Task.Delay(limit));
         await process.DisposeAsync();
         _process = null;
     }

@@ -100,7 +100,7 @@ internal sealed class PostgresProgram(RunContext context, PostgresServerResource
 
         public bool CanFinish => false;
 
-        public Task StopAsync(TimeSpan grace) => server.DisposeAsync().AsTask();
+        public Task StopAsync(TimeSpan grace) => server.StopAsync(grace);
 
         public ValueTask DisposeAsync() => server.DisposeAsync();
     }

@@ -43,6 +43,19 @@ public sealed class PostgresServerTests : IDisposable
         Assert.Equal(PostgresErrorCodes.InvalidPassword, failure.SqlState);
     }
 
+    [Fact]
+    public async Task StopAsync_ServerHangs_KillsItAfterTheLimit()
+    {
+        await using var server = await PostgresServer.StartAsync(Options());
+        var exited = server.Exited;
+        using var hang = Process.Start("kill", ["-STOP", $"{server.ProcessId}"]);
+        await hang.WaitForExitAsync();
+
+        await server.StopAsync(TimeSpan.FromMilliseconds(100));
+
+        Assert.NotEqual(0, await exited);
+    }
+
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
