@@ -264,11 +264,7 @@ public sealed class ApiTests(EmptySystem system) : IClassFixture<EmptySystem>
 
     private static Task WaitsForALockAsync(NpgsqlDataSource database, string table) => Eventually.TrueAsync(async () =>
     {
-        await using var waiting = database.CreateCommand(
-            """
-            select exists (select from pg_stat_activity
-                           where datname = current_database() and wait_event_type = 'Lock' and query like '%' || $1 || '%')
-            """);
+        await using var waiting = database.CreateCommand($"SELECT EXISTS (SELECT {LockWaits.From} AND query LIKE '%' || $1 || '%')");
         waiting.Parameters.AddWithValue(table);
         return (bool)(await waiting.ExecuteScalarAsync())!;
     });

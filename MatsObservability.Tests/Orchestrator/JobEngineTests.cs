@@ -74,8 +74,7 @@ public sealed class JobEngineTests(ShopSystem system) : IClassFixture<ShopSystem
         var late = events.AppendAsync(job.ChannelId, job.Id, "INFO", "late", "sre", null, default, leaseToken: job.LeaseToken);
         await Eventually.TrueAsync(async () =>
         {
-            await using var waiting = source.CreateCommand(
-                "select exists (select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock')");
+            await using var waiting = source.CreateCommand($"SELECT EXISTS (SELECT {LockWaits.From})");
             return (bool)(await waiting.ExecuteScalarAsync())!;
         });
         await transaction.CommitAsync();

@@ -40,8 +40,11 @@ internal sealed class TestPostgres : IAsyncDisposable
             DataDirectory = folder,
             Port = port,
             Password = password ?? RandomNumberGenerator.GetHexString(24),
-            // Servers are killed here, the machine never is: no write waits for the disk.
-            Settings = new Dictionary<string, string>(StringComparer.Ordinal) { ["fsync"] = "off", ["full_page_writes"] = "off" },
+            // Servers are killed here, the machine never is: no write waits for the disk. Each core runs tests with pools of their own.
+            Settings = new Dictionary<string, string>(StringComparer.Ordinal)
+            {
+                ["fsync"] = "off", ["full_page_writes"] = "off", ["max_connections"] = "1000",
+            },
         }), folder);
     }
 

@@ -128,8 +128,7 @@ public sealed class VectorSearchTests(PostgresFixture postgres, ITestOutputHelpe
             await using var hold = new NpgsqlCommand("BEGIN; LOCK TABLE span_vectors IN SHARE MODE", blocker);
             await hold.ExecuteNonQueryAsync();
             await QueryServer.SendAsync(server.Client, "p", Embedding(1, 1, [1f, 0f, 0f, 0f]));
-            const string Blocked =
-                "FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE 'INSERT INTO span_vectors%'";
+            const string Blocked = $"{LockWaits.From} AND query LIKE 'INSERT INTO span_vectors%'";
             await Eventually.TrueAsync(() => server.ScalarAsync<bool>($"SELECT EXISTS (SELECT {Blocked})"));
 
             await server.ScalarAsync<bool>($"SELECT bool_and(pg_terminate_backend(pid)) {Blocked}");

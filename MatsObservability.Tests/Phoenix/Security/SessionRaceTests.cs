@@ -85,6 +85,6 @@ public sealed class SessionRaceTests(PostgresFixture postgres) : IClassFixture<P
         return holder;
     }
 
-    private Task WaitAsync(int waiters) => Eventually.TrueAsync(async () => await _server.ScalarAsync<long>(
-        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'") == waiters);
+    private Task WaitAsync(int waiters) => Eventually.TrueAsync(
+        async () => await _server.ScalarAsync<long>($"SELECT count(*) {LockWaits.From}") == waiters);
 }

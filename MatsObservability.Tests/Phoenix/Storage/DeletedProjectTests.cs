@@ -107,8 +107,7 @@ public sealed class DeletedProjectTests(PostgresFixture postgres) : IClassFixtur
             await using var hold = new NpgsqlCommand("BEGIN; SELECT count(*) FROM (SELECT FROM logs FOR UPDATE) AS held", blocker);
             await hold.ExecuteScalarAsync();
             var deleting = server.Client.DeleteAsync("/v1/projects/shared");
-            const string Blocked =
-                "FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE 'DELETE FROM logs%'";
+            const string Blocked = $"{LockWaits.From} AND query LIKE 'DELETE FROM logs%'";
             await Eventually.TrueAsync(() => server.ScalarAsync<bool>($"SELECT EXISTS (SELECT {Blocked})"));
             await server.ScalarAsync<bool>($"SELECT bool_and(pg_terminate_backend(pid)) {Blocked}");
             using var answer = await deleting;
@@ -142,10 +141,8 @@ public sealed class DeletedProjectTests(PostgresFixture postgres) : IClassFixtur
         await using var hold = new NpgsqlCommand("BEGIN; SELECT count(*) FROM (SELECT FROM traces FOR UPDATE) AS held", blocker);
         await hold.ExecuteScalarAsync();
         var deleting = server.Client.DeleteAsync("/v1/projects/shared");
-        await Eventually.TrueAsync(() => server.ScalarAsync<bool>("""
-            SELECT EXISTS (SELECT FROM pg_stat_activity
-                WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE 'DELETE FROM traces%')
-            """));
+        await Eventually.TrueAsync(
+            () => server.ScalarAsync<bool>($"SELECT EXISTS (SELECT {LockWaits.From} AND query LIKE 'DELETE FROM traces%')"));
 
         using var other = await server.Client.PostAsync(Otlp.Spans(2, "stays")).WaitAsync(TimeSpan.FromSeconds(20));
         using var session = await server.Client.GetAsync("/v1/sessions/chat");

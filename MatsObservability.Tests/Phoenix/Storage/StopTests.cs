@@ -43,10 +43,7 @@ public sealed class StopTests(PostgresFixture postgres) : IClassFixture<Postgres
             await using var block = new NpgsqlCommand("LOCK TABLE phoenix.spans, phoenix.traces IN ACCESS EXCLUSIVE MODE", blocker);
             await block.ExecuteNonQueryAsync();
             waiting = Task.WhenAll(client.PostAsync(Otlp.Spans(10)), client.GetAsync("/v1/projects"));
-            await using var waiters = database.CreateCommand("""
-                SELECT count(DISTINCT query LIKE 'COPY%') FROM pg_stat_activity
-                WHERE datname = current_database() AND wait_event_type = 'Lock'
-                """);
+            await using var waiters = database.CreateCommand($"SELECT count(DISTINCT query LIKE 'COPY%') {LockWaits.From}");
             await Eventually.TrueAsync(async () => await waiters.ExecuteScalarAsync() is 2L);
         }
 

@@ -381,7 +381,7 @@ public sealed class WriterTests(PostgresFixture postgres) : IClassFixture<Postgr
         public Task<long> BlockedAsync() => BlockedAsync(_server);
 
         public static Task<long> BlockedAsync(PhoenixServer server) => server.ScalarAsync<long>(
-            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE 'COPY%'");
+            $"SELECT count(*) {LockWaits.From} AND query LIKE 'COPY%'");
 
         public async ValueTask DisposeAsync()
         {
