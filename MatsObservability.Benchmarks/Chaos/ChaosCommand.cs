@@ -1,3 +1,4 @@
+using System.CommandLine;
 using System.Diagnostics;
 using System.Globalization;
 using System.Text.Json.Nodes;
@@ -20,20 +21,28 @@ internal sealed record ChaosScore(Scenario Scenario, RankedCause? Top, double? O
     public bool FalseAlarm => Top is not null && (Scenario.Component is null || Scenario.Distractors.Contains(Top.Service));
 }
 
-/// <summary>
-/// <c>chaos [--json FILE] [--offline] [--seed N]</c>: the generated scenarios, and whether the diagnosis names component and fault type.
-/// </summary>
+/// <summary><c>chaos</c>: the generated scenarios, and whether the diagnosis names component and fault type.</summary>
 internal static class ChaosCommand
 {
-    public const string Purpose = "generated chaos scenarios and controls: [--json FILE] [--offline] [--seed N]";
     private const string BaselineProject = "chaos-baseline";
 
     private static readonly DateTimeOffset s_start = new(2026, 1, 15, 10, 0, 0, TimeSpan.Zero);
 
-    public static async Task<int> RunAsync(string[] args, CancellationToken cancellationToken)
+    /// <summary>The command.</summary>
+    public static Command Create()
     {
-        var seed = RcaCommand.Value(args, "--seed") is { } given ? int.Parse(given, CultureInfo.InvariantCulture) : 1;
-        var scores = args.Contains("--offline") ? Offline(seed) : await LiveAsync(seed, cancellationToken);
+        var offline = new Option<bool>("--offline") { Description = "the engine alone, without the running system" };
+        var seed = Arguments.Number("--seed", 1, "seed of the telemetry");
+        var json = Arguments.Json();
+        var command = new Command("chaos", "generated chaos scenarios and controls") { offline, seed, json };
+        command.SetAction((given, cancellationToken) =>
+            RunAsync(given.GetValue(offline), given.GetValue(seed), given.GetValue(json), cancellationToken));
+        return command;
+    }
+
+    private static async Task<int> RunAsync(bool offline, int seed, FileInfo? json, CancellationToken cancellationToken)
+    {
+        var scores = offline ? Offline(seed) : await LiveAsync(seed, cancellationToken);
         var calibration = new Calibration();
         foreach (var score in scores.Where(static score => score.Top is not null))
         {
@@ -41,11 +50,7 @@ internal static class ChaosCommand
         }
 
         Print(scores, calibration);
-        if (RcaCommand.Value(args, "--json") is { } file)
-        {
-            await File.WriteAllTextAsync(file, Json(scores, calibration).ToJsonString(new() { WriteIndented = true }), cancellationToken);
-        }
-
+        await Figures.WriteAsync(json, Json(scores, calibration), cancellationToken);
         return 0;
     }
 

@@ -1,3 +1,4 @@
+using System.CommandLine;
 using System.Net;
 using System.Text.Json.Nodes;
 using MatsObservability.Benchmarks.Rca;
@@ -12,19 +13,31 @@ namespace MatsObservability.Benchmarks.Chaos;
 /// </summary>
 internal static class DemoCommand
 {
-    public const string Purpose = "sends an incident of an agent system into the running services and prints the root-cause analysis";
     private const string Project = "demo-calculator";
     private const string HealthyProject = "demo-calculator-healthy";
     private const string KeyVariable = "PHOENIX_API_KEY";
     private const string TokenVariable = "Mats__Tokens__0__Token";
     private static readonly TimeSpan s_startLimit = TimeSpan.FromMinutes(2);
 
+    /// <summary>The command.</summary>
+    public static Command Create()
+    {
+        var phoenix = Address("--phoenix", "Phoenix.Service", "services__phoenix__http__0", "http://127.0.0.1:6006");
+        var orchestrator = Address("--orchestrator", "Orchestrator.Agent", "services__orchestrator__http__0", "http://127.0.0.1:8084");
+        var command = new Command(
+            "demo", "sends an incident of an agent system into the running services and prints the root-cause analysis")
+        {
+            phoenix, orchestrator,
+        };
+        command.SetAction((given, cancellationToken) => RunAsync(
+            given.GetValue(phoenix)!.TrimEnd('/'), given.GetValue(orchestrator)!.TrimEnd('/'), cancellationToken));
+        return command;
+    }
+
     /// <remarks>1 wait for the services; 2 send an hour-old healthy stretch and the incident of the last three minutes; 3 ask; 4
     /// show.</remarks>
-    public static async Task<int> RunAsync(string[] args, CancellationToken cancellationToken)
+    private static async Task<int> RunAsync(string phoenix, string orchestrator, CancellationToken cancellationToken)
     {
-        var phoenix = Address(args, "--phoenix", "services__phoenix__http__0", "services__phoenix__ui__0") ?? "http://127.0.0.1:6006";
-        var orchestrator = Address(args, "--orchestrator", "services__orchestrator__http__0") ?? "http://127.0.0.1:8084";
         foreach (var (name, url) in new[] { ("Phoenix.Service", $"{phoenix}/readyz"),
             ("Orchestrator.Agent", $"{orchestrator}/health") }) // 1
         {
@@ -98,23 +111,10 @@ internal static class DemoCommand
 
     private static string Link(string phoenix, JsonNode? trace) => $"{phoenix}/redirects/traces/{trace}";
 
-    private static string? Address(string[] args, string option, params ReadOnlySpan<string> variables)
+    private static Option<string> Address(string name, string service, string variable, string otherwise) => new(name)
     {
-        if (RcaCommand.Value(args, option) is { } given)
-        {
-            return given.TrimEnd('/');
-        }
-
-        foreach (var variable in variables)
-        {
-            if (Variable(variable) is { } value)
-            {
-                return value.TrimEnd('/');
-            }
-        }
-
-        return null;
-    }
+        Description = $"address of {service}", HelpName = "URL", DefaultValueFactory = _ => Variable(variable) ?? otherwise,
+    };
 
     private static string? Variable(string name) => Environment.GetEnvironmentVariable(name) is { Length: > 0 } value ? value : null;
 

@@ -1,6 +1,7 @@
+using System.CommandLine;
 using System.Globalization;
 using System.Net.Sockets;
-using System.Text.Json;
+using System.Text.Json.Nodes;
 using MatsObservability.Benchmarks.Load;
 using Spectre.Console;
 
@@ -23,23 +24,36 @@ internal enum CrashMode
 }
 
 /// <summary>
-/// <c>crash [--trials 20] [--mode server|postgres|replicas|twice|all] [--connections 4] [--json FILE]</c>: what becomes of acknowledged
-/// spans when something dies under load. A sender repeats what was not acknowledged, as OTLP exporters do; then every span must be stored
-/// exactly once.
+/// <c>crash</c>: what becomes of acknowledged spans when something dies under load. A sender repeats what was not acknowledged, as OTLP
+/// exporters do; then every span must be stored exactly once.
 /// </summary>
 internal static class CrashBenchmark
 {
-    public const string Purpose =
-        "kill -9 under load: [--trials 20] [--mode server|postgres|replicas|twice|all] [--connections 4] [--json FILE]";
+    private const string AllModes = "all";
     private const int SpansPerRequest = 200;
 
-    /// <summary>Runs the command; 1 when a span was lost or stored twice.</summary>
-    public static async Task<int> RunAsync(string[] args, CancellationToken cancellationToken)
+    /// <summary>The command; its exit code is 1 when a span was lost or stored twice.</summary>
+    public static Command Create()
     {
-        var trials = int.Parse(Argument(args, "--trials") ?? "20", CultureInfo.InvariantCulture);
-        var connections = int.Parse(Argument(args, "--connections") ?? "4", CultureInfo.InvariantCulture);
-        var chosen = Argument(args, "--mode") ?? "server";
-        var modes = chosen == "all" ? Enum.GetValues<CrashMode>() : [Enum.Parse<CrashMode>(chosen, ignoreCase: true)];
+        var trials = Arguments.Number("--trials", 20, "trials of each mode");
+        var connections = Arguments.Number("--connections", 4, "senders");
+        var mode = new Option<string>("--mode") { Description = "what dies", DefaultValueFactory = static _ => "server" };
+        mode.AcceptOnlyFromAmong([.. Enum.GetNames<CrashMode>().Select(static name => name.ToLowerInvariant()), AllModes]);
+        var json = Arguments.Json();
+        var command = new Command("crash", "kill -9 under load") { trials, mode, connections, json };
+        command.SetAction((given, cancellationToken) =>
+        {
+            var chosen = given.GetValue(mode)!;
+            return RunAsync(
+                chosen == AllModes ? Enum.GetValues<CrashMode>() : [Enum.Parse<CrashMode>(chosen, ignoreCase: true)],
+                given.GetValue(trials), given.GetValue(connections), given.GetValue(json), cancellationToken);
+        });
+        return command;
+    }
+
+    private static async Task<int> RunAsync(
+        CrashMode[] modes, int trials, int connections, FileInfo? json, CancellationToken cancellationToken)
+    {
         var total = new Tally();
         var table = new Table().AddColumns("mode", "trials", "acked", "lost", "duplicates", "repeated requests");
         foreach (var mode in modes)
@@ -54,15 +68,10 @@ internal static class CrashBenchmark
         }
 
         AnsiConsole.Write(table);
-        if (Argument(args, "--json") is { } file)
+        await Figures.WriteAsync(json, new JsonObject
         {
-            await File.WriteAllTextAsync(file, JsonSerializer.Serialize(new Dictionary<string, long>(StringComparer.Ordinal)
-            {
-                ["trials"] = trials * modes.Length, ["acked"] = total.Acknowledged, ["lost"] = total.Lost,
-                ["duplicates"] = total.Duplicates,
-            }), cancellationToken);
-        }
-
+            ["trials"] = trials * modes.Length, ["acked"] = total.Acknowledged, ["lost"] = total.Lost, ["duplicates"] = total.Duplicates,
+        }, cancellationToken);
         return total.Lost + total.Duplicates == 0 ? 0 : 1;
     }
 
@@ -126,8 +135,6 @@ internal static class CrashBenchmark
             "SELECT count(*) - count(DISTINCT (trace_id, span_id)) FROM spans", cancellationToken);
         return new Tally(acknowledged * SpansPerRequest, missing, duplicates, senders.Sum(sender => sender.Repeated));
     }
-
-    private static string? Argument(string[] args, string name) => Array.IndexOf(args, name) is var at and >= 0 ? args[at + 1] : null;
 }
 
 /// <summary>Spans acknowledged, of these not stored, stored more than once; and requests sent again.</summary>

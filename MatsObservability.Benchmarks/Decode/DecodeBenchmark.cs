@@ -1,27 +1,34 @@
+using System.CommandLine;
 using System.Diagnostics;
-using System.Globalization;
-using System.Text.Json;
 using MatsObservability.Benchmarks.Load;
 using Phoenix.Service.Ingest.Decode;
-using Spectre.Console;
 
 namespace MatsObservability.Benchmarks.Decode;
 
 /// <summary>
-/// <c>decode [--seconds 3] [--spans 500] [--json FILE]</c>: protobuf bytes to normalised COPY rows on one thread, no I/O. Rates are per
-/// second of processor time of the whole process while it decodes, collector included, so that neither other work on the machine nor the
-/// new ids of each request count; the median of five rounds.
+/// <c>decode</c>: protobuf bytes to normalised COPY rows on one thread, no I/O. Rates are per second of processor time of the whole
+/// process while it decodes, collector included, so that neither other work on the machine nor the new ids of each request count; the
+/// median of five rounds.
 /// </summary>
 internal static class DecodeBenchmark
 {
     private const int Requests = 64;
     private const int Rounds = 5;
 
-    /// <summary>Runs the command.</summary>
-    public static async Task<int> RunAsync(string[] args, CancellationToken cancellationToken)
+    /// <summary>The command.</summary>
+    public static Command Create()
     {
-        var seconds = double.Parse(Argument(args, "--seconds") ?? "3", CultureInfo.InvariantCulture);
-        var spans = int.Parse(Argument(args, "--spans") ?? "500", CultureInfo.InvariantCulture);
+        var seconds = Arguments.Number("--seconds", 3.0, "length of a round");
+        var spans = Arguments.Number("--spans", 500, "spans of a request");
+        var json = Arguments.Json();
+        var command = new Command("decode", "protobuf bytes to normalised rows, spans a second on one core") { seconds, spans, json };
+        command.SetAction((given, cancellationToken) => RunAsync(
+            TimeSpan.FromSeconds(given.GetValue(seconds)), given.GetValue(spans), given.GetValue(json), cancellationToken));
+        return command;
+    }
+
+    private static async Task<int> RunAsync(TimeSpan length, int spans, FileInfo? json, CancellationToken cancellationToken)
+    {
         var load = new SpanLoad(seed: 1);
         var requests = Enumerable.Range(0, Requests).Select(_ => load.Next(spans)).ToArray();
         var decoder = LoadDecoder.Create();
@@ -34,29 +41,20 @@ internal static class DecodeBenchmark
         }
 
         var rounds = Enumerable.Range(0, Rounds)
-            .Select(_ => Measure(decoder, requests, TimeSpan.FromSeconds(seconds), cancellationToken))
+            .Select(_ => Measure(decoder, requests, length, cancellationToken))
             .OrderBy(round => round.SpansPerSecond)
             .ToArray();
         var median = rounds[Rounds / 2];
         var wireBytes = requests.Sum(request => (double)request.Bytes.Length) / requests.Sum(request => request.SpanCount);
 
-        var table = new Table().AddColumns("figure", "value");
-        table.AddRow("spans/s a core (median of five)", median.SpansPerSecond.ToString("N0", CultureInfo.InvariantCulture));
-        table.AddRow("lowest and highest round", $"{rounds[0].SpansPerSecond:N0} … {rounds[^1].SpansPerSecond:N0}");
-        table.AddRow("bytes allocated a span", median.AllocatedBytes.ToString("N1", CultureInfo.InvariantCulture));
-        table.AddRow("wire bytes a span", wireBytes.ToString("N0", CultureInfo.InvariantCulture));
-        AnsiConsole.Write(table);
-        if (Argument(args, "--json") is { } file)
+        await Figures.ReportAsync(json, new Dictionary<string, double>(StringComparer.Ordinal)
         {
-            var figures = new Dictionary<string, double>(StringComparer.Ordinal)
-            {
-                ["spans_per_s_per_core"] = median.SpansPerSecond,
-                ["allocated_bytes_per_span"] = median.AllocatedBytes,
-                ["wire_bytes_per_span"] = wireBytes,
-            };
-            await File.WriteAllTextAsync(file, JsonSerializer.Serialize(figures), cancellationToken);
-        }
-
+            ["spans_per_s_per_core"] = median.SpansPerSecond,
+            ["lowest_spans_per_s_per_core"] = rounds[0].SpansPerSecond,
+            ["highest_spans_per_s_per_core"] = rounds[^1].SpansPerSecond,
+            ["allocated_bytes_per_span"] = median.AllocatedBytes,
+            ["wire_bytes_per_span"] = wireBytes,
+        }, cancellationToken);
         return 0;
     }
 
@@ -85,11 +83,5 @@ internal static class DecodeBenchmark
         }
 
         return (decoded / busy.TotalSeconds, (GC.GetAllocatedBytesForCurrentThread() - allocated) / (double)decoded);
-    }
-
-    private static string? Argument(string[] args, string name)
-    {
-        var index = Array.IndexOf(args, name);
-        return index >= 0 && index + 1 < args.Length ? args[index + 1] : null;
     }
 }

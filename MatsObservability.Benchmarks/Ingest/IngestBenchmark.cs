@@ -1,25 +1,19 @@
-using System.Globalization;
-using System.Text.Json;
+using System.CommandLine;
 using MatsObservability.Benchmarks.Load;
-using Spectre.Console;
 
 namespace MatsObservability.Benchmarks.Ingest;
 
 /// <summary>
-/// <c>ingest [--seconds 20] [--connections 4] [--spans 2000] [--rate 20000] [--stored N] [--minutes N] [--paced] [--fresh] [--postgres NAME=VALUE]… [--writers
-/// 1,2,4] [--batches 512,2048,2048/5s] [--json FILE]</c>: durable spans a second over gRPC and HTTP beside raw COPY of the same rows in the
-/// same run, the acknowledgement's latency at a given rate, beside that of raw commits, and at the peak, and what it costs. With <c>--stored</c> it goes on at full load
-/// until that many spans are stored, watching the server's memory, and measures the rate once more. With <c>--writers 1,2,4</c> only the
-/// rate over gRPC is measured, once for each of these numbers of writers, on a fresh server each time; with <c>--batches 512,2048/5s</c>
-/// likewise for each largest transaction, in records, and linger, and then the acknowledgement's latency at the given rate. With
-/// <c>--minutes</c> there is only full load over gRPC for that long, and what the server's memory does meanwhile; with <c>--paced</c> only
-/// the latencies at the given rate. With <c>--fresh</c> the free memory is left as it is.
+/// <c>ingest</c>: durable spans a second over gRPC and HTTP beside raw COPY of the same rows in the same run, the acknowledgement's latency
+/// at a given rate, beside that of raw commits, and at the peak, and what it costs. With <c>--stored</c> it goes on at full load until that
+/// many spans are stored, watching the server's memory, and measures the rate once more. With <c>--writers 1,2,4</c> only the rate over
+/// gRPC is measured, once for each of these numbers of writers, on a fresh server each time; with <c>--batches 512,2048/5s</c> likewise for
+/// each largest transaction, in records, and linger, and then the acknowledgement's latency at the given rate. With <c>--minutes</c> there
+/// is only full load over gRPC for that long, and what the server's memory does meanwhile; with <c>--paced</c> only the latencies at the
+/// given rate. With <c>--fresh</c> the free memory is left as it is.
 /// </summary>
 internal static class IngestBenchmark
 {
-    public const string Purpose =
-        "durable spans a second against raw COPY: [--seconds 20] [--connections 4] [--spans 2000] [--rate 20000] [--stored N] [--minutes N] [--paced] [--fresh] [--postgres NAME=VALUE]… [--writers 1,2,4] [--batches 512,2048,2048/5s] [--json FILE]";
-
     // Below this the JIT is still compiling the hot path.
     private static readonly TimeSpan s_warmUp = TimeSpan.FromSeconds(8);
 
@@ -29,54 +23,41 @@ internal static class IngestBenchmark
     /// <summary>Spans that a long run may leave on the disk.</summary>
     private const long MostKeptSpans = 15_000_000;
 
-    /// <summary>Runs the command.</summary>
-    public static async Task<int> RunAsync(string[] args, CancellationToken cancellationToken)
+    /// <summary>The command.</summary>
+    public static Command Create()
     {
-        var duration = TimeSpan.FromSeconds(Number(args, "--seconds", 20));
-        var connections = (int)Number(args, "--connections", 4);
-        var spansPerRequest = (int)Number(args, "--spans", 2000);
-        var rate = Number(args, "--rate", 20_000);
-        if (Array.IndexOf(args, "--writers") is var at and >= 0)
+        var command = new Command("ingest", "durable spans a second against raw COPY");
+        var read = IngestSettings.AddTo(command);
+        var json = Arguments.Json();
+        command.Add(json);
+        command.SetAction(async (given, cancellationToken) =>
         {
-            var variants = args[at + 1].Split(',')
-                .Select(static writers => ($"writers_{writers}", Phoenix(("PHOENIX_MAX_WORKERS", writers))));
-            Report(args, await CompareAsync(variants, args, duration, connections, spansPerRequest, rate: null, cancellationToken));
+            await Figures.ReportAsync(given.GetValue(json), await MeasureAsync(read(given), cancellationToken), cancellationToken);
             return 0;
-        }
-
-        if (Array.IndexOf(args, "--batches") is var batches and >= 0)
-        {
-            Report(args,
-                await CompareAsync(args[batches + 1].Split(',').Select(Batch), args, duration, connections,
-                    spansPerRequest, rate, cancellationToken));
-            return 0;
-        }
-
-        if (Number(args, "--minutes", 0) is var minutes and > 0)
-        {
-            Report(args, await WatchMemoryAsync(TimeSpan.FromMinutes(minutes), args, connections, spansPerRequest, cancellationToken));
-            return 0;
-        }
-
-        if (Array.IndexOf(args, "--paced") >= 0)
-        {
-            Report(args, await PaceOnlyAsync(args, connections, rate, duration, cancellationToken));
-            return 0;
-        }
-
-        return await CompareWithRawAsync(args, duration, connections, spansPerRequest, rate, cancellationToken);
+        });
+        return command;
     }
 
-    private static async Task<int> CompareWithRawAsync(
-        string[] args, TimeSpan duration, int connections, int spansPerRequest, double rate, CancellationToken cancellationToken)
+    private static Task<Dictionary<string, double>> MeasureAsync(IngestSettings settings, CancellationToken cancellationToken) =>
+        settings switch
+        {
+            { Writers.Count: > 0 } => CompareAsync(settings.Writers, settings, rate: null, cancellationToken),
+            { Batches.Count: > 0 } => CompareAsync(settings.Batches, settings, settings.Rate, cancellationToken),
+            { Watch.Ticks: > 0 } => WatchMemoryAsync(settings, cancellationToken),
+            { IsPaced: true } => PaceOnlyAsync(settings, cancellationToken),
+            _ => CompareWithRawAsync(settings, cancellationToken),
+        };
+
+    private static async Task<Dictionary<string, double>> CompareWithRawAsync(IngestSettings settings, CancellationToken cancellationToken)
     {
-        await using var system = await SystemUnderTest.StartAsync(new SystemOptions { Postgres = Settings(args) }, cancellationToken);
-        var grpc = new LoadRun(system.Phoenix.GrpcUrl, grpc: true, connections, spansPerRequest);
-        var http = new LoadRun(system.Phoenix.OtlpHttpUrl, grpc: false, connections, spansPerRequest);
+        var duration = settings.Duration;
+        await using var system = await StartAsync(settings, [], cancellationToken);
+        var grpc = FullLoad(system, settings);
+        var http = new LoadRun(system.Phoenix.OtlpHttpUrl, grpc: false, settings.Connections, settings.SpansPerRequest);
         var raw = new RawCopy(system.ConnectionString, rowsPerBatch: 8000);
 
         var freshPage = FreshPages.Microseconds();
-        await RunInAsync(system, args, cancellationToken);
+        await RunInAsync(system, settings, cancellationToken);
         await raw.PrepareAsync(cancellationToken);
         await raw.RunAsync(2, s_warmUp / 2, null, cancellationToken);
         var rawOne = await raw.RunAsync(1, duration, null, cancellationToken);
@@ -87,11 +68,11 @@ internal static class IngestBenchmark
         await rounds.RunAsync(duration, cancellationToken);
         var (grpcResult, httpResult) = (rounds.Grpc, rounds.Http);
         await system.ExecuteAsync("CHECKPOINT", cancellationToken);
-        var (rawPaced, paced, pacedSpans) = await PaceAsync(system, connections, rate, duration, cancellationToken);
+        var (rawPaced, paced, pacedSpans) = await PaceAsync(system, settings, cancellationToken);
         await raw.DropAsync(cancellationToken);
 
         acknowledged += grpcResult.Load.Spans + httpResult.Load.Spans + pacedSpans;
-        var full = await FillAsync(system, grpc, acknowledged, (long)Number(args, "--stored", 0), duration, cancellationToken);
+        var full = await FillAsync(system, grpc, acknowledged, settings, cancellationToken);
         acknowledged += full.Spans;
         var stored = await system.ScalarAsync<long>("SELECT count(*) FROM spans", cancellationToken);
         Compare(acknowledged, stored);
@@ -113,7 +94,7 @@ internal static class IngestBenchmark
             ["http_server_cpu_us_per_span"] = httpResult.ServerMicrosecondsPerSpan,
             ["postgres_cpu_us_per_span"] = grpcResult.PostgresMicrosecondsPerSpan,
             ["server_peak_rss_mb"] = Megabytes(system.Phoenix.PeakResidentBytes),
-            ["wire_bytes_per_span"] = (double)grpc.RequestBytes / spansPerRequest,
+            ["wire_bytes_per_span"] = (double)grpc.RequestBytes / settings.SpansPerRequest,
             ["stored_bytes_per_span"] = (double)(bytes / stored),
             ["spans_stored"] = stored,
             ["fresh_page_us"] = freshPage,
@@ -129,28 +110,36 @@ internal static class IngestBenchmark
             figures["full_load_seconds"] = full.Elapsed.TotalSeconds;
         }
 
-        Report(args, figures);
-        return 0;
+        return figures;
     }
 
-    private static async Task<Dictionary<string, double>> PaceOnlyAsync(
-        string[] args, int connections, double rate, TimeSpan duration, CancellationToken cancellationToken)
+    private static async Task<Dictionary<string, double>> PaceOnlyAsync(IngestSettings settings, CancellationToken cancellationToken)
     {
-        await using var system = await SystemUnderTest.StartAsync(new SystemOptions { Postgres = Settings(args) }, cancellationToken);
-        await RunInAsync(system, args, cancellationToken);
+        await using var system = await StartAsync(settings, [], cancellationToken);
+        await RunInAsync(system, settings, cancellationToken);
         await new RawCopy(system.ConnectionString, PacedSpans).PrepareAsync(cancellationToken);
-        await new LoadRun(system.Phoenix.GrpcUrl, grpc: true, connections, PacedSpans).RunAsync(s_warmUp, rate, cancellationToken);
-        var (raw, paced, _) = await PaceAsync(system, connections, rate, duration, cancellationToken);
+        await PacedLoad(system, settings).RunAsync(s_warmUp, settings.Rate, cancellationToken);
+        var (raw, paced, _) = await PaceAsync(system, settings, cancellationToken);
         var figures = new Dictionary<string, double>(StringComparer.Ordinal) { ["cores"] = Environment.ProcessorCount };
         AddPaced(figures, raw, paced);
         return figures;
     }
 
     private static Task<(LoadResult Raw, LoadResult Grpc, long Spans)> PaceAsync(
-        SystemUnderTest system, int connections, double rate, TimeSpan duration, CancellationToken cancellationToken) =>
+        SystemUnderTest system, IngestSettings settings, CancellationToken cancellationToken) =>
         Rounds.PaceAsync(
-            new RawCopy(system.ConnectionString, PacedSpans), new LoadRun(system.Phoenix.GrpcUrl, grpc: true, connections, PacedSpans),
-            connections, rate, duration, cancellationToken);
+            new RawCopy(system.ConnectionString, PacedSpans), PacedLoad(system, settings), settings.Connections, settings.Rate,
+            settings.Duration, cancellationToken);
+
+    private static LoadRun PacedLoad(SystemUnderTest system, IngestSettings settings) =>
+        new(system.Phoenix.GrpcUrl, grpc: true, settings.Connections, PacedSpans);
+
+    private static LoadRun FullLoad(SystemUnderTest system, IngestSettings settings) =>
+        new(system.Phoenix.GrpcUrl, grpc: true, settings.Connections, settings.SpansPerRequest);
+
+    private static Task<SystemUnderTest> StartAsync(
+        IngestSettings settings, Dictionary<string, string?> phoenix, CancellationToken cancellationToken) =>
+        SystemUnderTest.StartAsync(new SystemOptions { Postgres = settings.Postgres, Phoenix = phoenix }, cancellationToken);
 
     private static void AddPaced(Dictionary<string, double> figures, LoadResult raw, LoadResult paced)
     {
@@ -166,23 +155,20 @@ internal static class IngestBenchmark
     /// <c>NAME_p50_ack_ms</c> and <c>NAME_p99_ack_ms</c> at that many spans a second.
     /// </summary>
     private static async Task<Dictionary<string, double>> CompareAsync(
-        IEnumerable<(string Name, Dictionary<string, string?> Phoenix)> variants, string[] args, TimeSpan duration, int connections,
-        int spansPerRequest, double? rate,
-        CancellationToken cancellationToken)
+        IReadOnlyList<IngestVariant> variants, IngestSettings settings, double? rate, CancellationToken cancellationToken)
     {
         var figures = new Dictionary<string, double>(StringComparer.Ordinal) { ["cores"] = Environment.ProcessorCount };
         foreach (var (name, phoenix) in variants)
         {
-            await using var system = await SystemUnderTest.StartAsync(
-                new SystemOptions { Postgres = Settings(args), Phoenix = phoenix }, cancellationToken);
-            var load = new LoadRun(system.Phoenix.GrpcUrl, grpc: true, connections, spansPerRequest);
-            await RunInAsync(system, args, cancellationToken);
+            await using var system = await StartAsync(settings, phoenix, cancellationToken);
+            var load = FullLoad(system, settings);
+            await RunInAsync(system, settings, cancellationToken);
             await load.RunAsync(s_warmUp, null, cancellationToken);
             await system.ExecuteAsync("CHECKPOINT", cancellationToken);
-            figures[$"{name}_spans_per_s"] = (await load.RunAsync(duration, null, cancellationToken)).SpansPerSecond;
+            figures[$"{name}_spans_per_s"] = (await load.RunAsync(settings.Duration, null, cancellationToken)).SpansPerSecond;
             if (rate is not null)
             {
-                var paced = await load.RunAsync(duration, rate, cancellationToken);
+                var paced = await load.RunAsync(settings.Duration, rate, cancellationToken);
                 (figures[$"{name}_p50_ack_ms"], figures[$"{name}_p99_ack_ms"]) = (paced.P50Milliseconds, paced.P99Milliseconds);
             }
         }
@@ -191,30 +177,16 @@ internal static class IngestBenchmark
     }
 
     /// <summary>
-    /// A variant of <c>--batches</c>: the most records of a transaction and, behind a slash, how long a writer waits for company.
-    /// </summary>
-    private static (string Name, Dictionary<string, string?> Phoenix) Batch(string text)
-    {
-        var (most, linger) = text.Split('/') is [var records, var wait] ? (records, wait) : (text, "0");
-        var enough = Math.Min(int.Parse(most, CultureInfo.InvariantCulture), 1024).ToString(CultureInfo.InvariantCulture);
-        return ($"batch_{text}",
-            Phoenix(("Phoenix__Storage__MaxBatchRecords", most), ("Phoenix__Storage__BatchRecords", enough),
-                ("Phoenix__Storage__Linger", linger)));
-    }
-
-    private static Dictionary<string, string?> Phoenix(params (string Name, string Value)[] variables) =>
-        variables.ToDictionary(static variable => variable.Name, static variable => (string?)variable.Value, StringComparer.Ordinal);
-
-    /// <summary>
     /// Full load for so long, after a first minute in which memory settles. Spans are counted and removed on the way, because no disk would
     /// hold them.
     /// </summary>
     private static async Task<Dictionary<string, double>> WatchMemoryAsync(
-        TimeSpan length, string[] args, int connections, int spansPerRequest, CancellationToken cancellationToken)
+        IngestSettings settings, CancellationToken cancellationToken)
     {
-        await using var system = await SystemUnderTest.StartAsync(new SystemOptions { Postgres = Settings(args) }, cancellationToken);
-        var load = new LoadRun(system.Phoenix.GrpcUrl, grpc: true, connections, spansPerRequest);
-        await RunInAsync(system, args, cancellationToken);
+        var length = settings.Watch;
+        await using var system = await StartAsync(settings, [], cancellationToken);
+        var load = FullLoad(system, settings);
+        await RunInAsync(system, settings, cancellationToken);
         var (acknowledged, removed, elapsed) = ((await load.RunAsync(TimeSpan.FromMinutes(1), null, cancellationToken)).Spans, 0L,
             TimeSpan.Zero);
         var (before, memory) = (acknowledged, new List<double> { Megabytes(system.Phoenix.ResidentBytes) });
@@ -260,9 +232,9 @@ internal static class IngestBenchmark
     /// Makes the machine and the server ones that have run for a while: no memory is fresh, and PostgreSQL has made every file of its
     /// write-ahead log, and writes into files that are there. Making them costs a third of the rate.
     /// </summary>
-    private static async Task RunInAsync(SystemUnderTest system, string[] args, CancellationToken cancellationToken)
+    private static async Task RunInAsync(SystemUnderTest system, IngestSettings settings, CancellationToken cancellationToken)
     {
-        if (Array.IndexOf(args, "--fresh") < 0)
+        if (!settings.LeavesMemoryFresh)
         {
             await FreshPages.UseUpAsync(system.Folder, cancellationToken);
         }
@@ -275,13 +247,13 @@ internal static class IngestBenchmark
     }
 
     /// <summary>
-    /// Full load until <paramref name="wanted"/> spans are stored, then one measured phase of <paramref name="duration"/>.
+    /// Full load until as many spans are stored as the settings want, then one measured phase of their duration.
     /// </summary>
-    private static async Task<FullLoad> FillAsync(
-        SystemUnderTest system, LoadRun load, long stored, long wanted, TimeSpan duration, CancellationToken cancellationToken)
+    private static async Task<Filling> FillAsync(
+        SystemUnderTest system, LoadRun load, long stored, IngestSettings settings, CancellationToken cancellationToken)
     {
-        var full = new FullLoad(0, 0, system.Phoenix.ResidentBytes, 0, TimeSpan.Zero);
-        while (stored + full.Spans < wanted)
+        var full = new Filling(0, 0, system.Phoenix.ResidentBytes, 0, TimeSpan.Zero);
+        while (stored + full.Spans < settings.Stored)
         {
             var phase = await load.RunAsync(s_warmUp, null, cancellationToken);
             full = full with { Spans = full.Spans + phase.Spans, Elapsed = full.Elapsed + phase.Elapsed };
@@ -293,7 +265,7 @@ internal static class IngestBenchmark
         }
 
         await system.ExecuteAsync("CHECKPOINT", cancellationToken);
-        var measured = await load.RunAsync(duration, null, cancellationToken);
+        var measured = await load.RunAsync(settings.Duration, null, cancellationToken);
         return full with
         {
             Spans = full.Spans + measured.Spans, SpansPerSecond = measured.SpansPerSecond, LastResidentBytes = system.Phoenix.ResidentBytes,
@@ -301,32 +273,8 @@ internal static class IngestBenchmark
         };
     }
 
-    /// <summary>Prints the figures as a table, and writes them to the file that <c>--json</c> names.</summary>
-    internal static void Report(string[] args, Dictionary<string, double> figures)
-    {
-        var table = new Table().AddColumns("figure", "value");
-        foreach (var (name, value) in figures)
-        {
-            table.AddRow(name, value.ToString(value < 1000 ? "0.##" : "N0", CultureInfo.InvariantCulture));
-        }
-
-        AnsiConsole.Write(table);
-        if (Array.IndexOf(args, "--json") is var at and >= 0)
-        {
-            File.WriteAllText(args[at + 1], JsonSerializer.Serialize(figures));
-        }
-    }
-
-    /// <summary>The number behind option <paramref name="name"/>.</summary>
-    internal static double Number(string[] args, string name, double otherwise) =>
-        Array.IndexOf(args, name) is var at and >= 0 ? double.Parse(args[at + 1], CultureInfo.InvariantCulture) : otherwise;
-
-    /// <summary>PostgreSQL settings of every <c>--postgres name=value</c>, to try what one is worth.</summary>
-    private static Dictionary<string, string> Settings(string[] args) => args.Zip(args.Skip(1)).Where(pair => pair.First == "--postgres")
-        .Select(pair => pair.Second.Split('=', 2)).ToDictionary(setting => setting[0], setting => setting[1], StringComparer.Ordinal);
-
     /// <summary>
     /// A long stretch of full load: spans acknowledged in it, the rate of its last phase, the server's memory before and after, its length.
     /// </summary>
-    private sealed record FullLoad(long Spans, double SpansPerSecond, long FirstResidentBytes, long LastResidentBytes, TimeSpan Elapsed);
+    private sealed record Filling(long Spans, double SpansPerSecond, long FirstResidentBytes, long LastResidentBytes, TimeSpan Elapsed);
 }

@@ -1,28 +1,35 @@
+using System.CommandLine;
 using System.Diagnostics;
-using MatsObservability.Benchmarks.Ingest;
 using MatsObservability.Benchmarks.Load;
 
 namespace MatsObservability.Benchmarks.Overload;
 
 /// <summary>
-/// <c>overload [--seconds 60] [--connections 160] [--json FILE]</c>: far more requests than the server can store. Senders repeat what is
+/// <c>overload</c>: far more requests than the server can store. Senders repeat what is
 /// refused, as OTLP exporters do; everything acknowledged must be stored exactly once, memory must stay bounded, and the server must be
 /// itself again soon.
 /// </summary>
 internal static class OverloadBenchmark
 {
-    public const string Purpose =
-        "more load than can be stored, and the recovery from it: [--seconds 60] [--connections 160] [--json FILE]";
     private const int SpansPerRequest = 1000;
 
     private static readonly TimeSpan s_warmUp = TimeSpan.FromSeconds(8);
     private static readonly TimeSpan s_usual = TimeSpan.FromMilliseconds(250);
 
-    /// <summary>Runs the command; 1 when acknowledged and stored spans differ.</summary>
-    public static async Task<int> RunAsync(string[] args, CancellationToken cancellationToken)
+    /// <summary>The command; its exit code is 1 when acknowledged and stored spans differ.</summary>
+    public static Command Create()
     {
-        var duration = TimeSpan.FromSeconds(IngestBenchmark.Number(args, "--seconds", 60));
-        var connections = (int)IngestBenchmark.Number(args, "--connections", 160);
+        var seconds = Arguments.Number("--seconds", 60.0, "length of the overload");
+        var connections = Arguments.Number("--connections", 160, "connections, each with one request of 1,000 spans under way");
+        var json = Arguments.Json();
+        var command = new Command("overload", "more load than can be stored, and the recovery from it") { seconds, connections, json };
+        command.SetAction((given, cancellationToken) => RunAsync(
+            TimeSpan.FromSeconds(given.GetValue(seconds)), given.GetValue(connections), given.GetValue(json), cancellationToken));
+        return command;
+    }
+
+    private static async Task<int> RunAsync(TimeSpan duration, int connections, FileInfo? json, CancellationToken cancellationToken)
+    {
         await using var system = await SystemUnderTest.StartAsync(new SystemOptions(), cancellationToken);
         var usual = new LoadRun(system.Phoenix.GrpcUrl, grpc: true, 4, SpansPerRequest);
 
@@ -35,7 +42,7 @@ internal static class OverloadBenchmark
         var acknowledged = warm.Spans + sustainable.Spans + overload.Spans + after;
         var stored = await system.ScalarAsync<long>("SELECT count(*) FROM spans", cancellationToken);
         var distinct = await system.ScalarAsync<long>("SELECT count(DISTINCT (trace_id, span_id)) FROM spans", cancellationToken);
-        IngestBenchmark.Report(args, new Dictionary<string, double>(StringComparer.Ordinal)
+        await Figures.ReportAsync(json, new Dictionary<string, double>(StringComparer.Ordinal)
         {
             ["sustainable_spans_per_s"] = sustainable.SpansPerSecond,
             ["offered_spans_per_s"] = (overload.Spans + (overload.Refused * SpansPerRequest)) / overload.Elapsed.TotalSeconds,
@@ -47,7 +54,7 @@ internal static class OverloadBenchmark
             ["p99_ack_ms"] = overload.P99Milliseconds,
             ["recovery_ms"] = recovery.TotalMilliseconds,
             ["server_peak_rss_mb"] = system.Phoenix.PeakResidentBytes / 1048576.0,
-        });
+        }, cancellationToken);
         return acknowledged == stored && stored == distinct ? 0 : 1;
     }
 

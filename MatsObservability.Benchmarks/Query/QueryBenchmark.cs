@@ -1,28 +1,35 @@
+using System.CommandLine;
 using System.Diagnostics;
 using System.Globalization;
 using System.Text;
-using MatsObservability.Benchmarks.Ingest;
 using MatsObservability.Benchmarks.Load;
 using Npgsql;
 
 namespace MatsObservability.Benchmarks.Query;
 
 /// <summary>
-/// <c>query [--spans 1000000] [--rounds 50] [--json FILE]</c>: loads spans by OTLP, waits until they are rolled up, then asks the REST API
+/// <c>query</c>: loads spans by OTLP, waits until they are rolled up, then asks the REST API
 /// what people ask, one request at a time: each time for something else, but the slowest traces and the dashboard, which have one address.
 /// Milliseconds to the last byte; an answer that does not hold what was asked for ends the run.
 /// </summary>
 internal static class QueryBenchmark
 {
-    public const string Purpose = "what reading costs with many spans stored: [--spans 1000000] [--rounds 50] [--json FILE]";
-
     private static readonly TimeSpan s_loadStep = TimeSpan.FromSeconds(5);
 
-    /// <summary>Runs the command.</summary>
-    public static async Task<int> RunAsync(string[] args, CancellationToken cancellationToken)
+    /// <summary>The command.</summary>
+    public static Command Create()
     {
-        var wanted = (long)IngestBenchmark.Number(args, "--spans", 1_000_000);
-        var rounds = (int)IngestBenchmark.Number(args, "--rounds", 50);
+        var spans = Arguments.Number("--spans", 1_000_000L, "spans to store first");
+        var rounds = Arguments.Number("--rounds", 50, "requests of each sort");
+        var json = Arguments.Json();
+        var command = new Command("query", "what reading costs with many spans stored") { spans, rounds, json };
+        command.SetAction((given, cancellationToken) =>
+            RunAsync(given.GetValue(spans), given.GetValue(rounds), given.GetValue(json), cancellationToken));
+        return command;
+    }
+
+    private static async Task<int> RunAsync(long wanted, int rounds, FileInfo? json, CancellationToken cancellationToken)
+    {
         await using var system = await SystemUnderTest.StartAsync(new SystemOptions(), cancellationToken);
         var load = new LoadRun(system.Phoenix.OtlpHttpUrl, grpc: false, connections: 4, spansPerRequest: 1000);
         long stored = 0;
@@ -80,7 +87,7 @@ internal static class QueryBenchmark
             figures[$"{name}_p95_ms"] = times[Math.Min(times.Count - 1, times.Count * 95 / 100)];
         }
 
-        IngestBenchmark.Report(args, figures);
+        await Figures.ReportAsync(json, figures, cancellationToken);
         return 0;
     }
 

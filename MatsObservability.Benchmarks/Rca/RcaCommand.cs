@@ -1,64 +1,67 @@
-using System.Globalization;
+using System.CommandLine;
 using System.Text.Json.Nodes;
 using MatsObservability.Benchmarks.Topology;
 using Spectre.Console;
 
 namespace MatsObservability.Benchmarks.Rca;
 
-/// <summary>
-/// <c>rca --cases DIR [--json FILE] [--offline] [--robustness]</c>, <c>rca --generated N [--seed S] [--json FILE]</c>: how often the
-/// diagnosis names the true cause.
-/// </summary>
+/// <summary><c>rca</c>: how often the diagnosis names the true cause.</summary>
 internal static class RcaCommand
 {
-    public const string Purpose =
-        "root-cause analysis over labelled incidents: --cases DIR [--json FILE] [--offline] [--robustness], or over generated systems: --generated N [--seed S]";
-
-    public static async Task<int> RunAsync(string[] args, CancellationToken cancellationToken)
+    /// <summary>The command.</summary>
+    public static Command Create()
     {
-        if (Value(args, "--generated") is { } systems)
+        var cases = new Option<DirectoryInfo?>("--cases")
         {
-            var first = int.Parse(Value(args, "--seed") ?? "1", CultureInfo.InvariantCulture);
-            await WriteAsync(args, GeneratedRca.Report([.. GeneratedRca.Run(first, int.Parse(systems, CultureInfo.InvariantCulture))]),
-                cancellationToken);
+            Description = "labelled incidents: a folder with labels.json, cases/ and baseline/", HelpName = "DIR",
+        };
+        cases.Validators.Add(result =>
+        {
+            if (result.Tokens is [var folder] && !File.Exists(Path.Combine(folder.Value, "labels.json")))
+            {
+                result.AddError($"--cases must name a folder with labels.json, cases/ and baseline/, got '{folder.Value}'.");
+            }
+        });
+        var offline = new Option<bool>("--offline") { Description = "the engine alone, without the running system" };
+        var robustness = new Option<bool>("--robustness") { Description = "the engine on cases that lack or hide things" };
+        var generated = Arguments.Number("--generated", 0, "instead of cases, systems to generate");
+        var seed = Arguments.Number("--seed", 1, "seed of the first system");
+        var json = Arguments.Json();
+        var command = new Command("rca", "root-cause analysis over labelled incidents, or over generated systems")
+        {
+            cases, offline, robustness, generated, seed, json,
+        };
+        command.Validators.Add(result =>
+        {
+            if ((result.GetResult(cases) is { Implicit: false }) == (result.GetResult(generated) is { Implicit: false }))
+            {
+                result.AddError("rca needs one of --cases and --generated.");
+            }
+        });
+        command.SetAction(async (given, cancellationToken) =>
+        {
+            var report = given.GetValue(cases) is not { } folder
+                ? GeneratedRca.Report([.. GeneratedRca.Run(given.GetValue(seed), given.GetValue(generated))])
+                : await OverCasesAsync(
+                    RcaCases.Load(folder.FullName), given.GetValue(offline), given.GetValue(robustness), cancellationToken);
+            await Figures.WriteAsync(given.GetValue(json), report, cancellationToken);
             return 0;
-        }
-
-        if (Value(args, "--cases") is not { } folder || !File.Exists(Path.Combine(folder, "labels.json")))
-        {
-            await Console.Error.WriteLineAsync(
-                "rca: --cases must name a folder with labels.json, cases/ and baseline/; or --generated a number of systems");
-            return 2;
-        }
-
-        var cases = RcaCases.Load(folder);
-        JsonObject json;
-        if (args.Contains("--robustness"))
-        {
-            json = Robust(cases);
-        }
-        else
-        {
-            var report = args.Contains("--offline") ? Offline(cases) : await LiveRca.RunAsync(cases, cancellationToken);
-            report.Print();
-            json = report.ToJson();
-        }
-
-        await WriteAsync(args, json, cancellationToken);
-        return 0;
+        });
+        return command;
     }
 
-    private static async Task WriteAsync(string[] args, JsonObject json, CancellationToken cancellationToken)
+    private static async Task<JsonObject> OverCasesAsync(
+        RcaCases cases, bool offline, bool robustness, CancellationToken cancellationToken)
     {
-        if (Value(args, "--json") is { } file)
+        if (robustness)
         {
-            await File.WriteAllTextAsync(file, json.ToJsonString(new() { WriteIndented = true }), cancellationToken);
+            return Robust(cases);
         }
-    }
 
-    /// <summary>The argument after <paramref name="name"/>; null without one.</summary>
-    public static string? Value(string[] args, string name) =>
-        Array.IndexOf(args, name) is var at and >= 0 && at + 1 < args.Length ? args[at + 1] : null;
+        var report = offline ? Offline(cases) : await LiveRca.RunAsync(cases, cancellationToken);
+        report.Print();
+        return report.ToJson();
+    }
 
     private static RcaReport Offline(RcaCases cases)
     {

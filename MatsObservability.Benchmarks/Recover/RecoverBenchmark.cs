@@ -1,24 +1,34 @@
+using System.CommandLine;
 using System.Globalization;
 using System.Text.Json.Nodes;
-using MatsObservability.Benchmarks.Rca;
 using Spectre.Console;
 
 namespace MatsObservability.Benchmarks.Recover;
 
 /// <summary>
-/// <c>recover [--trials 1] [--outage 20] [--json FILE]</c>: investigations whose orchestrator is killed or stopped at each of seven
+/// <c>recover</c>: investigations whose orchestrator is killed or stopped at each of seven
 /// moments, restarted or taken over by a second replica; and investigations during which Phoenix.Service is away.
 /// </summary>
 internal static class RecoverBenchmark
 {
-    public const string Purpose = "interrupted investigations: [--trials 1] [--outage 20] [--json FILE]";
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(45);
 
-    /// <summary>Runs the command; 1 when anything was lost, ended twice, or was diagnosed otherwise than undisturbed.</summary>
-    public static async Task<int> RunAsync(string[] args, CancellationToken cancellationToken)
+    /// <summary>
+    /// The command; its exit code is 1 when anything was lost, ended twice, or was diagnosed otherwise than undisturbed.
+    /// </summary>
+    public static Command Create()
     {
-        var rounds = int.Parse(RcaCommand.Value(args, "--trials") ?? "1", CultureInfo.InvariantCulture);
-        var outage = TimeSpan.FromSeconds(double.Parse(RcaCommand.Value(args, "--outage") ?? "20", CultureInfo.InvariantCulture));
+        var trials = Arguments.Number("--trials", 1, "trials of each moment");
+        var outage = Arguments.Number("--outage", 20.0, "seconds for which Phoenix.Service is away");
+        var json = Arguments.Json();
+        var command = new Command("recover", "interrupted investigations") { trials, outage, json };
+        command.SetAction((given, cancellationToken) => RunAsync(
+            given.GetValue(trials), TimeSpan.FromSeconds(given.GetValue(outage)), given.GetValue(json), cancellationToken));
+        return command;
+    }
+
+    private static async Task<int> RunAsync(int rounds, TimeSpan outage, FileInfo? file, CancellationToken cancellationToken)
+    {
         await using var system = await RecoverySystem.StartAsync(s_patience, cancellationToken);
         var outcomes = await InterruptAsync(system, rounds, cancellationToken);
         var (waited, same, longest) = await OutagesAsync(system, outage, rounds, cancellationToken);
@@ -34,11 +44,7 @@ internal static class RecoverBenchmark
             ["outage_same_diagnosis"] = same,
             ["outage_longest_seconds"] = Math.Round(longest, 1),
         };
-        if (RcaCommand.Value(args, "--json") is { } file)
-        {
-            await File.WriteAllTextAsync(file, json.ToJsonString(new() { WriteIndented = true }), cancellationToken);
-        }
-
+        await Figures.WriteAsync(file, json, cancellationToken);
         return outcomes.TrueForAll(static outcome => outcome.Resumed) && waited == same ? 0 : 1;
     }
 

@@ -1,5 +1,5 @@
 using System.Text.Json;
-using MatsObservability.Benchmarks.Chaos;
+using MatsObservability.Benchmarks;
 using MatsObservability.Tests.Support;
 
 namespace MatsObservability.Tests.Orchestrator;
@@ -12,8 +12,7 @@ public sealed class ChaosBenchmarkTests
     {
         using var folder = new TemporaryFolder();
 
-        Assert.Equal(
-            0, await ChaosCommand.RunAsync(["--offline", "--seed", "7", "--json", folder.File("chaos.json")], CancellationToken.None));
+        Assert.Equal(0, await Commands.RunAsync(["chaos", "--offline", "--seed", "7", "--json", folder.File("chaos.json")]));
 
         var report = JsonElement.Parse(await File.ReadAllTextAsync(folder.File("chaos.json")));
         Assert.Equal((10, 10), (report.GetProperty("scenarios").GetInt32(), report.GetProperty("right").GetInt32()));
