@@ -190,12 +190,27 @@ public sealed class OtlpHttpTests(OtlpHttpTests.Server server) : IClassFixture<O
             await server.Phoenix.ScalarAsync<string>($"SELECT projects.name FROM spans JOIN projects ON projects.id = project_id WHERE trace_id = '{trace}'"));
     }
 
-    [Fact]
-    public async Task Get_IngestRoute_Is405()
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Get_IngestRoute_Is405(bool otlpPort)
     {
-        using var response = await Client.GetAsync("/v1/traces");
+        using var response = await Client.GetAsync($"{(otlpPort ? server.Phoenix.OtlpHttpUrl : server.Phoenix.HttpUrl)}/v1/traces");
 
         Assert.Equal(HttpStatusCode.MethodNotAllowed, response.StatusCode);
+        Assert.Equal(["POST"], response.Content.Headers.Allow);
+    }
+
+    [Theory]
+    [InlineData("/")]
+    [InlineData("/v1/traces/v1/traces")]
+    [InlineData("/v1/projects")] // of the other port
+    public async Task Post_PathThatIsNotOfTheOtlpPort_IsToldThoseThatAre(string path)
+    {
+        using var response = await Client.PostAsync(server.Phoenix.OtlpHttpUrl + path, Otlp.Content("{}"u8.ToArray(), "application/json"));
+
+        Assert.Equal(HttpStatusCode.NotFound, response.StatusCode);
+        Assert.Contains("POST to /v1/traces, /v1/logs or /v1/metrics", await response.Content.ReadAsStringAsync(), StringComparison.Ordinal);
     }
 
     [Theory]

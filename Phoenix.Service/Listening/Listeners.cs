@@ -84,19 +84,27 @@ internal static class ListenerEndpoints
 
         app.Use((context, next) =>
         {
+            var listener = context.Listener();
+
             // Every path behind the gRPC door belongs to its one handler, which the ingest path maps.
-            if (context.Listener() == Listeners.Grpc)
+            if (listener == Listeners.Grpc)
             {
                 context.SetEndpoint(null);
-            }
-            else if (context.GetEndpoint() is { } endpoint
-                && !(endpoint.Metadata.GetMetadata<ListenersMetadata>()?.Listeners ?? Listeners.Http).HasFlag(context.Listener()))
-            {
-                context.Response.StatusCode = StatusCodes.Status404NotFound;
-                return Task.CompletedTask;
+                return next(context);
             }
 
-            return next(context);
+            // An endpoint that is no route is routing's own answer to a wrong method.
+            var endpoint = context.GetEndpoint();
+            if (endpoint is null ? listener != Listeners.Otlp : endpoint is not RouteEndpoint || IsBehind(endpoint, listener))
+            {
+                return next(context);
+            }
+
+            context.Response.StatusCode = StatusCodes.Status404NotFound;
+            context.Response.ContentType = "text/plain";
+            return context.Response.WriteAsync(listener == Listeners.Otlp
+                ? "This port takes OTLP/HTTP: POST to /v1/traces, /v1/logs or /v1/metrics."
+                : "This port does not have that.");
         });
     }
 
@@ -122,6 +130,9 @@ internal static class ListenerEndpoints
         var addresses = ((IApplicationBuilder)app).ServerFeatures.Get<IServerAddressesFeature>()!.Addresses;
         return addresses.ElementAt(Array.IndexOf(s_order, listener));
     }
+
+    private static bool IsBehind(Endpoint endpoint, Listeners listener) =>
+        (endpoint.Metadata.GetMetadata<ListenersMetadata>()?.Listeners ?? Listeners.Http).HasFlag(listener);
 
     private sealed record ListenersMetadata(Listeners Listeners);
 
