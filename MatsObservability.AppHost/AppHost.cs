@@ -14,7 +14,7 @@ var phoenix = builder.AddProject<Projects.Phoenix_Service>("phoenix", launchProf
     .WithExternalHttpEndpoints() // those above; the metrics stay inside
     .WithHttpEndpoint(port: Port("phoenix-metrics", 6007), name: "metrics", env: "PHOENIX_METRICS_PORT", isProxied: false)
     .WithReference(phoenixdb).WaitFor(phoenixdb)
-    .WithHttpHealthCheck("/healthz");
+    .WithHttpHealthCheck("/readyz");
 
 var orchestrator = builder.AddProject<Projects.Orchestrator_Agent>("orchestrator")
     .WithEndpoint("http", endpoint => endpoint.Port = Port("orchestrator-http", endpoint.Port), createIfNotExists: false)
@@ -22,7 +22,7 @@ var orchestrator = builder.AddProject<Projects.Orchestrator_Agent>("orchestrator
     .WithReference(phoenixdb)
     .WithEnvironment("OTEL_EXPORTER_OTLP_ENDPOINT", phoenix.GetEndpoint("otlp-grpc"))
     .WithExternalHttpEndpoints()
-    .WithHttpHealthCheck("/health")
+    .WithHttpHealthCheck("/readyz")
     .WaitFor(phoenix);
 
 // Optional: a collector, which has the OTLP ports of the host then.
