@@ -1,9 +1,7 @@
+using System.Diagnostics;
 using System.Net;
 using MatsObservability.Tests.Support;
-using Microsoft.Extensions.DependencyInjection;
-using Microsoft.Extensions.Hosting;
 using Npgsql;
-using Phoenix.Service.Configuration;
 
 namespace MatsObservability.Tests.Phoenix.Security;
 
@@ -17,14 +15,19 @@ public sealed class FirstUsersTests(PostgresFixture postgres) : IClassFixture<Po
     [Fact]
     public async Task Start_NobodyCouldLogIn_EndsNamingTheSettings()
     {
-        await using var server = await PhoenixServer.StartAsync(postgres, s_authentication);
+        string[] ports = ["PHOENIX_PORT", "PHOENIX_GRPC_PORT", "PHOENIX_OTLP_HTTP_PORT", "PHOENIX_METRICS_PORT"];
+        var (exitCode, _, error) = await EndingProcess.RunAsync(new ProcessStartInfo("dotnet",
+        [
+            Path.Combine(AppContext.BaseDirectory, "Phoenix.Service.dll"), .. ports.Select(port => $"--{port}=0"),
+            $"--ConnectionStrings:phoenixdb={await postgres.CreateDatabaseAsync()}",
+            .. s_authentication.Select(setting => $"--{setting.Key}={setting.Value}"),
+        ]));
 
-        var stopping = server.Services.GetRequiredService<IHostApplicationLifetime>().ApplicationStopping;
-        await Eventually.TrueAsync(() => stopping.IsCancellationRequested);
-
-        var fault = server.Services.GetRequiredService<FatalFault>().Message;
-        Assert.Contains("PHOENIX_DEFAULT_ADMIN_INITIAL_PASSWORD", fault);
-        Assert.Contains("PHOENIX_ADMIN_SECRET", fault);
+        Assert.Equal(1, exitCode);
+        var line = Assert.Single(error.Split('\n', StringSplitOptions.RemoveEmptyEntries));
+        Assert.StartsWith("fatal: authentication is on and nobody can log in yet: set ", line, StringComparison.Ordinal);
+        Assert.Contains("PHOENIX_DEFAULT_ADMIN_INITIAL_PASSWORD", line, StringComparison.Ordinal);
+        Assert.Contains("PHOENIX_ADMIN_SECRET", line, StringComparison.Ordinal);
     }
 
     [Fact]
