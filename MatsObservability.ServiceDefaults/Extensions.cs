@@ -48,14 +48,14 @@ public static partial class Extensions
     /// </summary>
     private static void AddLogLevelDefaults(
         IConfigurationManager configuration) => configuration.Sources.Insert(0, new MemoryConfigurationSource
-    {
-        InitialData = new Dictionary<string, string?>(StringComparer.Ordinal)
         {
-            ["Logging:LogLevel:Microsoft.AspNetCore"] = "Warning",
-            ["Logging:LogLevel:System.Net.Http"] = "Warning",
-            ["Logging:LogLevel:Npgsql"] = "Warning",
-        },
-    });
+            InitialData = new Dictionary<string, string?>(StringComparer.Ordinal)
+            {
+                ["Logging:LogLevel:Microsoft.AspNetCore"] = "Warning",
+                ["Logging:LogLevel:System.Net.Http"] = "Warning",
+                ["Logging:LogLevel:Npgsql"] = "Warning",
+            },
+        });
 
     /// <summary>A level that is none would otherwise end the start with a stack trace of the logging library.</summary>
     private static IEnumerable<string> LogLevelFaults(IConfiguration configuration) =>

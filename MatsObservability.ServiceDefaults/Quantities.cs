@@ -38,8 +38,15 @@ internal static class Quantities
     {
         var digits = text.AsSpan().Trim();
         var unit = digits.TrimStart("-0123456789.");
-        double? seconds = unit.ToString().ToLowerInvariant() switch { "ms" => .001, "" or "s" => 1, "m" => 60,
-            "h" => 3600, "d" => 86400, _ => null };
+        double? seconds = unit.ToString().ToLowerInvariant() switch
+        {
+            "ms" => .001,
+            "" or "s" => 1,
+            "m" => 60,
+            "h" => 3600,
+            "d" => 86400,
+            _ => null
+        };
         if (seconds is { } factor
             && double.TryParse(digits[..^unit.Length], NumberStyles.Float, CultureInfo.InvariantCulture, out var number)
             && Math.Abs(number * factor) < TimeSpan.MaxValue.TotalSeconds)

@@ -95,8 +95,13 @@ internal static class SettingBinder
         else if (type == typeof(bool))
         {
             expected = "true or false";
-            value = text.ToLowerInvariant() switch { "true" or "1" or "yes" or "on" => true, "false" or "0" or "no"
-                or "off" => false, _ => null };
+            value = text.ToLowerInvariant() switch
+            {
+                "true" or "1" or "yes" or "on" => true,
+                "false" or "0" or "no"
+                or "off" => false,
+                _ => null
+            };
         }
         else if (type == typeof(TimeSpan))
         {

@@ -22,7 +22,8 @@ public sealed class StopLimit : IDisposable
                 Console.Error.WriteLine($"The stop took longer than {longest.TotalSeconds:0.#} s; what it waited for is given up.");
                 Environment.Exit(0);
             }
-        }) { IsBackground = true, Name = nameof(StopLimit) }.Start();
+        })
+        { IsBackground = true, Name = nameof(StopLimit) }.Start();
     }
 
     /// <summary>Limits the stop of <paramref name="app"/> to <paramref name="longest"/> from its beginning, until disposed.</summary>

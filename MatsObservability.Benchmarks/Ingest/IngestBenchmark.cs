@@ -268,7 +268,9 @@ internal static class IngestBenchmark
         var measured = await load.RunAsync(settings.Duration, null, cancellationToken);
         return full with
         {
-            Spans = full.Spans + measured.Spans, SpansPerSecond = measured.SpansPerSecond, LastResidentBytes = system.Phoenix.ResidentBytes,
+            Spans = full.Spans + measured.Spans,
+            SpansPerSecond = measured.SpansPerSecond,
+            LastResidentBytes = system.Phoenix.ResidentBytes,
             Elapsed = full.Elapsed + measured.Elapsed,
         };
     }

@@ -71,20 +71,20 @@ internal sealed record IngestSettings(
 
     private static Option<List<IngestVariant>> Variants(
         string name, string example, string description, Func<string, IngestVariant?> read) => new(name)
-    {
-        Description = description, HelpName = example, DefaultValueFactory = static _ => [],
-        CustomParser = result =>
         {
-            var text = result.Tokens[0].Value;
-            var variants = text.Split(',').Select(read).ToList();
-            if (variants.Contains(null))
+            Description = description, HelpName = example, DefaultValueFactory = static _ => [],
+            CustomParser = result =>
             {
-                result.AddError($"{name} must be like {example}, got '{text}'.");
-            }
+                var text = result.Tokens[0].Value;
+                var variants = text.Split(',').Select(read).ToList();
+                if (variants.Contains(null))
+                {
+                    result.AddError($"{name} must be like {example}, got '{text}'.");
+                }
 
-            return [.. variants.OfType<IngestVariant>()];
-        },
-    };
+                return [.. variants.OfType<IngestVariant>()];
+            },
+        };
 
     private static IngestVariant? Writer(string text) => IsCount(text, out _)
         ? new($"writers_{text}", new(StringComparer.Ordinal) { ["PHOENIX_MAX_WORKERS"] = text }) : null;

@@ -54,8 +54,11 @@ internal class ServiceProcess(string project, IReadOnlyDictionary<string, string
     /// <exception cref="InvalidOperationException">It ended, or is not ready in time; the message holds its last lines.</exception>
     public async Task StartAsync(CancellationToken cancellationToken)
     {
-        var variables = new Dictionary<string, string?>(environment, StringComparer.Ordinal) { ["ASPNETCORE_URLS"] = Url,
-            ["Logging__LogLevel__Default"] = "Warning" };
+        var variables = new Dictionary<string, string?>(environment, StringComparer.Ordinal)
+        {
+            ["ASPNETCORE_URLS"] = Url,
+            ["Logging__LogLevel__Default"] = "Warning"
+        };
         AddVariables(variables);
         _process = ChildProcess.Start(new ChildProcessSpec(
             Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") ?? "dotnet", [AssemblyPath()])

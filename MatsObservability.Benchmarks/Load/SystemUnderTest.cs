@@ -100,11 +100,11 @@ internal sealed class SystemUnderTest : IAsyncDisposable
     {
         var replica = new ServiceProcess("Orchestrator.Agent",
             new Dictionary<string, string?>(_options.Orchestrator, StringComparer.Ordinal)
-        {
-            ["ConnectionStrings__phoenixdb"] = Postgres.ConnectionString(Database),
-            ["services__phoenix__http__0"] = Phoenix.HttpUrl,
-            ["OTEL_EXPORTER_OTLP_ENDPOINT"] = Phoenix.GrpcUrl,
-        }, "/health");
+            {
+                ["ConnectionStrings__phoenixdb"] = Postgres.ConnectionString(Database),
+                ["services__phoenix__http__0"] = Phoenix.HttpUrl,
+                ["OTEL_EXPORTER_OTLP_ENDPOINT"] = Phoenix.GrpcUrl,
+            }, "/health");
         _orchestrators.Add(replica);
         await replica.StartAsync(cancellationToken);
         return replica;

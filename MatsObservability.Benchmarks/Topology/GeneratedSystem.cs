@@ -52,8 +52,13 @@ internal sealed class GeneratedSystem
         {
             if (Break(kind) is { } fault)
             {
-                var group = kind switch { FaultKind.EarlyReturn or FaultKind.OtherBranch or FaultKind.WrongValue => "return",
-                    FaultKind.NetworkDelay => "network", FaultKind.CpuContention => "cpu", _ => kind.ToString().ToLowerInvariant() };
+                var group = kind switch
+                {
+                    FaultKind.EarlyReturn or FaultKind.OtherBranch or FaultKind.WrongValue => "return",
+                    FaultKind.NetworkDelay => "network",
+                    FaultKind.CpuContention => "cpu",
+                    _ => kind.ToString().ToLowerInvariant()
+                };
                 yield return Case($"{kind} in {fault.Service.Name}", group,
                     Everyday(Drifted("incident", 10 + (int)kind, 180, 0.15)) with { Fault = fault }, Visible(fault));
             }
@@ -64,15 +69,19 @@ internal sealed class GeneratedSystem
         var grown = Drifted("grown", 22, 180, 0.5);
         yield return Case("traffic grown", "healthy: more load",
             Everyday(grown with { RatePerSecond = grown.RatePerSecond * (1.3 + (0.7 * _random.NextDouble())) }));
-        yield return Case("error burst", "healthy: error burst", Everyday(Drifted("burst", 23, 180, 0.15)) with { Bursts =
-            [NewBurst(180)] });
+        yield return Case("error burst", "healthy: error burst", Everyday(Drifted("burst", 23, 180, 0.15)) with
+        {
+            Bursts = [NewBurst(180)],
+        });
         var slow = Drifted("slow", 24, 180, 0.15);
         var node = _plan.Nodes[_random.Next(_plan.Nodes.Count)];
         var factor = 1.2 + (0.4 * _random.NextDouble());
         Func<Pod, bool> strikes = _random.Next(2) == 0 ? pod => pod.Node == node : static _ => true;
         var from = 20_000 + (80_000 * _random.NextDouble());
-        yield return Case("slow minute", "healthy: slow minute", Everyday(slow) with { SlowSpells =
-            [new(strikes, from, from + 60_000, factor)] });
+        yield return Case("slow minute", "healthy: slow minute", Everyday(slow) with
+        {
+            SlowSpells = [new(strikes, from, from + 60_000, factor)],
+        });
     }
 
     private GeneratedCase Case(string name, string group, Conditions conditions, bool visible = true)
@@ -207,6 +216,10 @@ internal sealed class GeneratedSystem
     }
 
     private static IEnumerable<Step> Leaves(IReadOnlyList<Step> steps) =>
-        steps.SelectMany(static step => step switch { Method method => Leaves(method.Steps), Optional optional => Leaves(optional.Steps),
-            _ => [step] });
+        steps.SelectMany(static step => step switch
+        {
+            Method method => Leaves(method.Steps),
+            Optional optional => Leaves(optional.Steps),
+            _ => [step]
+        });
 }

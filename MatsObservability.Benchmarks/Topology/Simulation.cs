@@ -352,8 +352,17 @@ internal sealed class Simulation(SystemPlan plan, Conditions conditions)
             switch (system)
             {
                 case "http": attributes["http.response.status_code"] = (long)status; break;
-                case "rpc": attributes["rpc.system"] = "grpc"; attributes["rpc.grpc.status_code"] = status switch { < 400 => 0L, 404 => 5L,
-                    503 => 14L, 504 => 4L, _ => 2L }; break;
+                case "rpc":
+                    attributes["rpc.system"] = "grpc";
+                    attributes["rpc.grpc.status_code"] = status switch
+                    {
+                        < 400 => 0L,
+                        404 => 5L,
+                        503 => 14L,
+                        504 => 4L,
+                        _ => 2L,
+                    };
+                    break;
                 case "messaging": attributes["messaging.system"] = "kafka"; break;
                 case { } db: attributes["db.system"] = db; break;
             }

@@ -167,7 +167,7 @@ internal sealed class SystemPlan
                 IsRpc = Chance(_shop ? 0.8 : 0.4), IdleCores =
                     Between(0.005, 0.08),
                 CoresPerRequest = Between(0.002, 0.02), CpuLimit = new[] { 0.3, 0.5, 1, 2 }[_random.Next(4)], MemoryMb = memory,
-                    MemoryLimitMb = memory * Between(1.3, 3),
+                MemoryLimitMb = memory * Between(1.3, 3),
             };
             for (var pod = Services.Count == 0 || Chance(0.35) ? _random.Next(1, 4) : 1; pod > 0; pod--)
             {

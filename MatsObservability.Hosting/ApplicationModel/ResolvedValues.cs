@@ -14,8 +14,10 @@ internal static class ResolvedValues
         IResource resource, DistributedApplicationExecutionContext executionContext, ILogger? logger, CancellationToken cancellationToken)
     {
         var variables = new Dictionary<string, object>(StringComparer.Ordinal);
-        var context = new EnvironmentCallbackContext(executionContext, resource, variables, cancellationToken) { Logger = logger
-            ?? NullLogger.Instance };
+        var context = new EnvironmentCallbackContext(executionContext, resource, variables, cancellationToken)
+        {
+            Logger = logger ?? NullLogger.Instance,
+        };
         foreach (var annotation in resource.Annotations.OfType<EnvironmentCallbackAnnotation>().ToArray())
         {
             await annotation.Callback(context);

@@ -15,8 +15,11 @@ internal static class ResourceUrls
         {
             urls.AddRange(resource.Annotations.OfType<EndpointAnnotation>()
                 .Where(endpoint => endpoint.AllocatedEndpoint is not null)
-                .Select(endpoint => new ResourceUrlAnnotation { Url = endpoint.AllocatedEndpoint!.UriString,
-                    Endpoint = new EndpointReference(withEndpoints, endpoint) }));
+                .Select(endpoint => new ResourceUrlAnnotation
+                {
+                    Url = endpoint.AllocatedEndpoint!.UriString,
+                    Endpoint = new EndpointReference(withEndpoints, endpoint)
+                }));
         }
 
         urls.AddRange(resource.Annotations.OfType<ResourceUrlAnnotation>());

@@ -66,8 +66,11 @@ internal sealed class EmptyTestingBuilder : TestingBuilder
     {
         var caller = Assembly.GetEntryAssembly() ?? typeof(EmptyTestingBuilder).Assembly;
         var before = BuilderHooks.Current;
-        BuilderHooks.Current = new BuilderHooks { Constructing = (options, settings) =>
-            TestDefaults.Apply(caller, options, settings, configureBuilder) };
+        BuilderHooks.Current = new BuilderHooks
+        {
+            Constructing = (options, settings) =>
+            TestDefaults.Apply(caller, options, settings, configureBuilder)
+        };
         try
         {
             return new EmptyTestingBuilder(new DistributedApplicationBuilder(args));

@@ -200,8 +200,11 @@ public sealed class AppHostProcessTests : IDisposable
         var secrets = Microsoft.Extensions.Configuration.UserSecrets.PathHelper.GetSecretsPathFromSecretsId("mats-observability-apphost");
         var password =
             System.Text.Json.Nodes.JsonNode.Parse(File.ReadAllText(secrets))!["Parameters:postgres-password"]!.GetValue<string>();
-        return new NpgsqlConnectionStringBuilder { Host = "127.0.0.1", Port = port, Username = "postgres", Password = password,
-            Database = "phoenixdb", Pooling = false }.ConnectionString;
+        return new NpgsqlConnectionStringBuilder
+        {
+            Host = "127.0.0.1", Port = port, Username = "postgres", Password = password,
+            Database = "phoenixdb", Pooling = false
+        }.ConnectionString;
     }
 
     private static async Task ExecuteAsync(string connectionString, string sql)

@@ -179,7 +179,8 @@ public sealed class HostileConnectionTests(HostileConnectionTests.Server server,
         var target = new Uri(listener switch
         {
             nameof(Listeners.Http) => phoenix.HttpUrl,
-            nameof(Listeners.Otlp) => phoenix.OtlpHttpUrl, _ => phoenix.GrpcUrl,
+            nameof(Listeners.Otlp) => phoenix.OtlpHttpUrl,
+            _ => phoenix.GrpcUrl,
         });
         var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
         await socket.ConnectAsync(target.Host, target.Port);

@@ -24,8 +24,11 @@ public sealed class OtlpGrpcTests(OtlpGrpcTests.Server server) : IClassFixture<O
         public async Task InitializeAsync()
         {
             Phoenix = await PhoenixServer.StartAsync(_postgres, ("PHOENIX_MAX_REQUEST_SIZE", "1M"));
-            Client = new HttpClient { BaseAddress = new Uri(Phoenix.GrpcUrl), DefaultRequestVersion = HttpVersion.Version20,
-                DefaultVersionPolicy = HttpVersionPolicy.RequestVersionExact };
+            Client = new HttpClient
+            {
+                BaseAddress = new Uri(Phoenix.GrpcUrl), DefaultRequestVersion = HttpVersion.Version20,
+                DefaultVersionPolicy = HttpVersionPolicy.RequestVersionExact
+            };
         }
 
         public async Task DisposeAsync()

@@ -1,7 +1,7 @@
 using System.Diagnostics;
+using MatsObservability.Tests.Support;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Options;
-using MatsObservability.Tests.Support;
 using Orchestrator.Agent;
 using Orchestrator.Agent.Agents.Investigator;
 
@@ -307,8 +307,11 @@ public sealed class CodeTests
 
     internal static void Git(string folder, params string[] arguments)
     {
-        var start = new ProcessStartInfo("git") { WorkingDirectory = folder, RedirectStandardOutput = true,
-            RedirectStandardError = true, UseShellExecute = false };
+        var start = new ProcessStartInfo("git")
+        {
+            WorkingDirectory = folder, RedirectStandardOutput = true,
+            RedirectStandardError = true, UseShellExecute = false
+        };
         foreach (var argument in arguments)
         {
             start.ArgumentList.Add(argument);

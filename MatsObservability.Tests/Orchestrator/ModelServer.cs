@@ -79,8 +79,11 @@ internal sealed class ModelServer : IAsyncDisposable
             await EventAsync(
                 context,
                 Envelope("chat.completion.chunk",
-                    new JsonObject { ["index"] = 0, ["delta"] = new JsonObject(),
-                        ["finish_reason"] = Tool is null ? "stop" : "tool_calls" }, null));
+                    new JsonObject
+                    {
+                        ["index"] = 0, ["delta"] = new JsonObject(),
+                        ["finish_reason"] = Tool is null ? "stop" : "tool_calls"
+                    }, null));
             var last = Envelope("chat.completion.chunk", null, Usage());
             await EventAsync(context, last);
             await context.Response.WriteAsync("data: [DONE]\n\n");
@@ -93,8 +96,11 @@ internal sealed class ModelServer : IAsyncDisposable
             {
                 message["tool_calls"] = new JsonArray(new JsonObject
                 {
-                    ["id"] = "call_1", ["type"] = "function", ["function"] = new JsonObject { ["name"] = Tool,
-                        ["arguments"] = Arguments ?? "{}" },
+                    ["id"] = "call_1", ["type"] = "function", ["function"] = new JsonObject
+                    {
+                        ["name"] = Tool,
+                        ["arguments"] = Arguments ?? "{}"
+                    },
                 });
             }
 
@@ -123,8 +129,11 @@ internal sealed class ModelServer : IAsyncDisposable
                 yield return new()
                 {
                     ["tool_calls"] = new JsonArray(
-                        new JsonObject { ["index"] = 0,
-                            ["function"] = new JsonObject { ["arguments"] = arguments[(arguments.Length / 2)..] } }),
+                        new JsonObject
+                        {
+                            ["index"] = 0,
+                            ["function"] = new JsonObject { ["arguments"] = arguments[(arguments.Length / 2)..] }
+                        }),
                 };
             }
         }

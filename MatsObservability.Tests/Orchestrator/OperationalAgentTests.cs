@@ -94,7 +94,8 @@ public sealed class OperationalAgentTests(EmptySystem system) : IClassFixture<Em
             [("Mats:EnforcePolicy", "true"), ("Mats:Roles:admin@example.com", "gcloud_admin"),
                 ("Mats:Roles:dev@example.com", "developer")]);
         using var request = new HttpRequestMessage(
-            HttpMethod.Post, "/troubleshoot") { Content = JsonContent.Create(new { prompt = text }) };
+            HttpMethod.Post, "/troubleshoot")
+        { Content = JsonContent.Create(new { prompt = text }) };
         request.Headers.Add("X-User-Email", user);
 
         using var response = await server.Client.SendAsync(request);

@@ -93,8 +93,11 @@ public abstract class RemediationCase(ShopSystem system) : IAsyncLifetime, IDisp
     }
 
     protected Task<string> AskAsync(string file, string verb = "set", string validation = "") => Server.TroubleshootAsync(
-        new { prompt = $"TARGET_URL: {Target.Url}\nREMEDIATION_COMMAND: setting {verb} {Folder.File(file)}\n{validation}",
-            project = "shop" },
+        new
+        {
+            prompt = $"TARGET_URL: {Target.Url}\nREMEDIATION_COMMAND: setting {verb} {Folder.File(file)}\n{validation}",
+            project = "shop"
+        },
         ("X-User-Email", User));
 
     protected async Task<(string Id, JsonElement Proposal)> ProposeAsync(string file, string verb = "set")

@@ -260,7 +260,8 @@ public sealed class RemoteRemediationTests : IClassFixture<ShopSystem>, IAsyncLi
     private static async Task<JsonElement> ApproveAsync(OrchestratorServer server, string id, string? hash)
     {
         using var request = new HttpRequestMessage(
-            HttpMethod.Post, $"/jobs/{id}/approve") { Content = JsonContent.Create(new { command_hash = hash }) };
+            HttpMethod.Post, $"/jobs/{id}/approve")
+        { Content = JsonContent.Create(new { command_hash = hash }) };
         request.Headers.Add("X-User-Email", User);
         using var answer = await server.Client.SendAsync(request);
         return await server.EndAsync(id, User);
@@ -274,8 +275,11 @@ public sealed class RemoteRemediationTests : IClassFixture<ShopSystem>, IAsyncLi
     private static async Task<JsonElement> CallAsync(
         HttpClient client, string id, string action, string hash, CancellationToken cancellationToken = default)
     {
-        var reply = new JsonObject { ["action"] = action, ["command_hash"] = hash, ["user_email"] = User,
-            ["time"] = "2026-01-01T00:00:00Z" };
+        var reply = new JsonObject
+        {
+            ["action"] = action, ["command_hash"] = hash, ["user_email"] = User,
+            ["time"] = "2026-01-01T00:00:00Z"
+        };
         var forged = new JsonObject
         {
             ["spec"] = new JsonObject(), ["command"] = new JsonArray("/bin/sh", "-c", "exit 0"), ["command_hash"] = hash, ["dry_run"] = "",

@@ -91,12 +91,18 @@ internal static class ShopTelemetry
         return new()
         {
             ["resourceSpans"] = new JsonArray(
-                new JsonObject { ["resource"] = Resource(project, "front"),
+                new JsonObject
+                {
+                    ["resource"] = Resource(project, "front"),
                     ["scopeSpans"] = new JsonArray(
-                        new JsonObject { ["scope"] = new JsonObject { ["name"] = "shop" }, ["spans"] = front }) },
-                new JsonObject { ["resource"] = Resource(project, "orders"),
+                        new JsonObject { ["scope"] = new JsonObject { ["name"] = "shop" }, ["spans"] = front })
+                },
+                new JsonObject
+                {
+                    ["resource"] = Resource(project, "orders"),
                     ["scopeSpans"] = new JsonArray(
-                        new JsonObject { ["scope"] = new JsonObject { ["name"] = "shop" }, ["spans"] = orders }) }),
+                        new JsonObject { ["scope"] = new JsonObject { ["name"] = "shop" }, ["spans"] = orders })
+                }),
         };
     }
 

@@ -154,9 +154,9 @@ public sealed class TelemetryExportTests
 
     private static string? Value(IEnumerable<KeyValue> attributes,
         string key) => attributes.FirstOrDefault(attribute => attribute.Key == key)?.Value switch
-    {
-        { HasStringValue: true } text => text.StringValue,
-        { HasIntValue: true } number => $"{number.IntValue}",
-        _ => null,
-    };
+        {
+            { HasStringValue: true } text => text.StringValue,
+            { HasIntValue: true } number => $"{number.IntValue}",
+            _ => null,
+        };
 }

@@ -92,8 +92,11 @@ internal sealed class AgentTrace(string project, string service, ulong startNano
         {
             [resources] = new JsonArray(new JsonObject
             {
-                ["resource"] = new JsonObject { ["attributes"] = Attributes(
-                    [("service.name", service), ("openinference.project.name", project)]) },
+                ["resource"] = new JsonObject
+                {
+                    ["attributes"] = Attributes(
+                    [("service.name", service), ("openinference.project.name", project)])
+                },
                 [scopes] = new JsonArray(
                     new JsonObject { ["scope"] = new JsonObject { ["name"] = "tests" }, [items] = records.DeepClone() }),
             }),

@@ -41,8 +41,11 @@ internal static class Otlp
             scope.Spans.Add(span);
         }
 
-        return new ExportTraceServiceRequest { ResourceSpans = { new ResourceSpans { Resource = Resource(project),
-            ScopeSpans = { scope } } } };
+        return new ExportTraceServiceRequest
+        {
+            ResourceSpans = { new ResourceSpans { Resource = Resource(project),
+            ScopeSpans = { scope } } }
+        };
     }
 
     /// <summary>A request of one log record.</summary>

@@ -64,21 +64,39 @@ internal sealed class RandomRequests(int seed)
     {
         var scope = new ScopeMetrics { SchemaUrl = Text(), Scope = new InstrumentationScope { Name = Text(), Version = Text() } };
         scope.Metrics.Add(
-            new Metric { Name = Text(), Unit = Text(), Description = Text(),
-                Gauge = new Gauge { DataPoints = { Point(
-                    new NumberDataPoint { TimeUnixNano = Time(), AsDouble = _random.NextDouble() }, point => point.Attributes) } } });
+            new Metric
+            {
+                Name = Text(), Unit = Text(), Description = Text(),
+                Gauge = new Gauge
+                {
+                    DataPoints = { Point(
+                    new NumberDataPoint { TimeUnixNano = Time(), AsDouble = _random.NextDouble() }, point => point.Attributes) }
+                }
+            });
         scope.Metrics.Add(
-            new Metric { Name = "sum",
-                Sum = new Sum { IsMonotonic = true, AggregationTemporality = AggregationTemporality.Delta,
+            new Metric
+            {
+                Name = "sum",
+                Sum = new Sum
+                {
+                    IsMonotonic = true, AggregationTemporality = AggregationTemporality.Delta,
                     DataPoints = { Point(
                         new NumberDataPoint { TimeUnixNano = Time(), StartTimeUnixNano = Time(), AsInt = _random.NextInt64(),
                             Flags = Small(), Exemplars = { new Exemplar { TimeUnixNano = Time(), AsDouble = 1, TraceId = Bytes(16),
-                                SpanId = Bytes(8) } } }, point => point.Attributes) } } });
+                                SpanId = Bytes(8) } } }, point => point.Attributes) }
+                }
+            });
         scope.Metrics.Add(
-            new Metric { Name = "histogram",
-                Histogram = new Histogram { DataPoints = { Point(
+            new Metric
+            {
+                Name = "histogram",
+                Histogram = new Histogram
+                {
+                    DataPoints = { Point(
                     new HistogramDataPoint { TimeUnixNano = Time(), Count = 3, Sum = 4.5, Min = 1, Max = 2, BucketCounts = { 1, 0, 2 },
-                        ExplicitBounds = { 1, 5 } }, point => point.Attributes) } } });
+                        ExplicitBounds = { 1, 5 } }, point => point.Attributes) }
+                }
+            });
         scope.Metrics.Add(new Metric
         {
             Name = "exponential",
@@ -96,11 +114,17 @@ internal sealed class RandomRequests(int seed)
             },
         });
         scope.Metrics.Add(
-            new Metric { Name = "summary",
-                Summary = new Summary { DataPoints = { Point(
+            new Metric
+            {
+                Name = "summary",
+                Summary = new Summary
+                {
+                    DataPoints = { Point(
                     new SummaryDataPoint { TimeUnixNano = Time(), Count = 2, Sum = 3,
                         QuantileValues = { new SummaryDataPoint.Types.ValueAtQuantile { Quantile = 0.5, Value = double.NaN } } },
-                        point => point.Attributes) } } });
+                        point => point.Attributes) }
+                }
+            });
         var resource = new ResourceMetrics { SchemaUrl = Text(), Resource = new Resource(), ScopeMetrics = { scope } };
         AddAttributes(resource.Resource.Attributes, 0);
         return new ExportMetricsServiceRequest { ResourceMetrics = { resource } };
@@ -116,8 +140,11 @@ internal sealed class RandomRequests(int seed)
             AddAttributes(resource.Resource.Attributes, 0);
             for (var j = _random.Next(3); j >= 0; j--)
             {
-                var scope = new ScopeSpans { SchemaUrl = Text(),
-                    Scope = new InstrumentationScope { Name = Text(), Version = Text(), DroppedAttributesCount = Small() } };
+                var scope = new ScopeSpans
+                {
+                    SchemaUrl = Text(),
+                    Scope = new InstrumentationScope { Name = Text(), Version = Text(), DroppedAttributesCount = Small() }
+                };
                 AddAttributes(scope.Scope.Attributes, 0);
                 for (var k = _random.Next(4); k > 0; k--)
                 {
@@ -161,12 +188,18 @@ internal sealed class RandomRequests(int seed)
         AddAttributes(span.Attributes, 0);
         for (var i = _random.Next(3); i > 0; i--)
         {
-            var item = new Span.Types.Event { Name = _random.Next(3) == 0 ? "gen_ai.choice" : Text(), TimeUnixNano = start,
-                DroppedAttributesCount = Small() };
+            var item = new Span.Types.Event
+            {
+                Name = _random.Next(3) == 0 ? "gen_ai.choice" : Text(), TimeUnixNano = start,
+                DroppedAttributesCount = Small()
+            };
             AddAttributes(item.Attributes, 0);
             span.Events.Add(item);
-            var link = new Span.Types.Link { TraceId = Bytes(16), SpanId = Bytes(8), TraceState = Text(), Flags = Small(),
-                DroppedAttributesCount = Small() };
+            var link = new Span.Types.Link
+            {
+                TraceId = Bytes(16), SpanId = Bytes(8), TraceState = Text(), Flags = Small(),
+                DroppedAttributesCount = Small()
+            };
             AddAttributes(link.Attributes, 0);
             span.Links.Add(link);
         }
@@ -179,8 +212,11 @@ internal sealed class RandomRequests(int seed)
         for (var i = _random.Next(8); i > 0; i--)
         {
             attributes.Add(
-                new KeyValue { Key = _random.Next(2) == 0 ? s_keys[_random.Next(s_keys.Length)] : $"key {_random.Next(6)}{Text()}",
-                    Value = Value(depth) });
+                new KeyValue
+                {
+                    Key = _random.Next(2) == 0 ? s_keys[_random.Next(s_keys.Length)] : $"key {_random.Next(6)}{Text()}",
+                    Value = Value(depth)
+                });
         }
     }
 
@@ -190,12 +226,26 @@ internal sealed class RandomRequests(int seed)
         1 => new AnyValue(),
         2 => new AnyValue { BoolValue = _random.Next(2) == 0 },
         3 => new AnyValue { IntValue = _random.Next(2) == 0 ? _random.NextInt64() : _random.Next(-5, 1000) },
-        4 => new AnyValue { DoubleValue = _random.Next(4) switch { 0 => double.NaN, 1 => double.PositiveInfinity, 2 => _random.Next(),
-            _ => _random.NextDouble() * 1e20 } },
+        4 => new AnyValue
+        {
+            DoubleValue = _random.Next(4) switch
+            {
+                0 => double.NaN,
+                1 => double.PositiveInfinity,
+                2 => _random.Next(),
+                _ => _random.NextDouble() * 1e20
+            }
+        },
         5 => new AnyValue { BytesValue = Bytes(_random.Next(20)) },
         6 => new AnyValue { StringValue = Text() },
-        7 => new AnyValue { ArrayValue = new ArrayValue { Values = { Enumerable.Range(0, _random.Next(4))
-            .Select(_ => Value(depth + 1) ?? new AnyValue()) } } },
+        7 => new AnyValue
+        {
+            ArrayValue = new ArrayValue
+            {
+                Values = { Enumerable.Range(0, _random.Next(4))
+            .Select(_ => Value(depth + 1) ?? new AnyValue()) }
+            }
+        },
         _ => KeyValues(depth + 1),
     };
 

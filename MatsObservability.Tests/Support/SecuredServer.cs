@@ -71,8 +71,11 @@ public sealed class SecuredServer : IAsyncLifetime
         using var client = NewClient(server);
         client.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", AdminSecret);
         using var answer = await client.PostAsJsonAsync(
-            "/v1/users", new { user = new { email = Email(name), username = name, role, auth_method = "LOCAL", password = Password },
-                send_welcome_email = false });
+            "/v1/users", new
+            {
+                user = new { email = Email(name), username = name, role, auth_method = "LOCAL", password = Password },
+                send_welcome_email = false
+            });
         Assert.Equal(HttpStatusCode.Created, answer.StatusCode);
         return (await DataAsync(answer)).GetProperty("id").GetString()!;
     }

@@ -71,8 +71,11 @@ internal sealed class TestCertificates : IDisposable
             handler.SslOptions.ClientCertificates = [client];
         }
 
-        return new HttpClient(handler) { BaseAddress = new Uri(url), DefaultRequestVersion = version ?? HttpVersion.Version11,
-            DefaultVersionPolicy = HttpVersionPolicy.RequestVersionExact };
+        return new HttpClient(handler)
+        {
+            BaseAddress = new Uri(url), DefaultRequestVersion = version ?? HttpVersion.Version11,
+            DefaultVersionPolicy = HttpVersionPolicy.RequestVersionExact
+        };
     }
 
     /// <inheritdoc/>

@@ -1,7 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
-using Orchestrator.Agent.Jobs;
 using Orchestrator.Agent.Agents;
+using Orchestrator.Agent.Jobs;
 
 namespace Orchestrator.Agent.Api;
 

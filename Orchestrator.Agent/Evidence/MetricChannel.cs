@@ -69,7 +69,7 @@ internal static class MetricChannel
                 : 1);
             var rise = Math.Log(peak.Value / high);
             var since = Since(inside, Math.Sqrt(high * peak.Value));
-            shifts.Add((new(series.Service, resource, series, peak, high, 0, false, since.Lasts, since.FellBack), rise < Noticeable
+            shifts.Add((new(series.Service, resource, series, peak, high, 0, false, since.Lasts, since.FellBack), rise < s_noticeable
                 ? Math.Min(rise, 0) : rise / noise * Math.Min(1, Math.Pow(rise / LeastRise(resource), 2)),
                 peak.Value / Whole(series, usual.Concat(values.Select(static point => point.Value)))));
         }
@@ -81,13 +81,13 @@ internal static class MetricChannel
             .GroupBy(static shift => (shift.Shift.Service, shift.Shift.Resource))
             .ToDictionary(static group => group.Key, static group => group.Max(static shift => shift.Share!.Value));
         return shifts.Select(shift => shift.Shift with
-            {
-                Saturated = use.TryGetValue((shift.Shift.Service, shift.Shift.Resource), out var share)
+        {
+            Saturated = use.TryGetValue((shift.Shift.Service, shift.Shift.Resource), out var share)
                     ? Reaches(Pressing, Pressing, share, shift.Shift.Rise) || Reaches(Full, NotFull, share, shift.Shift.Rise)
                     : shift.Shift.Resource == "memory" && shift.Shift.Rise >= GrownMemory,
-                Score = Math.Min(MostNats, NatsPerDeviation * (shift.Deviation - load[shift.Shift.Series.Name])) *
+            Score = Math.Min(MostNats, NatsPerDeviation * (shift.Deviation - load[shift.Shift.Series.Name])) *
                     Math.Min(1, Math.Pow(use.GetValueOrDefault((shift.Shift.Service, shift.Shift.Resource), 1) / Pressing, 2)),
-            })
+        })
             .Where(static shift => shift.Score > 0)
             .OrderByDescending(static shift => shift.Score)
             .ToList();
@@ -107,7 +107,7 @@ internal static class MetricChannel
 
     private static bool Reaches(double limit, double from, double share, double rise) => share >= limit && share / rise < from;
 
-    private static readonly double Noticeable = Math.Log(1.15);
+    private static readonly double s_noticeable = Math.Log(1.15);
 
     /// <summary>
     /// What a series in shares of a limit calls the whole of it, by its unit or name, else by its values; null for other series.

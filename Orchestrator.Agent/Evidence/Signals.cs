@@ -67,7 +67,8 @@ internal sealed record Signals(
         return new(
             incident, baseline, left.Except(unanswered).ToList(), FailureChannel.Find(incident, baseline, waited.Explains), slowdowns,
                 metrics,
-            ChangeEvent.Find(window)) { Unanswered = unanswered };
+            ChangeEvent.Find(window))
+        { Unanswered = unanswered };
     }
 
     private static List<SequenceBreak> FindBreaks(WindowModel incident, WindowModel baseline, Blame blame, Blame waited) =>

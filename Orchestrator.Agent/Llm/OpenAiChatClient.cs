@@ -116,8 +116,11 @@ internal sealed class OpenAiChatClient : IChatClient
 
     private static Chat.ChatCompletionOptions Convert(ChatOptions? options)
     {
-        var converted = new Chat.ChatCompletionOptions { Temperature = options?.Temperature,
-            MaxOutputTokenCount = options?.MaxOutputTokens };
+        var converted = new Chat.ChatCompletionOptions
+        {
+            Temperature = options?.Temperature,
+            MaxOutputTokenCount = options?.MaxOutputTokens
+        };
         foreach (var tool in options?.Tools?.OfType<AIFunctionDeclaration>() ?? [])
         {
             converted.Tools.Add(

@@ -27,8 +27,12 @@ internal sealed partial class SummaryWriter(Model model)
         }
 
         var facts = JsonSerializer.Serialize(
-            document with { AutonomousTroubleshootingTimelineUtc = new([]), RootCauses = [.. document.RootCauses.Take(2)],
-                TechnicalEvidenceAndLogs = document.TechnicalEvidenceAndLogs with { EvidenceRefs = [] } },
+            document with
+            {
+                AutonomousTroubleshootingTimelineUtc = new([]),
+                RootCauses = [.. document.RootCauses.Take(2)],
+                TechnicalEvidenceAndLogs = document.TechnicalEvidenceAndLogs with { EvidenceRefs = [] }
+            },
             MatsJson.Web.RcaDocument);
         var answer = await model.AskAsync(
             run, "summary", [new(ChatRole.System, Model.Rules + "\n" + Task), new(ChatRole.User, Model.Data(facts))]);

@@ -50,7 +50,8 @@ internal static class AgentRegistry
         {
             using var stream = assembly.GetManifestResourceStream(name)!;
             yield return JsonSerializer.Deserialize(stream, MatsJson.Default.AgentManifest)!
-                with { SourcePath = $"Planning/Registry/{name[Prefix.Length..]}" };
+                with
+            { SourcePath = $"Planning/Registry/{name[Prefix.Length..]}" };
         }
     }
 }

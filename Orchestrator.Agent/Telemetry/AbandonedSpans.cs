@@ -59,8 +59,11 @@ internal sealed class AbandonedSpans(PhoenixClient phoenix, IOptions<MatsOptions
                 }),
             }),
         };
-        return new(Encoding.UTF8.GetBytes(body.ToJsonString())) { Headers =
-            { ContentType = new MediaTypeHeaderValue("application/json") } };
+        return new(Encoding.UTF8.GetBytes(body.ToJsonString()))
+        {
+            Headers =
+            { ContentType = new MediaTypeHeaderValue("application/json") }
+        };
     }
 
     private static JsonObject Closed(InvestigationRun run, OpenSpan span)

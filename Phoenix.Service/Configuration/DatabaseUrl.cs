@@ -25,8 +25,11 @@ internal static class DatabaseUrl
             return null;
         }
 
-        var builder = new NpgsqlConnectionStringBuilder { Host = host, Database = variables.GetValueOrDefault("POSTGRES_DB", "postgres"),
-            Username = variables.GetValueOrDefault("POSTGRES_USER", "postgres") };
+        var builder = new NpgsqlConnectionStringBuilder
+        {
+            Host = host, Database = variables.GetValueOrDefault("POSTGRES_DB", "postgres"),
+            Username = variables.GetValueOrDefault("POSTGRES_USER", "postgres")
+        };
         if (variables.TryGetValue("POSTGRES_PASSWORD", out var password))
         {
             builder.Password = password;

@@ -89,8 +89,13 @@ internal static class PhoenixEnvironment
 
         if (keys.Remove("Logging:LogLevel:Default", out var level))
         {
-            keys["Logging:LogLevel:Default"] = level!.ToUpperInvariant() switch { "INFO" => "Information", "WARN" => "Warning",
-                "FATAL" => "Critical", _ => level };
+            keys["Logging:LogLevel:Default"] = level!.ToUpperInvariant() switch
+            {
+                "INFO" => "Information",
+                "WARN" => "Warning",
+                "FATAL" => "Critical",
+                _ => level
+            };
         }
 
         try

@@ -154,8 +154,13 @@ internal static class ListenerEndpoints
             limits.Http2.MaxFrameSize = 256 * 1024;
             foreach (var listener in s_order)
             {
-                var port = listener switch { Listeners.Http => listen.Port, Listeners.Grpc => listen.GrpcPort,
-                    Listeners.Otlp => listen.OtlpHttpPort, _ => listen.MetricsPort };
+                var port = listener switch
+                {
+                    Listeners.Http => listen.Port,
+                    Listeners.Grpc => listen.GrpcPort,
+                    Listeners.Otlp => listen.OtlpHttpPort,
+                    _ => listen.MetricsPort
+                };
                 kestrel.Listen(listen.Address!, port, endpoint =>
                 {
                     var encrypted = tls.Value.IsOn(listener);

@@ -74,8 +74,11 @@ internal sealed class ServerCertificate : IDisposable
         };
         if (_clientRoots is not null)
         {
-            var policy = new X509ChainPolicy { TrustMode = X509ChainTrustMode.CustomRootTrust,
-                RevocationMode = X509RevocationMode.NoCheck };
+            var policy = new X509ChainPolicy
+            {
+                TrustMode = X509ChainTrustMode.CustomRootTrust,
+                RevocationMode = X509RevocationMode.NoCheck
+            };
             policy.CustomTrustStore.AddRange(_clientRoots);
             policy.ApplicationPolicy.Add(new Oid(ClientAuthentication));
             terms.CertificateChainPolicy = policy;

@@ -13,8 +13,11 @@ namespace Aspire.Hosting.ApplicationModel;
 /// </summary>
 internal sealed class UserSecretsFile(string userSecretsId)
 {
-    private static readonly JsonSerializerOptions s_indented = new() { WriteIndented = true,
-        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+    private static readonly JsonSerializerOptions s_indented = new()
+    {
+        WriteIndented = true,
+        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping
+    };
     private static readonly TimeSpan s_lockTimeout = TimeSpan.FromSeconds(10);
 
     /// <summary>The file of an AppHost assembly; null when it names no user-secrets id.</summary>

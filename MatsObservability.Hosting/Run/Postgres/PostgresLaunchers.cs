@@ -147,8 +147,11 @@ internal sealed class ContainerLauncher(string runtime, int? dataMajor, Postgres
         ];
         return Task.FromResult(new ChildProcessSpec(runtime, arguments)
         {
-            Environment = new Dictionary<string, string?> { ["POSTGRES_USER"] = options.UserName,
-                ["POSTGRES_PASSWORD"] = options.Password },
+            Environment = new Dictionary<string, string?>
+            {
+                ["POSTGRES_USER"] = options.UserName,
+                ["POSTGRES_PASSWORD"] = options.Password
+            },
             StopSignal = UnixSignal.Interrupt,
             Output = output,
         });

@@ -29,8 +29,11 @@ internal sealed record UnprivilegedAccount(string Name, uint UserId, uint GroupI
     public void TakeOver(string folder)
     {
         UnixCalls.ChangeOwner(folder, UserId, GroupId);
-        var everything = new EnumerationOptions { RecurseSubdirectories = true, AttributesToSkip = FileAttributes.None,
-            ReturnSpecialDirectories = false };
+        var everything = new EnumerationOptions
+        {
+            RecurseSubdirectories = true, AttributesToSkip = FileAttributes.None,
+            ReturnSpecialDirectories = false
+        };
         foreach (var path in Directory.EnumerateFileSystemEntries(folder, "*", everything))
         {
             UnixCalls.ChangeOwner(path, UserId, GroupId);

@@ -90,8 +90,11 @@ internal sealed partial class Supervisor(RunContext context, IResource resource,
         {
             await PublishAsync(
                 snapshot =>
-                    snapshot with { State = byCommandOnly ? KnownResourceStates.NotStarted : KnownResourceStates.Starting,
-                        CreationTimeStamp = context.Now });
+                    snapshot with
+                    {
+                        State = byCommandOnly ? KnownResourceStates.NotStarted : KnownResourceStates.Starting,
+                        CreationTimeStamp = context.Now
+                    });
             var startNow = !byCommandOnly;
             while (true)
             {
@@ -126,8 +129,14 @@ internal sealed partial class Supervisor(RunContext context, IResource resource,
             await PassGateAsync(cancellationToken);
             await PublishAsync(
                 snapshot =>
-                    snapshot with { State = KnownResourceStates.Starting, Ready = null, HealthReports = [],
-                        ExitCode = null, StopTimeStamp = null });
+                    snapshot with
+                    {
+                        State = KnownResourceStates.Starting,
+                        Ready = null,
+                        HealthReports = [],
+                        ExitCode = null,
+                        StopTimeStamp = null
+                    });
             _restarts.Started();
             await using var running = await program.StartAsync(cancellationToken);
             Log.Started(_logger, running.ProcessId);
@@ -200,8 +209,13 @@ internal sealed partial class Supervisor(RunContext context, IResource resource,
             Log.Crashed(_logger, code);
             await PublishAsync(
                 snapshot =>
-                    snapshot with { State = new ResourceStateSnapshot(Restarting, "warn"), ExitCode = code,
-                        StopTimeStamp = context.Now, Ready = null });
+                    snapshot with
+                    {
+                        State = new ResourceStateSnapshot(Restarting, "warn"),
+                        ExitCode = code,
+                        StopTimeStamp = context.Now,
+                        Ready = null
+                    });
             return Outcome.Crashed;
         }
 

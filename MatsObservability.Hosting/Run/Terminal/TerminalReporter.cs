@@ -23,8 +23,11 @@ internal sealed partial class TerminalReporter(
     private readonly IAnsiConsole _console = AnsiConsole.Profile.Out.IsTerminal
         ? AnsiConsole.Console
         : AnsiConsole.Create(
-            new AnsiConsoleSettings { Ansi = AnsiSupport.No, ColorSystem = ColorSystemSupport.NoColors,
-                Interactive = InteractionSupport.No });
+            new AnsiConsoleSettings
+            {
+                Ansi = AnsiSupport.No, ColorSystem = ColorSystemSupport.NoColors,
+                Interactive = InteractionSupport.No
+            });
 
     private readonly CancellationTokenSource _ending = new();
     private readonly TaskCompletionSource _shown = new(TaskCreationOptions.RunContinuationsAsynchronously);

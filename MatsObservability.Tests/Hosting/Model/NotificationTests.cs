@@ -221,11 +221,11 @@ public sealed class NotificationTests : IDisposable
             .WithCommand("break", "Break", _ => throw new InvalidOperationException("broken"))
             .WithCommand("greet", "Greet again",
                 context => Task.FromResult(CommandResults.Success("again " + context.ResourceName)), new CommandOptions
-            {
-                UpdateState = context => context.ResourceSnapshot.State?.Text == KnownResourceStates.Running
-                    ? ResourceCommandState.Enabled
-                    : ResourceCommandState.Disabled,
-            });
+                {
+                    UpdateState = context => context.ResourceSnapshot.State?.Text == KnownResourceStates.Running
+                        ? ResourceCommandState.Enabled
+                        : ResourceCommandState.Disabled,
+                });
         await PublishAsync(_server.Resource, KnownResourceStates.Starting);
         var commands = _application.Value.ResourceCommands;
 

@@ -49,8 +49,11 @@ public sealed class PostgresSettingsTests : IDisposable
     [Fact]
     public void Settings_Variables_WinOverWhatTheMachineSuggests()
     {
-        var variables = new Dictionary<string, string>(StringComparer.Ordinal) { ["PHOENIX_POSTGRES_WORK_MEM"] = "48MB",
-            ["PHOENIX_POSTGRES_MAX_CONNECTIONS"] = "77" };
+        var variables = new Dictionary<string, string>(StringComparer.Ordinal)
+        {
+            ["PHOENIX_POSTGRES_WORK_MEM"] = "48MB",
+            ["PHOENIX_POSTGRES_MAX_CONNECTIONS"] = "77"
+        };
 
         var settings = PostgresProgram.Settings(isTemporary: true, name => variables.GetValueOrDefault(name));
 
@@ -65,9 +68,12 @@ public sealed class PostgresSettingsTests : IDisposable
         await using var server = await PostgresServer.StartAsync(new PostgresServerOptions
         {
             DataDirectory = Path.Combine(_folder.Path, "data"), Password = "p",
-            Settings = new Dictionary<string, string>(StringComparer.Ordinal) { ["work_mem"] = "4MB", ["max_connections"] = "90",
+            Settings = new Dictionary<string, string>(StringComparer.Ordinal)
+            {
+                ["work_mem"] = "4MB", ["max_connections"] = "90",
                 ["max_wal_size"] = "1GB", ["wal_buffers"] = "2MB", ["effective_cache_size"] = "2GB",
-                ["backend_flush_after"] = "0", ["full_page_writes"] = "off", ["synchronous_commit"] = "off" },
+                ["backend_flush_after"] = "0", ["full_page_writes"] = "off", ["synchronous_commit"] = "off"
+            },
         });
         var log = new RecordedLog<global::Phoenix.Service.Storage.Postgres.ServerSettings>();
         await using (var source = NpgsqlDataSource.Create(server.ConnectionString("postgres")))

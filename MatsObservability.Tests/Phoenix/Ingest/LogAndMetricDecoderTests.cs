@@ -45,8 +45,11 @@ public sealed class LogAndMetricDecoderTests(QueryServer server) : IClassFixture
 
         await PostAsync(Logs(
             "log-odd",
-            new LogRecord { TraceId = ByteString.CopyFrom(1, 2, 3), SpanId = ByteString.CopyFrom(new byte[8]),
-                SeverityNumber = (SeverityNumber)99, Body = TestSpan.Any("a\0b") },
+            new LogRecord
+            {
+                TraceId = ByteString.CopyFrom(1, 2, 3), SpanId = ByteString.CopyFrom(new byte[8]),
+                SeverityNumber = (SeverityNumber)99, Body = TestSpan.Any("a\0b")
+            },
             new LogRecord { ObservedTimeUnixNano = 7, Body = TestSpan.Any(new object[] { 1L, "x" }) }));
 
         Assert.Equal("7|[1,\"x\"]|t", await RowAsync("log-odd", "time_ns, body, body_is_json"));
@@ -98,8 +101,11 @@ public sealed class LogAndMetricDecoderTests(QueryServer server) : IClassFixture
         var exemplar = new Exemplar { TimeUnixNano = 3, AsInt = 4, SpanId = ByteString.CopyFrom(0, 0, 0, 0, 0, 0, 0, 1) };
         await PostAsync(Metrics(
             "metric-types",
-            new Metric { Name = "a.gauge", Unit = "1",
-                Gauge = new Gauge { DataPoints = { new NumberDataPoint { TimeUnixNano = 10, AsDouble = 1.5 } } } },
+            new Metric
+            {
+                Name = "a.gauge", Unit = "1",
+                Gauge = new Gauge { DataPoints = { new NumberDataPoint { TimeUnixNano = 10, AsDouble = 1.5 } } }
+            },
             new Metric
             {
                 Name = "b.sum",
@@ -138,8 +144,11 @@ public sealed class LogAndMetricDecoderTests(QueryServer server) : IClassFixture
             new Metric
             {
                 Name = "e.summary",
-                Summary = new Summary { DataPoints = { new SummaryDataPoint { TimeUnixNano = 10, Count = 2, Sum = 5,
-                    QuantileValues = { new SummaryDataPoint.Types.ValueAtQuantile { Quantile = 0.5, Value = 2 } } } } },
+                Summary = new Summary
+                {
+                    DataPoints = { new SummaryDataPoint { TimeUnixNano = 10, Count = 2, Sum = 5,
+                    QuantileValues = { new SummaryDataPoint.Types.ValueAtQuantile { Quantile = 0.5, Value = 2 } } } }
+                },
             },
             new Metric { Name = "f.none", Gauge = new Gauge { DataPoints = { new NumberDataPoint { TimeUnixNano = 10, Flags = 1 } } } }));
 
@@ -199,8 +208,11 @@ public sealed class LogAndMetricDecoderTests(QueryServer server) : IClassFixture
         static Metric Gauge(ulong time, params string[] keys) => new()
         {
             Name = "g",
-            Gauge = new Gauge { DataPoints = { new NumberDataPoint { TimeUnixNano = time, AsInt = 1,
-                Attributes = { keys.Select(key => Otlp.Text(key, key)) } } } },
+            Gauge = new Gauge
+            {
+                DataPoints = { new NumberDataPoint { TimeUnixNano = time, AsInt = 1,
+                Attributes = { keys.Select(key => Otlp.Text(key, key)) } } }
+            },
         };
 
         await PostAsync(Metrics("metric-series", Gauge(1, "a", "b"), Gauge(2, "b", "a"), Gauge(2, "b", "a"), Gauge(1, "a")));

@@ -62,8 +62,12 @@ internal sealed partial class PrometheusText
         var expected = _types[family] == "histogram" ? s_histogramSuffixes.Select(suffix => family + suffix) : [family, family + "_total"];
         Assert.Contains(name, expected);
         var labels = Label().Matches(sample.Groups["labels"].Value).Select(match => match.Value).Order(StringComparer.Ordinal);
-        var value = sample.Groups["value"].Value switch { "+Inf" => double.PositiveInfinity, "NaN" => double.NaN,
-            var number => double.Parse(number, CultureInfo.InvariantCulture) };
+        var value = sample.Groups["value"].Value switch
+        {
+            "+Inf" => double.PositiveInfinity,
+            "NaN" => double.NaN,
+            var number => double.Parse(number, CultureInfo.InvariantCulture)
+        };
         Assert.True(_samples.TryAdd((name, string.Join(",", labels)), value), $"given twice: {line}");
     }
 

@@ -119,8 +119,11 @@ public sealed class SpanListTests(QueryServer server) : IClassFixture<QueryServe
             ]);
         span.Status.Message = "boom";
         span.Events.Add(
-            new Span.Types.Event { Name = "exception", TimeUnixNano = TestSpan.Epoch + 1_234_567,
-                Attributes = { Otlp.Text("exception.type", "E") } });
+            new Span.Types.Event
+            {
+                Name = "exception", TimeUnixNano = TestSpan.Epoch + 1_234_567,
+                Attributes = { Otlp.Text("exception.type", "E") }
+            });
         await server.SendAsync("shape", span);
 
         var shown = Assert.Single((await server.GetAsync("/v1/projects/shape/spans")).GetProperty("data").EnumerateArray());

@@ -91,8 +91,12 @@ public sealed class OtlpAuthTests(SecuredServer server) : IClassFixture<SecuredS
             return ((int)answer.StatusCode).ToString(System.Globalization.CultureInfo.InvariantCulture);
         }
 
-        var service = signal switch { "traces" => "trace.v1.TraceService", "logs" => "logs.v1.LogsService",
-            _ => "metrics.v1.MetricsService" };
+        var service = signal switch
+        {
+            "traces" => "trace.v1.TraceService",
+            "logs" => "logs.v1.LogsService",
+            _ => "metrics.v1.MetricsService"
+        };
         var bytes = message.ToByteArray();
         byte[] frame = [0, (byte)(bytes.Length >> 24), (byte)(bytes.Length >> 16), (byte)(bytes.Length >> 8), (byte)bytes.Length, .. bytes];
         using var call = await client.PostAsync($"/opentelemetry.proto.collector.{service}/Export",

@@ -150,11 +150,17 @@ public sealed class NestedCallTests(PostgresFixture postgres) : IClassFixture<Po
             {
                 // Parts of the prompt and the completion, not more of them.
                 call.Attributes.Add(
-                    new OpenTelemetry.Proto.Common.V1.KeyValue { Key = "llm.token_count.prompt_details.cache_read",
-                        Value = TestSpan.Any(80L) });
+                    new OpenTelemetry.Proto.Common.V1.KeyValue
+                    {
+                        Key = "llm.token_count.prompt_details.cache_read",
+                        Value = TestSpan.Any(80L)
+                    });
                 call.Attributes.Add(
-                    new OpenTelemetry.Proto.Common.V1.KeyValue { Key = "llm.token_count.completion_details.reasoning",
-                        Value = TestSpan.Any(5L) });
+                    new OpenTelemetry.Proto.Common.V1.KeyValue
+                    {
+                        Key = "llm.token_count.completion_details.reasoning",
+                        Value = TestSpan.Any(5L)
+                    });
             }
 
             foreach (var index in orders[round])

@@ -110,11 +110,17 @@ public sealed class RollupLoadTests(PostgresFixture postgres) : IClassFixture<Po
         {
             span.Attributes.Add(Otlp.Text("llm.model_name", new[] { "gpt-4o", "other", "ö" }[random.Next(3)]));
             span.Attributes.Add(
-                new OpenTelemetry.Proto.Common.V1.KeyValue { Key = "llm.token_count.prompt",
-                    Value = TestSpan.Any((long)random.Next(1000)) });
+                new OpenTelemetry.Proto.Common.V1.KeyValue
+                {
+                    Key = "llm.token_count.prompt",
+                    Value = TestSpan.Any((long)random.Next(1000))
+                });
             span.Attributes.Add(
-                new OpenTelemetry.Proto.Common.V1.KeyValue { Key = "llm.token_count.completion",
-                    Value = TestSpan.Any((long)random.Next(100)) });
+                new OpenTelemetry.Proto.Common.V1.KeyValue
+                {
+                    Key = "llm.token_count.completion",
+                    Value = TestSpan.Any((long)random.Next(100))
+                });
         }
 
         return span;

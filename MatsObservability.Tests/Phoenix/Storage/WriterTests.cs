@@ -86,8 +86,11 @@ public sealed class WriterTests(PostgresFixture postgres) : IClassFixture<Postgr
     {
         var faults =
             StorageOptions.Check(
-                new StorageOptions { BatchRecords = 0, Linger = TimeSpan.FromSeconds(11), Writers = 33, WriteTimeout = TimeSpan.Zero,
-                    MaxBatchRecords = 0 }).ToList();
+                new StorageOptions
+                {
+                    BatchRecords = 0, Linger = TimeSpan.FromSeconds(11), Writers = 33, WriteTimeout = TimeSpan.Zero,
+                    MaxBatchRecords = 0
+                }).ToList();
 
         Assert.Equal(["BatchRecords", "Linger", "MaxBatchRecords", "WriteTimeout", "Writers"],
             faults.Select(fault => fault.Split(' ')[0].Split(':')[^1]).Order(StringComparer.Ordinal));

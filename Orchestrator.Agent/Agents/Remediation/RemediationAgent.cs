@@ -92,7 +92,8 @@ internal sealed class RemediationAgent(
             [new(1, "Approve the command with command_hash", need)],
             $"POST /jobs/{run.Job.Id}/approve with this command_hash runs it, POST /jobs/{run.Job.Id}/reject does not.") with
         {
-            Remediation = state, Orchestrator = new(Name),
+            Remediation = state,
+            Orchestrator = new(Name),
         };
     }
 

@@ -11,9 +11,9 @@ internal sealed class Decoders(SpanDecoder spans, LogDecoder logs, MetricDecoder
     /// </summary>
     public DecodeResult Decode(
         Signal signal, ReadOnlySpan<byte> body, string? projectOverride, int newProjects = RecordRequest.MaxNewProjects) => signal switch
-    {
-        Signal.Spans => spans.Decode(body, projectOverride, newProjects),
-        Signal.Logs => logs.Decode(body, projectOverride, newProjects),
-        _ => metrics.Decode(body, projectOverride, newProjects),
-    };
+        {
+            Signal.Spans => spans.Decode(body, projectOverride, newProjects),
+            Signal.Logs => logs.Decode(body, projectOverride, newProjects),
+            _ => metrics.Decode(body, projectOverride, newProjects),
+        };
 }

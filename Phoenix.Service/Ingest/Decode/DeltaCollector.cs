@@ -138,7 +138,8 @@ internal sealed class DeltaCollector(UserLabels users)
             || (span.StartNanos == root.StartNanos && span.SpanId < root.SpanId)))
         {
             trace.Root = new RootSpan(span.SpanId, span.Texts.Get(span.Name).Text, span.Service, span.SpanKind,
-                span.Status) { StartNanos = span.StartNanos };
+                span.Status)
+            { StartNanos = span.StartNanos };
         }
 
         var rank = TraceDelta.RankOf(span.StartNanos, span.SessionIsUsers);
@@ -167,8 +168,11 @@ internal sealed class DeltaCollector(UserLabels users)
         if (_lastMinute is not { } delta || _lastMinuteSlot != slot)
         {
             ref var known = ref CollectionsMarshal.GetValueRefOrAddDefault(_minutes, slot, out _);
-            delta = known ??= new MinuteDelta { Key = new MinuteKey(
-                span.ProjectId, slot.Minute, model.Text, provider.Text, span.SpanKind, span.Status) };
+            delta = known ??= new MinuteDelta
+            {
+                Key = new MinuteKey(
+                span.ProjectId, slot.Minute, model.Text, provider.Text, span.SpanKind, span.Status)
+            };
             (_lastMinute, _lastMinuteSlot) = (delta, slot);
         }
 

@@ -62,7 +62,8 @@ internal sealed class ForwardClient : IDisposable
             RequestHeaderEncodingSelector = static (_, _) => Encoding.UTF8,
             // The name may lead elsewhere after a while.
             PooledConnectionLifetime = TimeSpan.FromMinutes(2),
-        }) { Timeout = Timeout.InfiniteTimeSpan };
+        })
+        { Timeout = Timeout.InfiniteTimeSpan };
     }
 
     /// <summary>Sends <paramref name="body"/>, at most for the request time-out; throws only when cancelled.</summary>
@@ -70,7 +71,8 @@ internal sealed class ForwardClient : IDisposable
         ForwardRequest request, ReadOnlyMemory<byte> body, string via, CancellationToken cancellationToken)
     {
         using var message = new HttpRequestMessage(
-            HttpMethod.Post, $"{_base}/v1/{ForwardOptions.NameOf(request.Signal)}") { Content = new ReadOnlyMemoryContent(body) };
+            HttpMethod.Post, $"{_base}/v1/{ForwardOptions.NameOf(request.Signal)}")
+        { Content = new ReadOnlyMemoryContent(body) };
         message.Content.Headers.ContentType = new MediaTypeHeaderValue(Protobuf);
         message.Headers.TryAddWithoutValidation("Via", request.Via is { Length: > 0 } before ? $"{before}, {via}" : via);
         if (request.ProjectName is { } project && !project.Any(char.IsControl))

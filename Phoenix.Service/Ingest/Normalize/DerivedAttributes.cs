@@ -12,8 +12,11 @@ namespace Phoenix.Service.Ingest.Normalize;
 /// </summary>
 internal sealed class DerivedAttributes(AttributeView originals, AttributePolicy policy) : IDisposable
 {
-    private static readonly JsonWriterOptions s_options = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
-        SkipValidation = true };
+    private static readonly JsonWriterOptions s_options = new()
+    {
+        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+        SkipValidation = true
+    };
 
     private readonly HashSet<string> _added = new(StringComparer.Ordinal);
     private readonly ArrayBufferWriter<byte> _output = new(256);

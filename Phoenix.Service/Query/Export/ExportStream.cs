@@ -162,8 +162,11 @@ internal sealed class ExportStream(SpanReader spans, LogReader logs, MetricReade
     /// <summary>Writes JSON objects one a line. The pipe's buffers are the only memory it uses.</summary>
     private sealed class LineWriter(PipeWriter output) : IDisposable
     {
-        private static readonly JsonWriterOptions s_options = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
-            SkipValidation = true };
+        private static readonly JsonWriterOptions s_options = new()
+        {
+            Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+            SkipValidation = true
+        };
 
         private readonly Utf8JsonWriter _json = new(output, s_options);
         private readonly HashSet<long> _resources = [];

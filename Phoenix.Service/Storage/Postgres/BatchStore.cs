@@ -142,8 +142,12 @@ internal sealed class BatchStore(
         await BinaryCopy.WriteAsync(connection, $"staged_{parent}", signal, chunks, cancellationToken);
 
         // In key order, so that two merges of the same rows never wait for each other in a circle.
-        var key = signal switch { Signal.Spans => "project_id, start_ns, trace_id, span_id",
-            Signal.MetricPoints => "series_id, time_ns", _ => "time_ns" };
+        var key = signal switch
+        {
+            Signal.Spans => "project_id, start_ns, trace_id, span_id",
+            Signal.MetricPoints => "series_id, time_ns",
+            _ => "time_ns"
+        };
         await using var command = new NpgsqlCommand($"""
             WITH added AS (INSERT INTO {leaf} ({columns}) SELECT {columns} FROM staged_{parent} ORDER BY {key} ON CONFLICT DO NOTHING RETURNING {columns})
             INSERT INTO stored_{parent} ({columns}) SELECT {columns} FROM added

@@ -28,15 +28,15 @@ internal static class PostgresErrors
     /// <summary>The fault of <paramref name="exception"/>, which came from Npgsql.</summary>
     public static WriteFault Classify(
         Exception exception) => exception is not PostgresException error ? WriteFault.Transient : error.SqlState switch
-    {
-        PostgresErrorCodes.UniqueViolation => WriteFault.Duplicate,
-        PostgresErrorCodes.CheckViolation or PostgresErrorCodes.UndefinedTable => WriteFault.Partition,
-        PostgresErrorCodes.DiskFull or PostgresErrorCodes.ReadOnlySqlTransaction
-            or PostgresErrorCodes.ConfigurationLimitExceeded => WriteFault.Storage,
-        PostgresErrorCodes.ProgramLimitExceeded or PostgresErrorCodes.NotNullViolation => WriteFault.Data,
-        var state when state.StartsWith("22", StringComparison.Ordinal) => WriteFault.Data,
-        _ => WriteFault.Transient,
-    };
+        {
+            PostgresErrorCodes.UniqueViolation => WriteFault.Duplicate,
+            PostgresErrorCodes.CheckViolation or PostgresErrorCodes.UndefinedTable => WriteFault.Partition,
+            PostgresErrorCodes.DiskFull or PostgresErrorCodes.ReadOnlySqlTransaction
+                or PostgresErrorCodes.ConfigurationLimitExceeded => WriteFault.Storage,
+            PostgresErrorCodes.ProgramLimitExceeded or PostgresErrorCodes.NotNullViolation => WriteFault.Data,
+            var state when state.StartsWith("22", StringComparison.Ordinal) => WriteFault.Data,
+            _ => WriteFault.Transient,
+        };
 
     /// <summary>Whether <paramref name="exception"/> comes from the database or the way to it, and not from a mistake of ours.</summary>
     public static bool IsDatabase(Exception exception) =>

@@ -150,8 +150,11 @@ public sealed class OtlpJsonTests
     [Fact]
     public void Transcode_EveryMetricType_GivesTheOraclesMessage()
     {
-        var exemplar = new Exemplar { AsInt = -4, TimeUnixNano = 9, TraceId = ByteString.CopyFrom(new byte[16]),
-            SpanId = ByteString.CopyFrom(1, 2, 3, 4, 5, 6, 7, 8) };
+        var exemplar = new Exemplar
+        {
+            AsInt = -4, TimeUnixNano = 9, TraceId = ByteString.CopyFrom(new byte[16]),
+            SpanId = ByteString.CopyFrom(1, 2, 3, 4, 5, 6, 7, 8)
+        };
         var metrics = new[]
         {
             new Metric { Name = "g", Unit = "s",

@@ -257,8 +257,11 @@ public sealed class SpanDecoderTests : IDisposable
     {
         var span = Decoding.Span();
         span.Events.Add(
-            new Span.Types.Event { Name = "exception", TimeUnixNano = 7, Attributes = { Decoding.Attribute("exception.type", "Boom") },
-                DroppedAttributesCount = 2 });
+            new Span.Types.Event
+            {
+                Name = "exception", TimeUnixNano = 7, Attributes = { Decoding.Attribute("exception.type", "Boom") },
+                DroppedAttributesCount = 2
+            });
         span.Links.Add(new Span.Types.Link
         {
             TraceId = span.TraceId, SpanId = span.SpanId, TraceState = "k=v", Flags = 1, Attributes = { Decoding.Attribute("a", true) },

@@ -36,8 +36,11 @@ public sealed class ForwardTests(PostgresFixture postgres, SecuredServer secured
         (await server.Client.PostAsync(Otlp.Log("a line", project))).EnsureSuccessStatusCode();
         (await server.Client.PostAsync(Otlp.Gauge(project, 1, Otlp.NowNanos))).EnsureSuccessStatusCode();
         using var sender = new HttpClient(
-            new SocketsHttpHandler { RequestHeaderEncodingSelector = static (_, _) => Encoding.UTF8 }) { BaseAddress = new Uri(
-                server.HttpUrl) };
+            new SocketsHttpHandler { RequestHeaderEncodingSelector = static (_, _) => Encoding.UTF8 })
+        {
+            BaseAddress = new Uri(
+                server.HttpUrl)
+        };
         sender.DefaultRequestHeaders.Add("x-project-name", $"{project}-é");
         (await sender.PostAsync(Otlp.Spans(5))).EnsureSuccessStatusCode();
 

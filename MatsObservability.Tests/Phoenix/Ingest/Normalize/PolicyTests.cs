@@ -48,8 +48,11 @@ public sealed class PolicyTests
     public void Redaction_SecretsInEveryPlace_AreMasked()
     {
         using var decoding = new Decoding();
-        var nested = new KeyValueList { Values = { Decoding.Attribute("authorization", "Basic abc"),
-            Decoding.Attribute("note", $"bearer {Token}") } };
+        var nested = new KeyValueList
+        {
+            Values = { Decoding.Attribute("authorization", "Basic abc"),
+            Decoding.Attribute("note", $"bearer {Token}") }
+        };
         var span = Decoding.Span(
             ("input.value", $$"""{"Authorization":"Bearer {{Token}}","key":"{{ApiKey}}"}"""),
             ("headers", new AnyValue { KvlistValue = nested }),
@@ -281,8 +284,11 @@ public sealed class PolicyTests
     [InlineData(1, "name=0.5", 1, "MaxTraceBytes")]
     public void Options_OutOfRange_NameTheirKey(double rate, string projectRate, long bytes, string key)
     {
-        var options = new NormalizeOptions { SampleRate = rate,
-            ProjectSampleRates = projectRate.Length > 0 ? [projectRate] : [], MaxTraceBytes = bytes };
+        var options = new NormalizeOptions
+        {
+            SampleRate = rate,
+            ProjectSampleRates = projectRate.Length > 0 ? [projectRate] : [], MaxTraceBytes = bytes
+        };
 
         Assert.Contains("Phoenix:Normalize:" + key, Assert.Single(NormalizeOptions.Check(options)), StringComparison.Ordinal);
     }
