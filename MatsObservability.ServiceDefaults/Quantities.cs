@@ -45,7 +45,7 @@ internal static class Quantities
             "m" => 60,
             "h" => 3600,
             "d" => 86400,
-            _ => null
+            _ => null,
         };
         if (seconds is { } factor
             && double.TryParse(digits[..^unit.Length], NumberStyles.Float, CultureInfo.InvariantCulture, out var number)

@@ -98,9 +98,8 @@ internal static class SettingBinder
             value = text.ToLowerInvariant() switch
             {
                 "true" or "1" or "yes" or "on" => true,
-                "false" or "0" or "no"
-                or "off" => false,
-                _ => null
+                "false" or "0" or "no" or "off" => false,
+                _ => null,
             };
         }
         else if (type == typeof(TimeSpan))

@@ -23,7 +23,10 @@ public sealed class StopLimit : IDisposable
                 Environment.Exit(0);
             }
         })
-        { IsBackground = true, Name = nameof(StopLimit) }.Start();
+        {
+            IsBackground = true,
+            Name = nameof(StopLimit),
+        }.Start();
     }
 
     /// <summary>Limits the stop of <paramref name="app"/> to <paramref name="longest"/> from its beginning, until disposed.</summary>

@@ -93,19 +93,21 @@ internal sealed class CalculatorSystem
                 break;
             case "7":
                 _script.Change(_platform, at, "update", App, "env.DB_CONNECTION_STRING",
-                "db.internal:5432", "invalid_host:5432"); break;
+                    "db.internal:5432", "invalid_host:5432");
+                break;
             case "8": _script.Change(_platform, at, "update", App, "ingress", "all", "internal"); break;
-            case "9"
-                or "9b":
+            case "9" or "9b":
                 _script.Change(_platform, at, "update", App, "scaling.instances", "min=1",
-                    _fault == "9" ? "min=0 max=0" : "min=0 max=1"); break;
+                    _fault == "9" ? "min=0 max=0" : "min=0 max=1");
+                break;
             case "10":
                 _script.Change(_platform, at, "delete", App, "service/us-central1", "ready", "deleted");
                 _script.Change(_platform, at.AddSeconds(20), "deploy", App, "service/us-west1", "(none)", "ready");
                 break;
             case "C2":
                 _script.Change(_platform, _start.AddSeconds(60), "deploy", App, "image",
-                "calculator:1.8.1", "calculator:1.8.2"); break;
+                    "calculator:1.8.1", "calculator:1.8.2");
+                break;
             case "C3": _script.Change(_platform, at.AddSeconds(-60), "iam.policy", App, "roles/run.viewer", "auditor", "(none)"); break;
         }
     }

@@ -57,7 +57,7 @@ internal class ServiceProcess(string project, IReadOnlyDictionary<string, string
         var variables = new Dictionary<string, string?>(environment, StringComparer.Ordinal)
         {
             ["ASPNETCORE_URLS"] = Url,
-            ["Logging__LogLevel__Default"] = "Warning"
+            ["Logging__LogLevel__Default"] = "Warning",
         };
         AddVariables(variables);
         _process = ChildProcess.Start(new ChildProcessSpec(

@@ -30,9 +30,10 @@ internal sealed class LiveClient(
         {
             while (true)
             {
-                using var request = new HttpRequestMessage(
-                    HttpMethod.Post, $"{phoenixUrl}/v1/{signal}")
-                { Content = new StringContent(line, Encoding.UTF8, "application/json") };
+                using var request = new HttpRequestMessage(HttpMethod.Post, $"{phoenixUrl}/v1/{signal}")
+                {
+                    Content = new StringContent(line, Encoding.UTF8, "application/json"),
+                };
                 request.Headers.Add("x-project-name", project);
                 using var response = await _phoenix.SendAsync(request, cancellationToken);
                 if (response.StatusCode is HttpStatusCode.TooManyRequests or HttpStatusCode.ServiceUnavailable)

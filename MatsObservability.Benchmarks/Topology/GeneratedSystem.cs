@@ -57,7 +57,7 @@ internal sealed class GeneratedSystem
                     FaultKind.EarlyReturn or FaultKind.OtherBranch or FaultKind.WrongValue => "return",
                     FaultKind.NetworkDelay => "network",
                     FaultKind.CpuContention => "cpu",
-                    _ => kind.ToString().ToLowerInvariant()
+                    _ => kind.ToString().ToLowerInvariant(),
                 };
                 yield return Case($"{kind} in {fault.Service.Name}", group,
                     Everyday(Drifted("incident", 10 + (int)kind, 180, 0.15)) with { Fault = fault }, Visible(fault));
@@ -220,6 +220,6 @@ internal sealed class GeneratedSystem
         {
             Method method => Leaves(method.Steps),
             Optional optional => Leaves(optional.Steps),
-            _ => [step]
+            _ => [step],
         });
 }

@@ -18,7 +18,7 @@ internal static class ResourceUrls
                 .Select(endpoint => new ResourceUrlAnnotation
                 {
                     Url = endpoint.AllocatedEndpoint!.UriString,
-                    Endpoint = new EndpointReference(withEndpoints, endpoint)
+                    Endpoint = new EndpointReference(withEndpoints, endpoint),
                 }));
         }
 

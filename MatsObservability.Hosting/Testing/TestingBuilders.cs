@@ -68,8 +68,7 @@ internal sealed class EmptyTestingBuilder : TestingBuilder
         var before = BuilderHooks.Current;
         BuilderHooks.Current = new BuilderHooks
         {
-            Constructing = (options, settings) =>
-            TestDefaults.Apply(caller, options, settings, configureBuilder)
+            Constructing = (options, settings) => TestDefaults.Apply(caller, options, settings, configureBuilder),
         };
         try
         {

@@ -26,8 +26,9 @@ public sealed class OtlpGrpcTests(OtlpGrpcTests.Server server) : IClassFixture<O
             Phoenix = await PhoenixServer.StartAsync(_postgres, ("PHOENIX_MAX_REQUEST_SIZE", "1M"));
             Client = new HttpClient
             {
-                BaseAddress = new Uri(Phoenix.GrpcUrl), DefaultRequestVersion = HttpVersion.Version20,
-                DefaultVersionPolicy = HttpVersionPolicy.RequestVersionExact
+                BaseAddress = new Uri(Phoenix.GrpcUrl),
+                DefaultRequestVersion = HttpVersion.Version20,
+                DefaultVersionPolicy = HttpVersionPolicy.RequestVersionExact,
             };
         }
 

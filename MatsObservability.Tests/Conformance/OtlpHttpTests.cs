@@ -178,9 +178,10 @@ public sealed class OtlpHttpTests(OtlpHttpTests.Server server) : IClassFixture<O
     public async Task Post_ProjectHeader_WinsOverTheResource()
     {
         var trace = Guid.NewGuid();
-        using var request = new HttpRequestMessage(
-            HttpMethod.Post, "/v1/traces")
-        { Content = Otlp.Content(Otlp.Spans(trace, 1, "by-resource").ToByteArray()) };
+        using var request = new HttpRequestMessage(HttpMethod.Post, "/v1/traces")
+        {
+            Content = Otlp.Content(Otlp.Spans(trace, 1, "by-resource").ToByteArray()),
+        };
         request.Headers.Add("x-project-name", "by-header");
 
         using var response = await Client.SendAsync(request);

@@ -24,9 +24,10 @@ public sealed class ApiTests(EmptySystem system) : IClassFixture<EmptySystem>
     [InlineData("/chat")]
     public async Task Post_AnyAlias_AcceptsWithLocationAndEchoedRequestId(string route)
     {
-        using var request = new HttpRequestMessage(
-            HttpMethod.Post, route)
-        { Content = JsonContent.Create(new { prompt = "why is checkout slow", unknown_field = 1 }) };
+        using var request = new HttpRequestMessage(HttpMethod.Post, route)
+        {
+            Content = JsonContent.Create(new { prompt = "why is checkout slow", unknown_field = 1 }),
+        };
         request.Headers.Add("X-Request-ID", "r-42");
         using var response = await _server.Client.SendAsync(request);
         var body = await response.Content.ReadFromJsonAsync<JsonElement>();

@@ -309,8 +309,10 @@ public sealed class CodeTests
     {
         var start = new ProcessStartInfo("git")
         {
-            WorkingDirectory = folder, RedirectStandardOutput = true,
-            RedirectStandardError = true, UseShellExecute = false
+            WorkingDirectory = folder,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+            UseShellExecute = false,
         };
         foreach (var argument in arguments)
         {

@@ -214,9 +214,10 @@ public sealed class JobEngineTests(ShopSystem system) : IClassFixture<ShopSystem
 
         static async Task<HttpResponseMessage> SendAsync(OrchestratorServer server, string id, string user, string key)
         {
-            using var request = new HttpRequestMessage(
-                HttpMethod.Post, $"/jobs/{id}/resume")
-            { Content = JsonContent.Create(new { message = "Continue" }) };
+            using var request = new HttpRequestMessage(HttpMethod.Post, $"/jobs/{id}/resume")
+            {
+                Content = JsonContent.Create(new { message = "Continue" }),
+            };
             request.Headers.Add("X-User-Email", user);
             request.Headers.Add("Idempotency-Key", key);
             return await server.Client.SendAsync(request);

@@ -81,8 +81,9 @@ internal sealed class ModelServer : IAsyncDisposable
                 Envelope("chat.completion.chunk",
                     new JsonObject
                     {
-                        ["index"] = 0, ["delta"] = new JsonObject(),
-                        ["finish_reason"] = Tool is null ? "stop" : "tool_calls"
+                        ["index"] = 0,
+                        ["delta"] = new JsonObject(),
+                        ["finish_reason"] = Tool is null ? "stop" : "tool_calls",
                     }, null));
             var last = Envelope("chat.completion.chunk", null, Usage());
             await EventAsync(context, last);
@@ -99,7 +100,7 @@ internal sealed class ModelServer : IAsyncDisposable
                     ["id"] = "call_1", ["type"] = "function", ["function"] = new JsonObject
                     {
                         ["name"] = Tool,
-                        ["arguments"] = Arguments ?? "{}"
+                        ["arguments"] = Arguments ?? "{}",
                     },
                 });
             }
@@ -132,7 +133,7 @@ internal sealed class ModelServer : IAsyncDisposable
                         new JsonObject
                         {
                             ["index"] = 0,
-                            ["function"] = new JsonObject { ["arguments"] = arguments[(arguments.Length / 2)..] }
+                            ["function"] = new JsonObject { ["arguments"] = arguments[(arguments.Length / 2)..] },
                         }),
                 };
             }

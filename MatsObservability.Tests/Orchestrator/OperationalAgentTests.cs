@@ -93,9 +93,10 @@ public sealed class OperationalAgentTests(EmptySystem system) : IClassFixture<Em
             await system.NewDatabaseAsync(), system.Phoenix.HttpUrl,
             [("Mats:EnforcePolicy", "true"), ("Mats:Roles:admin@example.com", "gcloud_admin"),
                 ("Mats:Roles:dev@example.com", "developer")]);
-        using var request = new HttpRequestMessage(
-            HttpMethod.Post, "/troubleshoot")
-        { Content = JsonContent.Create(new { prompt = text }) };
+        using var request = new HttpRequestMessage(HttpMethod.Post, "/troubleshoot")
+        {
+            Content = JsonContent.Create(new { prompt = text }),
+        };
         request.Headers.Add("X-User-Email", user);
 
         using var response = await server.Client.SendAsync(request);

@@ -96,7 +96,7 @@ public abstract class RemediationCase(ShopSystem system) : IAsyncLifetime, IDisp
         new
         {
             prompt = $"TARGET_URL: {Target.Url}\nREMEDIATION_COMMAND: setting {verb} {Folder.File(file)}\n{validation}",
-            project = "shop"
+            project = "shop",
         },
         ("X-User-Email", User));
 

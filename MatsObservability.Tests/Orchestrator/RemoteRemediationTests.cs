@@ -259,9 +259,10 @@ public sealed class RemoteRemediationTests : IClassFixture<ShopSystem>, IAsyncLi
 
     private static async Task<JsonElement> ApproveAsync(OrchestratorServer server, string id, string? hash)
     {
-        using var request = new HttpRequestMessage(
-            HttpMethod.Post, $"/jobs/{id}/approve")
-        { Content = JsonContent.Create(new { command_hash = hash }) };
+        using var request = new HttpRequestMessage(HttpMethod.Post, $"/jobs/{id}/approve")
+        {
+            Content = JsonContent.Create(new { command_hash = hash }),
+        };
         request.Headers.Add("X-User-Email", User);
         using var answer = await server.Client.SendAsync(request);
         return await server.EndAsync(id, User);
@@ -277,8 +278,10 @@ public sealed class RemoteRemediationTests : IClassFixture<ShopSystem>, IAsyncLi
     {
         var reply = new JsonObject
         {
-            ["action"] = action, ["command_hash"] = hash, ["user_email"] = User,
-            ["time"] = "2026-01-01T00:00:00Z"
+            ["action"] = action,
+            ["command_hash"] = hash,
+            ["user_email"] = User,
+            ["time"] = "2026-01-01T00:00:00Z",
         };
         var forged = new JsonObject
         {

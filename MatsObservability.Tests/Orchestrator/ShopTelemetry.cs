@@ -94,14 +94,12 @@ internal static class ShopTelemetry
                 new JsonObject
                 {
                     ["resource"] = Resource(project, "front"),
-                    ["scopeSpans"] = new JsonArray(
-                        new JsonObject { ["scope"] = new JsonObject { ["name"] = "shop" }, ["spans"] = front })
+                    ["scopeSpans"] = new JsonArray(new JsonObject { ["scope"] = new JsonObject { ["name"] = "shop" }, ["spans"] = front }),
                 },
                 new JsonObject
                 {
                     ["resource"] = Resource(project, "orders"),
-                    ["scopeSpans"] = new JsonArray(
-                        new JsonObject { ["scope"] = new JsonObject { ["name"] = "shop" }, ["spans"] = orders })
+                    ["scopeSpans"] = new JsonArray(new JsonObject { ["scope"] = new JsonObject { ["name"] = "shop" }, ["spans"] = orders }),
                 }),
         };
     }

@@ -94,8 +94,7 @@ internal sealed class AgentTrace(string project, string service, ulong startNano
             {
                 ["resource"] = new JsonObject
                 {
-                    ["attributes"] = Attributes(
-                    [("service.name", service), ("openinference.project.name", project)])
+                    ["attributes"] = Attributes([("service.name", service), ("openinference.project.name", project)]),
                 },
                 [scopes] = new JsonArray(
                     new JsonObject { ["scope"] = new JsonObject { ["name"] = "tests" }, [items] = records.DeepClone() }),

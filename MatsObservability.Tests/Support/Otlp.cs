@@ -43,8 +43,7 @@ internal static class Otlp
 
         return new ExportTraceServiceRequest
         {
-            ResourceSpans = { new ResourceSpans { Resource = Resource(project),
-            ScopeSpans = { scope } } }
+            ResourceSpans = { new ResourceSpans { Resource = Resource(project), ScopeSpans = { scope } } },
         };
     }
 

@@ -63,40 +63,48 @@ internal sealed class RandomRequests(int seed)
     public ExportMetricsServiceRequest NextMetrics()
     {
         var scope = new ScopeMetrics { SchemaUrl = Text(), Scope = new InstrumentationScope { Name = Text(), Version = Text() } };
-        scope.Metrics.Add(
-            new Metric
+        scope.Metrics.Add(new Metric
+        {
+            Name = Text(), Unit = Text(), Description = Text(),
+            Gauge = new Gauge
             {
-                Name = Text(), Unit = Text(), Description = Text(),
-                Gauge = new Gauge
+                DataPoints =
                 {
-                    DataPoints = { Point(
-                    new NumberDataPoint { TimeUnixNano = Time(), AsDouble = _random.NextDouble() }, point => point.Attributes) }
-                }
-            });
-        scope.Metrics.Add(
-            new Metric
+                    Point(new NumberDataPoint { TimeUnixNano = Time(), AsDouble = _random.NextDouble() }, point => point.Attributes),
+                },
+            },
+        });
+        scope.Metrics.Add(new Metric
+        {
+            Name = "sum",
+            Sum = new Sum
             {
-                Name = "sum",
-                Sum = new Sum
+                IsMonotonic = true, AggregationTemporality = AggregationTemporality.Delta,
+                DataPoints =
                 {
-                    IsMonotonic = true, AggregationTemporality = AggregationTemporality.Delta,
-                    DataPoints = { Point(
-                        new NumberDataPoint { TimeUnixNano = Time(), StartTimeUnixNano = Time(), AsInt = _random.NextInt64(),
-                            Flags = Small(), Exemplars = { new Exemplar { TimeUnixNano = Time(), AsDouble = 1, TraceId = Bytes(16),
-                                SpanId = Bytes(8) } } }, point => point.Attributes) }
-                }
-            });
-        scope.Metrics.Add(
-            new Metric
+                    Point(new NumberDataPoint
+                    {
+                        TimeUnixNano = Time(), StartTimeUnixNano = Time(), AsInt = _random.NextInt64(), Flags = Small(),
+                        Exemplars = { new Exemplar { TimeUnixNano = Time(), AsDouble = 1, TraceId = Bytes(16), SpanId = Bytes(8) } },
+                    }, point => point.Attributes),
+                },
+            },
+        });
+        scope.Metrics.Add(new Metric
+        {
+            Name = "histogram",
+            Histogram = new Histogram
             {
-                Name = "histogram",
-                Histogram = new Histogram
+                DataPoints =
                 {
-                    DataPoints = { Point(
-                    new HistogramDataPoint { TimeUnixNano = Time(), Count = 3, Sum = 4.5, Min = 1, Max = 2, BucketCounts = { 1, 0, 2 },
-                        ExplicitBounds = { 1, 5 } }, point => point.Attributes) }
-                }
-            });
+                    Point(new HistogramDataPoint
+                    {
+                        TimeUnixNano = Time(), Count = 3, Sum = 4.5, Min = 1, Max = 2,
+                        BucketCounts = { 1, 0, 2 }, ExplicitBounds = { 1, 5 },
+                    }, point => point.Attributes),
+                },
+            },
+        });
         scope.Metrics.Add(new Metric
         {
             Name = "exponential",
@@ -107,24 +115,27 @@ internal sealed class RandomRequests(int seed)
                     Point(new ExponentialHistogramDataPoint
                     {
                         TimeUnixNano = Time(), Count = 9, Sum = -1, Scale = _random.Next(-5, 20), ZeroCount = 1, ZeroThreshold = 0.1,
-                        Positive = new() { Offset = _random.Next(-9, 9),
-                            BucketCounts = { 1, 2, 3 } }, Negative = new() { BucketCounts = { 2 } },
+                        Positive = new() { Offset = _random.Next(-9, 9), BucketCounts = { 1, 2, 3 } },
+                        Negative = new() { BucketCounts = { 2 } },
                     }, point => point.Attributes),
                 },
             },
         });
-        scope.Metrics.Add(
-            new Metric
+        scope.Metrics.Add(new Metric
+        {
+            Name = "summary",
+            Summary = new Summary
             {
-                Name = "summary",
-                Summary = new Summary
+                DataPoints =
                 {
-                    DataPoints = { Point(
-                    new SummaryDataPoint { TimeUnixNano = Time(), Count = 2, Sum = 3,
-                        QuantileValues = { new SummaryDataPoint.Types.ValueAtQuantile { Quantile = 0.5, Value = double.NaN } } },
-                        point => point.Attributes) }
-                }
-            });
+                    Point(new SummaryDataPoint
+                    {
+                        TimeUnixNano = Time(), Count = 2, Sum = 3,
+                        QuantileValues = { new SummaryDataPoint.Types.ValueAtQuantile { Quantile = 0.5, Value = double.NaN } },
+                    }, point => point.Attributes),
+                },
+            },
+        });
         var resource = new ResourceMetrics { SchemaUrl = Text(), Resource = new Resource(), ScopeMetrics = { scope } };
         AddAttributes(resource.Resource.Attributes, 0);
         return new ExportMetricsServiceRequest { ResourceMetrics = { resource } };
@@ -143,7 +154,7 @@ internal sealed class RandomRequests(int seed)
                 var scope = new ScopeSpans
                 {
                     SchemaUrl = Text(),
-                    Scope = new InstrumentationScope { Name = Text(), Version = Text(), DroppedAttributesCount = Small() }
+                    Scope = new InstrumentationScope { Name = Text(), Version = Text(), DroppedAttributesCount = Small() },
                 };
                 AddAttributes(scope.Scope.Attributes, 0);
                 for (var k = _random.Next(4); k > 0; k--)
@@ -190,15 +201,19 @@ internal sealed class RandomRequests(int seed)
         {
             var item = new Span.Types.Event
             {
-                Name = _random.Next(3) == 0 ? "gen_ai.choice" : Text(), TimeUnixNano = start,
-                DroppedAttributesCount = Small()
+                Name = _random.Next(3) == 0 ? "gen_ai.choice" : Text(),
+                TimeUnixNano = start,
+                DroppedAttributesCount = Small(),
             };
             AddAttributes(item.Attributes, 0);
             span.Events.Add(item);
             var link = new Span.Types.Link
             {
-                TraceId = Bytes(16), SpanId = Bytes(8), TraceState = Text(), Flags = Small(),
-                DroppedAttributesCount = Small()
+                TraceId = Bytes(16),
+                SpanId = Bytes(8),
+                TraceState = Text(),
+                Flags = Small(),
+                DroppedAttributesCount = Small(),
             };
             AddAttributes(link.Attributes, 0);
             span.Links.Add(link);
@@ -215,7 +230,7 @@ internal sealed class RandomRequests(int seed)
                 new KeyValue
                 {
                     Key = _random.Next(2) == 0 ? s_keys[_random.Next(s_keys.Length)] : $"key {_random.Next(6)}{Text()}",
-                    Value = Value(depth)
+                    Value = Value(depth),
                 });
         }
     }
@@ -233,8 +248,8 @@ internal sealed class RandomRequests(int seed)
                 0 => double.NaN,
                 1 => double.PositiveInfinity,
                 2 => _random.Next(),
-                _ => _random.NextDouble() * 1e20
-            }
+                _ => _random.NextDouble() * 1e20,
+            },
         },
         5 => new AnyValue { BytesValue = Bytes(_random.Next(20)) },
         6 => new AnyValue { StringValue = Text() },
@@ -242,9 +257,8 @@ internal sealed class RandomRequests(int seed)
         {
             ArrayValue = new ArrayValue
             {
-                Values = { Enumerable.Range(0, _random.Next(4))
-            .Select(_ => Value(depth + 1) ?? new AnyValue()) }
-            }
+                Values = { Enumerable.Range(0, _random.Next(4)).Select(_ => Value(depth + 1) ?? new AnyValue()) },
+            },
         },
         _ => KeyValues(depth + 1),
     };

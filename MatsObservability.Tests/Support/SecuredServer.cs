@@ -74,7 +74,7 @@ public sealed class SecuredServer : IAsyncLifetime
             "/v1/users", new
             {
                 user = new { email = Email(name), username = name, role, auth_method = "LOCAL", password = Password },
-                send_welcome_email = false
+                send_welcome_email = false,
             });
         Assert.Equal(HttpStatusCode.Created, answer.StatusCode);
         return (await DataAsync(answer)).GetProperty("id").GetString()!;

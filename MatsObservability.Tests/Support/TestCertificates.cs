@@ -73,8 +73,9 @@ internal sealed class TestCertificates : IDisposable
 
         return new HttpClient(handler)
         {
-            BaseAddress = new Uri(url), DefaultRequestVersion = version ?? HttpVersion.Version11,
-            DefaultVersionPolicy = HttpVersionPolicy.RequestVersionExact
+            BaseAddress = new Uri(url),
+            DefaultRequestVersion = version ?? HttpVersion.Version11,
+            DefaultVersionPolicy = HttpVersionPolicy.RequestVersionExact,
         };
     }
 

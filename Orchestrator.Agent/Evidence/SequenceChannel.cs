@@ -143,12 +143,12 @@ internal static class SequenceChannel
                 if (score >= LeastScore)
                 {
                     breaks.Add(new(broken[0].Run.Service, place.Operation, broken[0].After.Label, came.Label, instead.Value[0].Came.Label,
-                        came.IsError, inLogs,
-                        broken, passage.Runs, (double)before / history.Runs, Answered(broken),
-                            Remote(instead.Value[0].Came))
+                        came.IsError, inLogs, broken, passage.Runs, (double)before / history.Runs, Answered(broken),
+                        Remote(instead.Value[0].Came))
                     {
-                        Score = score, IsNovel = novel
-                            && !key.EndsWith(Again, StringComparison.Ordinal), Repeats = key.EndsWith(Again, StringComparison.Ordinal)
+                        Score = score,
+                        IsNovel = novel && !key.EndsWith(Again, StringComparison.Ordinal),
+                        Repeats = key.EndsWith(Again, StringComparison.Ordinal),
                     });
                 }
             }

@@ -66,9 +66,10 @@ internal sealed record Signals(
             && pressed.Contains(missing.Service)).ToList();
         return new(
             incident, baseline, left.Except(unanswered).ToList(), FailureChannel.Find(incident, baseline, waited.Explains), slowdowns,
-                metrics,
-            ChangeEvent.Find(window))
-        { Unanswered = unanswered };
+            metrics, ChangeEvent.Find(window))
+        {
+            Unanswered = unanswered,
+        };
     }
 
     private static List<SequenceBreak> FindBreaks(WindowModel incident, WindowModel baseline, Blame blame, Blame waited) =>

@@ -119,7 +119,7 @@ internal sealed class OpenAiChatClient : IChatClient
         var converted = new Chat.ChatCompletionOptions
         {
             Temperature = options?.Temperature,
-            MaxOutputTokenCount = options?.MaxOutputTokens
+            MaxOutputTokenCount = options?.MaxOutputTokens,
         };
         foreach (var tool in options?.Tools?.OfType<AIFunctionDeclaration>() ?? [])
         {

@@ -31,7 +31,7 @@ internal sealed partial class SummaryWriter(Model model)
             {
                 AutonomousTroubleshootingTimelineUtc = new([]),
                 RootCauses = [.. document.RootCauses.Take(2)],
-                TechnicalEvidenceAndLogs = document.TechnicalEvidenceAndLogs with { EvidenceRefs = [] }
+                TechnicalEvidenceAndLogs = document.TechnicalEvidenceAndLogs with { EvidenceRefs = [] },
             },
             MatsJson.Web.RcaDocument);
         var answer = await model.AskAsync(

@@ -49,9 +49,10 @@ internal static class AgentRegistry
         foreach (var name in assembly.GetManifestResourceNames().Where(name => name.StartsWith(Prefix, StringComparison.Ordinal)))
         {
             using var stream = assembly.GetManifestResourceStream(name)!;
-            yield return JsonSerializer.Deserialize(stream, MatsJson.Default.AgentManifest)!
-                with
-            { SourcePath = $"Planning/Registry/{name[Prefix.Length..]}" };
+            yield return JsonSerializer.Deserialize(stream, MatsJson.Default.AgentManifest)! with
+            {
+                SourcePath = $"Planning/Registry/{name[Prefix.Length..]}",
+            };
         }
     }
 }

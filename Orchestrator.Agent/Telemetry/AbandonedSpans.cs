@@ -61,8 +61,7 @@ internal sealed class AbandonedSpans(PhoenixClient phoenix, IOptions<MatsOptions
         };
         return new(Encoding.UTF8.GetBytes(body.ToJsonString()))
         {
-            Headers =
-            { ContentType = new MediaTypeHeaderValue("application/json") }
+            Headers = { ContentType = new MediaTypeHeaderValue("application/json") },
         };
     }
 

@@ -27,8 +27,9 @@ internal static class DatabaseUrl
 
         var builder = new NpgsqlConnectionStringBuilder
         {
-            Host = host, Database = variables.GetValueOrDefault("POSTGRES_DB", "postgres"),
-            Username = variables.GetValueOrDefault("POSTGRES_USER", "postgres")
+            Host = host,
+            Database = variables.GetValueOrDefault("POSTGRES_DB", "postgres"),
+            Username = variables.GetValueOrDefault("POSTGRES_USER", "postgres"),
         };
         if (variables.TryGetValue("POSTGRES_PASSWORD", out var password))
         {

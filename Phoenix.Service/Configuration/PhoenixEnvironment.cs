@@ -94,7 +94,7 @@ internal static class PhoenixEnvironment
                 "INFO" => "Information",
                 "WARN" => "Warning",
                 "FATAL" => "Critical",
-                _ => level
+                _ => level,
             };
         }
 

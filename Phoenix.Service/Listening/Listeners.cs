@@ -159,7 +159,7 @@ internal static class ListenerEndpoints
                     Listeners.Http => listen.Port,
                     Listeners.Grpc => listen.GrpcPort,
                     Listeners.Otlp => listen.OtlpHttpPort,
-                    _ => listen.MetricsPort
+                    _ => listen.MetricsPort,
                 };
                 kestrel.Listen(listen.Address!, port, endpoint =>
                 {

@@ -77,7 +77,7 @@ internal sealed class ServerCertificate : IDisposable
             var policy = new X509ChainPolicy
             {
                 TrustMode = X509ChainTrustMode.CustomRootTrust,
-                RevocationMode = X509RevocationMode.NoCheck
+                RevocationMode = X509RevocationMode.NoCheck,
             };
             policy.CustomTrustStore.AddRange(_clientRoots);
             policy.ApplicationPolicy.Add(new Oid(ClientAuthentication));

@@ -16,7 +16,7 @@ internal sealed class UserSecretsFile(string userSecretsId)
     private static readonly JsonSerializerOptions s_indented = new()
     {
         WriteIndented = true,
-        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping
+        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
     };
     private static readonly TimeSpan s_lockTimeout = TimeSpan.FromSeconds(10);
 

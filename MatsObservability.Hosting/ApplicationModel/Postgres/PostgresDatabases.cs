@@ -38,9 +38,10 @@ internal static partial class PostgresDatabases
         try
         {
             // Asked first, so that the server's log of every later start shows no error.
-            await using var question = new NpgsqlCommand(
-                "SELECT 1 FROM pg_database WHERE datname = $1", connection)
-            { Parameters = { new() { Value = database.DatabaseName } } };
+            await using var question = new NpgsqlCommand("SELECT 1 FROM pg_database WHERE datname = $1", connection)
+            {
+                Parameters = { new() { Value = database.DatabaseName } },
+            };
             if (annotation is null && await question.ExecuteScalarAsync(cancellationToken) is not null)
             {
                 Log.Exists(logger, database.DatabaseName);

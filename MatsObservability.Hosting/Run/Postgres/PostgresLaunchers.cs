@@ -150,7 +150,7 @@ internal sealed class ContainerLauncher(string runtime, int? dataMajor, Postgres
             Environment = new Dictionary<string, string?>
             {
                 ["POSTGRES_USER"] = options.UserName,
-                ["POSTGRES_PASSWORD"] = options.Password
+                ["POSTGRES_PASSWORD"] = options.Password,
             },
             StopSignal = UnixSignal.Interrupt,
             Output = output,

@@ -31,8 +31,9 @@ internal sealed record UnprivilegedAccount(string Name, uint UserId, uint GroupI
         UnixCalls.ChangeOwner(folder, UserId, GroupId);
         var everything = new EnumerationOptions
         {
-            RecurseSubdirectories = true, AttributesToSkip = FileAttributes.None,
-            ReturnSpecialDirectories = false
+            RecurseSubdirectories = true,
+            AttributesToSkip = FileAttributes.None,
+            ReturnSpecialDirectories = false,
         };
         foreach (var path in Directory.EnumerateFileSystemEntries(folder, "*", everything))
         {

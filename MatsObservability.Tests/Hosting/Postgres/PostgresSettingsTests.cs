@@ -52,7 +52,7 @@ public sealed class PostgresSettingsTests : IDisposable
         var variables = new Dictionary<string, string>(StringComparer.Ordinal)
         {
             ["PHOENIX_POSTGRES_WORK_MEM"] = "48MB",
-            ["PHOENIX_POSTGRES_MAX_CONNECTIONS"] = "77"
+            ["PHOENIX_POSTGRES_MAX_CONNECTIONS"] = "77",
         };
 
         var settings = PostgresProgram.Settings(isTemporary: true, name => variables.GetValueOrDefault(name));
@@ -70,9 +70,14 @@ public sealed class PostgresSettingsTests : IDisposable
             DataDirectory = Path.Combine(_folder.Path, "data"), Password = "p",
             Settings = new Dictionary<string, string>(StringComparer.Ordinal)
             {
-                ["work_mem"] = "4MB", ["max_connections"] = "90",
-                ["max_wal_size"] = "1GB", ["wal_buffers"] = "2MB", ["effective_cache_size"] = "2GB",
-                ["backend_flush_after"] = "0", ["full_page_writes"] = "off", ["synchronous_commit"] = "off"
+                ["work_mem"] = "4MB",
+                ["max_connections"] = "90",
+                ["max_wal_size"] = "1GB",
+                ["wal_buffers"] = "2MB",
+                ["effective_cache_size"] = "2GB",
+                ["backend_flush_after"] = "0",
+                ["full_page_writes"] = "off",
+                ["synchronous_commit"] = "off",
             },
         });
         var log = new RecordedLog<global::Phoenix.Service.Storage.Postgres.ServerSettings>();

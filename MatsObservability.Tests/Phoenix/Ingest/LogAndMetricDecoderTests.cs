@@ -47,8 +47,10 @@ public sealed class LogAndMetricDecoderTests(QueryServer server) : IClassFixture
             "log-odd",
             new LogRecord
             {
-                TraceId = ByteString.CopyFrom(1, 2, 3), SpanId = ByteString.CopyFrom(new byte[8]),
-                SeverityNumber = (SeverityNumber)99, Body = TestSpan.Any("a\0b")
+                TraceId = ByteString.CopyFrom(1, 2, 3),
+                SpanId = ByteString.CopyFrom(new byte[8]),
+                SeverityNumber = (SeverityNumber)99,
+                Body = TestSpan.Any("a\0b"),
             },
             new LogRecord { ObservedTimeUnixNano = 7, Body = TestSpan.Any(new object[] { 1L, "x" }) }));
 
@@ -103,8 +105,9 @@ public sealed class LogAndMetricDecoderTests(QueryServer server) : IClassFixture
             "metric-types",
             new Metric
             {
-                Name = "a.gauge", Unit = "1",
-                Gauge = new Gauge { DataPoints = { new NumberDataPoint { TimeUnixNano = 10, AsDouble = 1.5 } } }
+                Name = "a.gauge",
+                Unit = "1",
+                Gauge = new Gauge { DataPoints = { new NumberDataPoint { TimeUnixNano = 10, AsDouble = 1.5 } } },
             },
             new Metric
             {
@@ -146,8 +149,14 @@ public sealed class LogAndMetricDecoderTests(QueryServer server) : IClassFixture
                 Name = "e.summary",
                 Summary = new Summary
                 {
-                    DataPoints = { new SummaryDataPoint { TimeUnixNano = 10, Count = 2, Sum = 5,
-                    QuantileValues = { new SummaryDataPoint.Types.ValueAtQuantile { Quantile = 0.5, Value = 2 } } } }
+                    DataPoints =
+                    {
+                        new SummaryDataPoint
+                        {
+                            TimeUnixNano = 10, Count = 2, Sum = 5,
+                            QuantileValues = { new SummaryDataPoint.Types.ValueAtQuantile { Quantile = 0.5, Value = 2 } },
+                        },
+                    },
                 },
             },
             new Metric { Name = "f.none", Gauge = new Gauge { DataPoints = { new NumberDataPoint { TimeUnixNano = 10, Flags = 1 } } } }));
@@ -210,8 +219,10 @@ public sealed class LogAndMetricDecoderTests(QueryServer server) : IClassFixture
             Name = "g",
             Gauge = new Gauge
             {
-                DataPoints = { new NumberDataPoint { TimeUnixNano = time, AsInt = 1,
-                Attributes = { keys.Select(key => Otlp.Text(key, key)) } } }
+                DataPoints =
+                {
+                    new NumberDataPoint { TimeUnixNano = time, AsInt = 1, Attributes = { keys.Select(key => Otlp.Text(key, key)) } },
+                },
             },
         };
 

@@ -66,7 +66,7 @@ internal sealed partial class PrometheusText
         {
             "+Inf" => double.PositiveInfinity,
             "NaN" => double.NaN,
-            var number => double.Parse(number, CultureInfo.InvariantCulture)
+            var number => double.Parse(number, CultureInfo.InvariantCulture),
         };
         Assert.True(_samples.TryAdd((name, string.Join(",", labels)), value), $"given twice: {line}");
     }

@@ -41,13 +41,18 @@ public sealed class PageBytesTests(PostgresFixture postgres) : IClassFixture<Pos
         await using var server = await PhoenixServer.StartAsync(postgres, ("Phoenix:Query:MaxPageBytes", "65536"));
         var metrics = new[] { "one", "two", "three" }.Select(name => new Metric
         {
-            Name = name, Gauge = new Gauge
+            Name = name,
+            Gauge = new Gauge
             {
                 DataPoints =
-        {
-            Enumerable.Range(0, 400).Select(index => new NumberDataPoint { TimeUnixNano = TestSpan.Epoch + (ulong)index, AsInt = index }),
-        }
-            }
+                {
+                    Enumerable.Range(0, 400).Select(index => new NumberDataPoint
+                    {
+                        TimeUnixNano = TestSpan.Epoch + (ulong)index,
+                        AsInt = index,
+                    }),
+                },
+            },
         });
         using var response = await server.Client.PostAsync(new ExportMetricsServiceRequest
         {

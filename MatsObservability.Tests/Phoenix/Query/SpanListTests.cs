@@ -121,8 +121,9 @@ public sealed class SpanListTests(QueryServer server) : IClassFixture<QueryServe
         span.Events.Add(
             new Span.Types.Event
             {
-                Name = "exception", TimeUnixNano = TestSpan.Epoch + 1_234_567,
-                Attributes = { Otlp.Text("exception.type", "E") }
+                Name = "exception",
+                TimeUnixNano = TestSpan.Epoch + 1_234_567,
+                Attributes = { Otlp.Text("exception.type", "E") },
             });
         await server.SendAsync("shape", span);
 

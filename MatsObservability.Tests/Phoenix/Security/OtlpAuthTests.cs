@@ -95,7 +95,7 @@ public sealed class OtlpAuthTests(SecuredServer server) : IClassFixture<SecuredS
         {
             "traces" => "trace.v1.TraceService",
             "logs" => "logs.v1.LogsService",
-            _ => "metrics.v1.MetricsService"
+            _ => "metrics.v1.MetricsService",
         };
         var bytes = message.ToByteArray();
         byte[] frame = [0, (byte)(bytes.Length >> 24), (byte)(bytes.Length >> 16), (byte)(bytes.Length >> 8), (byte)bytes.Length, .. bytes];

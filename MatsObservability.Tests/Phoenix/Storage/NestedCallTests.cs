@@ -153,13 +153,13 @@ public sealed class NestedCallTests(PostgresFixture postgres) : IClassFixture<Po
                     new OpenTelemetry.Proto.Common.V1.KeyValue
                     {
                         Key = "llm.token_count.prompt_details.cache_read",
-                        Value = TestSpan.Any(80L)
+                        Value = TestSpan.Any(80L),
                     });
                 call.Attributes.Add(
                     new OpenTelemetry.Proto.Common.V1.KeyValue
                     {
                         Key = "llm.token_count.completion_details.reasoning",
-                        Value = TestSpan.Any(5L)
+                        Value = TestSpan.Any(5L),
                     });
             }
 

@@ -113,13 +113,13 @@ public sealed class RollupLoadTests(PostgresFixture postgres) : IClassFixture<Po
                 new OpenTelemetry.Proto.Common.V1.KeyValue
                 {
                     Key = "llm.token_count.prompt",
-                    Value = TestSpan.Any((long)random.Next(1000))
+                    Value = TestSpan.Any((long)random.Next(1000)),
                 });
             span.Attributes.Add(
                 new OpenTelemetry.Proto.Common.V1.KeyValue
                 {
                     Key = "llm.token_count.completion",
-                    Value = TestSpan.Any((long)random.Next(100))
+                    Value = TestSpan.Any((long)random.Next(100)),
                 });
         }
 

@@ -88,8 +88,11 @@ public sealed class WriterTests(PostgresFixture postgres) : IClassFixture<Postgr
             StorageOptions.Check(
                 new StorageOptions
                 {
-                    BatchRecords = 0, Linger = TimeSpan.FromSeconds(11), Writers = 33, WriteTimeout = TimeSpan.Zero,
-                    MaxBatchRecords = 0
+                    BatchRecords = 0,
+                    Linger = TimeSpan.FromSeconds(11),
+                    Writers = 33,
+                    WriteTimeout = TimeSpan.Zero,
+                    MaxBatchRecords = 0,
                 }).ToList();
 
         Assert.Equal(["BatchRecords", "Linger", "MaxBatchRecords", "WriteTimeout", "Writers"],

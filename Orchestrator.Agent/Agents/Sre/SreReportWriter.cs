@@ -28,7 +28,9 @@ internal static class SreReportWriter
     /// <summary>The report of a triage that had nothing to read.</summary>
     public static SreReport Nothing(string blocker) => new(
         "FAILURE", 0, new(null, null, null, null, [], [], [], null), false, null, null, [blocker], [], [], [])
-    { Verdict = "no_data" };
+    {
+        Verdict = "no_data",
+    };
 
     public static SreReport Write(Triage triage)
     {

@@ -137,9 +137,10 @@ internal sealed class DeltaCollector(UserLabels users)
         if (span.ParentId == 0 && (trace.Root is not { } root || span.StartNanos < root.StartNanos
             || (span.StartNanos == root.StartNanos && span.SpanId < root.SpanId)))
         {
-            trace.Root = new RootSpan(span.SpanId, span.Texts.Get(span.Name).Text, span.Service, span.SpanKind,
-                span.Status)
-            { StartNanos = span.StartNanos };
+            trace.Root = new RootSpan(span.SpanId, span.Texts.Get(span.Name).Text, span.Service, span.SpanKind, span.Status)
+            {
+                StartNanos = span.StartNanos,
+            };
         }
 
         var rank = TraceDelta.RankOf(span.StartNanos, span.SessionIsUsers);
@@ -170,8 +171,7 @@ internal sealed class DeltaCollector(UserLabels users)
             ref var known = ref CollectionsMarshal.GetValueRefOrAddDefault(_minutes, slot, out _);
             delta = known ??= new MinuteDelta
             {
-                Key = new MinuteKey(
-                span.ProjectId, slot.Minute, model.Text, provider.Text, span.SpanKind, span.Status)
+                Key = new MinuteKey(span.ProjectId, slot.Minute, model.Text, provider.Text, span.SpanKind, span.Status),
             };
             (_lastMinute, _lastMinuteSlot) = (delta, slot);
         }

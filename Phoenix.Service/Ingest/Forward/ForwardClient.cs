@@ -63,16 +63,19 @@ internal sealed class ForwardClient : IDisposable
             // The name may lead elsewhere after a while.
             PooledConnectionLifetime = TimeSpan.FromMinutes(2),
         })
-        { Timeout = Timeout.InfiniteTimeSpan };
+        {
+            Timeout = Timeout.InfiniteTimeSpan,
+        };
     }
 
     /// <summary>Sends <paramref name="body"/>, at most for the request time-out; throws only when cancelled.</summary>
     public async Task<ForwardAnswer> SendAsync(
         ForwardRequest request, ReadOnlyMemory<byte> body, string via, CancellationToken cancellationToken)
     {
-        using var message = new HttpRequestMessage(
-            HttpMethod.Post, $"{_base}/v1/{ForwardOptions.NameOf(request.Signal)}")
-        { Content = new ReadOnlyMemoryContent(body) };
+        using var message = new HttpRequestMessage(HttpMethod.Post, $"{_base}/v1/{ForwardOptions.NameOf(request.Signal)}")
+        {
+            Content = new ReadOnlyMemoryContent(body),
+        };
         message.Content.Headers.ContentType = new MediaTypeHeaderValue(Protobuf);
         message.Headers.TryAddWithoutValidation("Via", request.Via is { Length: > 0 } before ? $"{before}, {via}" : via);
         if (request.ProjectName is { } project && !project.Any(char.IsControl))

@@ -15,7 +15,7 @@ internal sealed class DerivedAttributes(AttributeView originals, AttributePolicy
     private static readonly JsonWriterOptions s_options = new()
     {
         Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
-        SkipValidation = true
+        SkipValidation = true,
     };
 
     private readonly HashSet<string> _added = new(StringComparer.Ordinal);

@@ -165,7 +165,7 @@ internal sealed class ExportStream(SpanReader spans, LogReader logs, MetricReade
         private static readonly JsonWriterOptions s_options = new()
         {
             Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
-            SkipValidation = true
+            SkipValidation = true,
         };
 
         private readonly Utf8JsonWriter _json = new(output, s_options);

@@ -146,7 +146,7 @@ internal sealed class BatchStore(
         {
             Signal.Spans => "project_id, start_ns, trace_id, span_id",
             Signal.MetricPoints => "series_id, time_ns",
-            _ => "time_ns"
+            _ => "time_ns",
         };
         await using var command = new NpgsqlCommand($"""
             WITH added AS (INSERT INTO {leaf} ({columns}) SELECT {columns} FROM staged_{parent} ORDER BY {key} ON CONFLICT DO NOTHING RETURNING {columns})

@@ -118,9 +118,10 @@ internal sealed class RetentionStore(NpgsqlDataSource dataSource, Partitions par
         var removed = 0;
         await StepAsync(async connection =>
         {
-            await using var command = new NpgsqlCommand($"DELETE FROM {leaf.Table} WHERE ctid = ANY(ARRAY({found}))",
-                connection)
-            { CommandTimeout = 0 };
+            await using var command = new NpgsqlCommand($"DELETE FROM {leaf.Table} WHERE ctid = ANY(ARRAY({found}))", connection)
+            {
+                CommandTimeout = 0,
+            };
             command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = projectId });
             command.Parameters.Add(new NpgsqlParameter<long> { TypedValue = cutoffNanos });
             removed = await command.ExecuteNonQueryAsync(cancellationToken);

@@ -152,8 +152,10 @@ public sealed class OtlpJsonTests
     {
         var exemplar = new Exemplar
         {
-            AsInt = -4, TimeUnixNano = 9, TraceId = ByteString.CopyFrom(new byte[16]),
-            SpanId = ByteString.CopyFrom(1, 2, 3, 4, 5, 6, 7, 8)
+            AsInt = -4,
+            TimeUnixNano = 9,
+            TraceId = ByteString.CopyFrom(new byte[16]),
+            SpanId = ByteString.CopyFrom(1, 2, 3, 4, 5, 6, 7, 8),
         };
         var metrics = new[]
         {

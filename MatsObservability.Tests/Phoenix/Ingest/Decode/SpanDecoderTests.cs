@@ -259,8 +259,10 @@ public sealed class SpanDecoderTests : IDisposable
         span.Events.Add(
             new Span.Types.Event
             {
-                Name = "exception", TimeUnixNano = 7, Attributes = { Decoding.Attribute("exception.type", "Boom") },
-                DroppedAttributesCount = 2
+                Name = "exception",
+                TimeUnixNano = 7,
+                Attributes = { Decoding.Attribute("exception.type", "Boom") },
+                DroppedAttributesCount = 2,
             });
         span.Links.Add(new Span.Types.Link
         {

@@ -38,8 +38,7 @@ public sealed class ForwardTests(PostgresFixture postgres, SecuredServer secured
         using var sender = new HttpClient(
             new SocketsHttpHandler { RequestHeaderEncodingSelector = static (_, _) => Encoding.UTF8 })
         {
-            BaseAddress = new Uri(
-                server.HttpUrl)
+            BaseAddress = new Uri(server.HttpUrl),
         };
         sender.DefaultRequestHeaders.Add("x-project-name", $"{project}-é");
         (await sender.PostAsync(Otlp.Spans(5))).EnsureSuccessStatusCode();

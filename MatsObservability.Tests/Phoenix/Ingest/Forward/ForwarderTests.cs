@@ -331,8 +331,9 @@ public sealed class ForwarderTests
             message.ResourceSpans[0].ScopeSpans[0].Spans[0].Name = new string('x', bytes);
             var request = new IngestRequest
             {
-                Signal = Signal.Spans, Transport = IngestTransport.Http,
-                Body = PipeReader.Create(Stream.Null)
+                Signal = Signal.Spans,
+                Transport = IngestTransport.Http,
+                Body = PipeReader.Create(Stream.Null),
             };
             using var batch = new TelemetryBatch(Signal.Spans) { RecordCount = records };
             Forwarder.Enqueue(Forwarder.Hold(request, message.ToByteArray(), batch)!);

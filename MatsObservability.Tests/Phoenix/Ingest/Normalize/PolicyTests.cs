@@ -50,8 +50,7 @@ public sealed class PolicyTests
         using var decoding = new Decoding();
         var nested = new KeyValueList
         {
-            Values = { Decoding.Attribute("authorization", "Basic abc"),
-            Decoding.Attribute("note", $"bearer {Token}") }
+            Values = { Decoding.Attribute("authorization", "Basic abc"), Decoding.Attribute("note", $"bearer {Token}") },
         };
         var span = Decoding.Span(
             ("input.value", $$"""{"Authorization":"Bearer {{Token}}","key":"{{ApiKey}}"}"""),
@@ -287,7 +286,8 @@ public sealed class PolicyTests
         var options = new NormalizeOptions
         {
             SampleRate = rate,
-            ProjectSampleRates = projectRate.Length > 0 ? [projectRate] : [], MaxTraceBytes = bytes
+            ProjectSampleRates = projectRate.Length > 0 ? [projectRate] : [],
+            MaxTraceBytes = bytes,
         };
 
         Assert.Contains("Phoenix:Normalize:" + key, Assert.Single(NormalizeOptions.Check(options)), StringComparison.Ordinal);

@@ -204,9 +204,10 @@ internal sealed partial class SpanVectors(NpgsqlDataSource dataSource, ReadLimit
 
         async Task<List<VectorMatch>> NearestAsync(string exactly)
         {
-            await using var command = new NpgsqlCommand(
-                string.Empty, connection)
-            { CommandTimeout = (int)Math.Ceiling(limits.StatementTimeout.TotalSeconds) };
+            await using var command = new NpgsqlCommand(string.Empty, connection)
+            {
+                CommandTimeout = (int)Math.Ceiling(limits.StatementTimeout.TotalSeconds),
+            };
             var text = $"[{string.Join(',', vector.Select(static number => number.ToString("R", CultureInfo.InvariantCulture)))}]";
             command.CommandText = $"""
                 SELECT start_ns, trace_id, span_id, position, text, {Compared} OPERATOR({_schema}.<=>) {command.Bind(text)}::{Type}({Dimensions}) AS distance
