@@ -1,23 +1,28 @@
-using System.Globalization;
 using MatsObservability.AppHost;
 
 var builder = DistributedApplication.CreateBuilder(args);
+var settings = new Settings(args, builder.Configuration);
+if (settings.Faults().ToList() is { Count: > 0 } faults)
+{
+    faults.ForEach(Console.Error.WriteLine);
+    return 1;
+}
 
 var postgres = builder.AddPostgres("postgres").WithImageTag("18.3").WithDataVolume("phoenix-pgdata");
 var phoenixdb = postgres.AddDatabase("phoenixdb");
 
 var phoenix = builder.AddProject<Projects.Phoenix_Service>("phoenix", launchProfileName: null)
-    .WithHttpEndpoint(port: Port("phoenix-http", 6006), name: "http", env: "PHOENIX_PORT", isProxied: false)
-    .WithHttpEndpoint(port: Port("phoenix-otlp-grpc", 4317), name: "otlp-grpc", env: "PHOENIX_GRPC_PORT", isProxied: false)
-    .WithHttpEndpoint(port: Port("phoenix-otlp-http", 4318), name: "otlp-http", env: "PHOENIX_OTLP_HTTP_PORT", isProxied: false)
+    .WithHttpEndpoint(port: settings.Port("phoenix-http", 6006), name: "http", env: "PHOENIX_PORT", isProxied: false)
+    .WithHttpEndpoint(port: settings.Port("phoenix-otlp-grpc", 4317), name: "otlp-grpc", env: "PHOENIX_GRPC_PORT", isProxied: false)
+    .WithHttpEndpoint(port: settings.Port("phoenix-otlp-http", 4318), name: "otlp-http", env: "PHOENIX_OTLP_HTTP_PORT", isProxied: false)
     .WithEndpoint("otlp-grpc", endpoint => endpoint.Transport = "http2")
     .WithExternalHttpEndpoints() // those above; the metrics stay inside
-    .WithHttpEndpoint(port: Port("phoenix-metrics", 6007), name: "metrics", env: "PHOENIX_METRICS_PORT", isProxied: false)
+    .WithHttpEndpoint(port: settings.Port("phoenix-metrics", 6007), name: "metrics", env: "PHOENIX_METRICS_PORT", isProxied: false)
     .WithReference(phoenixdb).WaitFor(phoenixdb)
     .WithHttpHealthCheck("/readyz");
 
 var orchestrator = builder.AddProject<Projects.Orchestrator_Agent>("orchestrator")
-    .WithEndpoint("http", endpoint => endpoint.Port = Port("orchestrator-http", endpoint.Port), createIfNotExists: false)
+    .WithEndpoint("http", endpoint => endpoint.Port = settings.Port("orchestrator-http", endpoint.Port), createIfNotExists: false)
     .WithReference(phoenix.GetEndpoint("http"))
     .WithReference(phoenixdb)
     .WithEnvironment("OTEL_EXPORTER_OTLP_ENDPOINT", phoenix.GetEndpoint("otlp-grpc"))
@@ -26,10 +31,10 @@ var orchestrator = builder.AddProject<Projects.Orchestrator_Agent>("orchestrator
     .WaitFor(phoenix);
 
 // Optional: a collector, which has the OTLP ports of the host then.
-var collector = bool.Parse(builder.Configuration["Collector:Enabled"] ?? "false") ? builder.AddCollector(phoenix, Port) : null;
+var collector = settings.Collector ? builder.AddCollector(phoenix, settings.Port) : null;
 
 // Optional: an incident to look at, sent and asked about once everything runs.
-var demo = builder.ExecutionContext.IsRunMode && args.Contains("demo")
+var demo = builder.ExecutionContext.IsRunMode && settings.Demo
     ? builder.AddProject<Projects.MatsObservability_Benchmarks>("demo", launchProfileName: null)
         .WithArgs("demo")
         .WithReference(phoenix)
@@ -39,16 +44,16 @@ var demo = builder.ExecutionContext.IsRunMode && args.Contains("demo")
 
 // Options, by Parameters:… or environment: a language model, without which the diagnosis is made by rules, and the key to a Phoenix.Service
 // that asks for one.
-foreach (var (setting, secret) in new[]
+foreach (var (option, secret) in new[]
     { ("openai-api-key", true), ("openai-base-url", false), ("openai-model", false), ("phoenix-api-key", true) })
 {
-    var variable = setting.ToUpperInvariant().Replace('-', '_');
-    if (builder.Configuration[$"Parameters:{setting}"] is { Length: > 0 } || builder.Configuration[variable] is { Length: > 0 })
+    var variable = option.ToUpperInvariant().Replace('-', '_');
+    if (builder.Configuration[$"Parameters:{option}"] is { Length: > 0 } || builder.Configuration[variable] is { Length: > 0 })
     {
         var value = builder.AddParameter(
-            setting, () => builder.Configuration[$"Parameters:{setting}"] ?? builder.Configuration[variable]!, secret: secret);
+            option, () => builder.Configuration[$"Parameters:{option}"] ?? builder.Configuration[variable]!, secret: secret);
         orchestrator.WithEnvironment(variable, value);
-        if (setting == "phoenix-api-key")
+        if (option == "phoenix-api-key")
         {
             collector?.WithEnvironment(variable, value);
             demo?.WithEnvironment(variable, value);
@@ -69,9 +74,4 @@ if (builder.ExecutionContext.IsRunMode)
 }
 
 builder.Build().Run();
-
-// Tests ask for random ports; the orchestrator's usual port stands in its launch profile.
-int? Port(string name, int? usual) =>
-    builder.Configuration[$"Ports:{name}"] is { Length: > 0 } port ? int.Parse(port, CultureInfo.InvariantCulture)
-    : builder.Configuration["DcpPublisher:RandomizePorts"] == "true" ? null
-    : usual;
+return Environment.ExitCode; // set by a run that failed

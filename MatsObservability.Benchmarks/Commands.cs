@@ -18,7 +18,8 @@ namespace MatsObservability.Benchmarks;
 internal static class Commands
 {
     /// <summary>
-    /// Runs the command named by the first argument. 0 = done, 1 = the command failed or was stopped, 2 = unknown command or bad arguments.
+    /// Runs the command named by the first argument. 0 = done, 1 = the command failed or was stopped, 2 = unknown command or bad arguments,
+    /// <see cref="ServiceDefaults.ExitCodes.Settings"/> = <c>demo</c> was refused by a service.
     /// </summary>
     public static async Task<int> RunAsync(string[] args)
     {

@@ -4,7 +4,10 @@ using Npgsql;
 
 namespace Orchestrator.Agent;
 
-/// <summary>Runs until stopped. 0 = stopped in order, 1 = could not start (the reasons are on standard error, one a line).</summary>
+/// <summary>
+/// Runs until stopped. 0 = stopped in order, <see cref="ExitCodes.Settings"/> = wrong settings, 1 = could not start for another reason (the
+/// reasons are on standard error, one a line).
+/// </summary>
 internal static class Program
 {
     /// <summary>
@@ -25,14 +28,14 @@ internal static class Program
         catch (Exception e) when (
             e is OptionsValidationException or AggregateException or InvalidOperationException or IOException or NpgsqlException)
         {
-            var faults = e is AggregateException all ? all.Flatten().InnerExceptions.AsEnumerable() : [e];
+            IReadOnlyList<Exception> faults = e is AggregateException all ? all.Flatten().InnerExceptions : [e];
             foreach (var fault in faults.SelectMany(inner =>
                 inner is OptionsValidationException options ? options.Failures : [inner.Message]))
             {
                 Console.Error.WriteLine($"fatal: {fault.ReplaceLineEndings(" ")}");
             }
 
-            return 1;
+            return faults.All(static fault => fault is OptionsValidationException) ? ExitCodes.Settings : 1;
         }
     }
 }

@@ -17,8 +17,9 @@ namespace Phoenix.Service;
 internal static class Program
 {
     /// <summary>
-    /// Runs until stopped. 0 = stopped in order, 1 = could not start (the reasons are on standard error, one a line). With the first
-    /// argument <c>doctor</c> it starts nothing and examines the service that runs with the same settings.
+    /// Runs until stopped. 0 = stopped in order, <see cref="ExitCodes.Settings"/> = what it was given cannot work, 1 = could not start for
+    /// another reason (the reasons are on standard error, one a line). With the first argument <c>doctor</c> it starts nothing and examines
+    /// the service that runs with the same settings.
     /// </summary>
     public static Task<int> Main(string[] args) =>
         args is ["doctor", .. var rest]

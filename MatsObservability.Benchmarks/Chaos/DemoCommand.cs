@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Net;
 using System.Text.Json.Nodes;
 using MatsObservability.Benchmarks.Rca;
+using MatsObservability.ServiceDefaults;
 using Spectre.Console;
 
 namespace MatsObservability.Benchmarks.Chaos;
@@ -38,12 +39,11 @@ internal static class DemoCommand
     /// show.</remarks>
     private static async Task<int> RunAsync(string phoenix, string orchestrator, CancellationToken cancellationToken)
     {
-        foreach (var (name, url) in new[] { ("Phoenix.Service", $"{phoenix}/readyz"),
-            ("Orchestrator.Agent", $"{orchestrator}/health") }) // 1
+        foreach (var (name, url) in new[] { ("Phoenix.Service", phoenix), ("Orchestrator.Agent", orchestrator) }) // 1
         {
-            if (!await ReadyAsync(url, cancellationToken))
+            if (!await ReadyAsync($"{url}/readyz", cancellationToken))
             {
-                await Console.Error.WriteLineAsync($"demo: {name} does not answer at {url}. Start the system first: dotnet run --project MatsObservability.AppHost");
+                await Console.Error.WriteLineAsync($"demo: {name} is not ready at {url}. Start the system first: dotnet run --project MatsObservability.AppHost");
                 return 1;
             }
         }
@@ -65,10 +65,10 @@ internal static class DemoCommand
         }
         catch (HttpRequestException failed)
         {
-            var hint = failed.StatusCode is HttpStatusCode.Unauthorized or HttpStatusCode.Forbidden
-                ? $" (set {KeyVariable} to a key for Phoenix.Service, {TokenVariable} to a token of Orchestrator.Agent)" : "";
+            var refused = failed.StatusCode is HttpStatusCode.Unauthorized or HttpStatusCode.Forbidden;
+            var hint = refused ? $" (set {KeyVariable} to a key for Phoenix.Service, {TokenVariable} to a token of Orchestrator.Agent)" : "";
             await Console.Error.WriteLineAsync($"demo: {failed.Message.ReplaceLineEndings(" ").TrimEnd()}{hint}");
-            return 1;
+            return refused ? ExitCodes.Settings : 1;
         }
     }
 

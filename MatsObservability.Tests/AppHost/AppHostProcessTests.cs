@@ -133,6 +133,23 @@ public sealed class AppHostProcessTests : IDisposable
         await AssertFailsWithOneLineAsync(appHost, $"Port {port} (phoenix, endpoint http) is in use by process {Environment.ProcessId} (");
     }
 
+    [Fact]
+    public async Task Run_WrongWordsAndSettings_EndsWithALineEach()
+    {
+        await using var appHost = AppHostProcess.Start(Data, arguments:
+            ["demoo", "Ports:phoenix-htp=7000", "Ports:phoenix-http=http", "Ports:orchestrator-http=65536", "Collector:Enabled=maybe",
+                "--environment", "Development"]);
+
+        foreach (var message in new[] { "'demoo' means nothing here", "Ports:phoenix-htp is no port of this system",
+            "Ports:phoenix-http must be a port number (0 to 65535), got 'http'", "Ports:orchestrator-http must be a port number",
+            "Collector:Enabled must be true or false, got 'maybe'" })
+        {
+            await AssertFailsWithOneLineAsync(appHost, message);
+        }
+
+        Assert.Equal(5, appHost.Output.Split('\n').Length);
+    }
+
     [Theory]
     [InlineData("Host=127.0.0.1;Port=1;Username=postgres;Password=hush-hush", "ConnectionStrings__phoenixdb cannot be used: ")]
     [InlineData("Hust=127.0.0.1;Password=hush-hush", "ConnectionStrings__phoenixdb cannot be used: ")]
@@ -202,8 +219,12 @@ public sealed class AppHostProcessTests : IDisposable
             System.Text.Json.Nodes.JsonNode.Parse(File.ReadAllText(secrets))!["Parameters:postgres-password"]!.GetValue<string>();
         return new NpgsqlConnectionStringBuilder
         {
-            Host = "127.0.0.1", Port = port, Username = "postgres", Password = password,
-            Database = "phoenixdb", Pooling = false
+            Host = "127.0.0.1",
+            Port = port,
+            Username = "postgres",
+            Password = password,
+            Database = "phoenixdb",
+            Pooling = false,
         }.ConnectionString;
     }
 

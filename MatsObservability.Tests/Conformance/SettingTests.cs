@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using MatsObservability.ServiceDefaults;
 using MatsObservability.Tests.Support;
 using Phoenix.Service.Configuration;
 
@@ -252,7 +253,7 @@ public sealed class SettingTests
     [Theory]
     [InlineData(ServiceName.Phoenix)]
     [InlineData(ServiceName.Orchestrator)]
-    public async Task Start_EveryVariableWrong_EndsWithExitCodeOneAndOneLineAFaultOnly(ServiceName service)
+    public async Task Start_EveryVariableWrong_EndsWithItsExitCodeAndOneLineAFaultOnly(ServiceName service)
     {
         var aliases = EnvironmentAliases.Table.ToDictionary(entry => entry.Key, entry => $"PHOENIX_{entry.Variables[0]}", StringComparer.Ordinal);
         var start = new ProcessStartInfo(
@@ -271,7 +272,7 @@ public sealed class SettingTests
 
         var (exitCode, output, error) = await EndingProcess.RunAsync(start);
 
-        Assert.Equal(1, exitCode);
+        Assert.Equal(ExitCodes.Settings, exitCode);
         Assert.All(error.Trim().Split('\n'), line => Assert.StartsWith("fatal: ", line, StringComparison.Ordinal));
         Assert.All(
             settings.Where(setting => !switches.ContainsKey(setting.Name)),

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Net.Http.Headers;
 using System.Net.Http.Json;
+using MatsObservability.ServiceDefaults;
 using MatsObservability.Tests.Support;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Options;
@@ -103,7 +104,7 @@ public sealed class SecuredPhoenixTests(PostgresFixture postgres) : IClassFixtur
 
         var (exitCode, error) = await DemoAsync(phoenix, orchestrator, key: null, token: null);
 
-        Assert.Equal(1, exitCode);
+        Assert.Equal(ExitCodes.Settings, exitCode);
         Assert.StartsWith($"demo: {phoenix.HttpUrl}/v1/", error, StringComparison.Ordinal);
         Assert.Contains("set PHOENIX_API_KEY", error, StringComparison.Ordinal);
         Assert.Single(error.Split('\n', StringSplitOptions.RemoveEmptyEntries));
@@ -128,7 +129,7 @@ public sealed class SecuredPhoenixTests(PostgresFixture postgres) : IClassFixtur
         var (exitCode, error) = await DemoAsync(phoenix, orchestrator, SecuredServer.AdminSecret, "token-of-the-demo");
 
         // Phoenix.Service has taken everything, since the orchestrator was asked.
-        Assert.Equal(1, exitCode);
+        Assert.Equal(ExitCodes.Settings, exitCode);
         Assert.Equal("Bearer token-of-the-demo", shown);
         Assert.Contains($"{orchestrator.Url}/troubleshoot: 401", error, StringComparison.Ordinal);
         Assert.DoesNotContain(SecuredServer.AdminSecret, error, StringComparison.Ordinal);

@@ -8,7 +8,8 @@ namespace Phoenix.Service.Configuration;
 internal static class StartUp
 {
     /// <summary>
-    /// Exit code: 0 after an orderly stop, 1 when the application could not start or declared a <see cref="FatalFault"/>.
+    /// Exit code: 0 after an orderly stop, <see cref="ExitCodes.Settings"/> when what it was given cannot work, 1 when it could not start for
+    /// another reason.
     /// </summary>
     public static async Task<int> RunAsync(Func<WebApplication> build)
     {
@@ -26,11 +27,11 @@ internal static class StartUp
                 // Declared while the start was still under way.
             }
 
-            return fatal.Message is { } fault ? Fail([fault]) : 0;
+            return fatal.Message is { } fault ? Fail([fault], ExitCodes.Settings) : 0;
         }
         catch (Exception exception) when (Explain(exception) is { Count: > 0 } lines)
         {
-            return Fail(lines);
+            return Fail(lines, IsOfSettings(exception) ? ExitCodes.Settings : 1);
         }
     }
 
@@ -42,15 +43,21 @@ internal static class StartUp
             + (forward.Endpoint.Length > 0 ? forward.DrainTimeout : TimeSpan.Zero) + TimeSpan.FromSeconds(3);
     }
 
-    private static int Fail(IReadOnlyList<string> lines)
+    private static int Fail(IReadOnlyList<string> lines, int exitCode)
     {
         foreach (var line in lines)
         {
             Console.Error.WriteLine($"fatal: {line.ReplaceLineEndings(" ")}");
         }
 
-        return 1;
+        return exitCode;
     }
+
+    private static bool IsOfSettings(Exception exception) => exception switch
+    {
+        AggregateException aggregate => aggregate.InnerExceptions.All(IsOfSettings),
+        _ => exception is OptionsValidationException or StartUpException,
+    };
 
     private static List<string> Explain(Exception exception) => exception switch
     {
@@ -68,7 +75,8 @@ internal static class StartUp
 internal sealed class StartUpException(string message) : Exception(message);
 
 /// <summary>
-/// Set by a background part that finds, after the start, that the service can never work; the application then stops with exit code 1.
+/// Set by a background part that finds, after the start, that the service can never work; the application then stops with
+/// <see cref="ExitCodes.Settings"/>.
 /// </summary>
 internal sealed class FatalFault(IHostApplicationLifetime lifetime)
 {

@@ -21,6 +21,9 @@ internal sealed partial class Supervisor
         [LoggerMessage(204, LogLevel.Information, "Ended with exit code {ExitCode}.")]
         public static partial void Ended(ILogger logger, int exitCode);
 
+        [LoggerMessage(207, LogLevel.Error, "Ended with exit code {ExitCode}: what it was given cannot work, so it is not started again.")]
+        public static partial void WrongSettings(ILogger logger, int exitCode);
+
         [LoggerMessage(205, LogLevel.Warning, "Starting again in {Seconds:0.#} s (crash {Crashes} in a row).")]
         public static partial void RestartIn(ILogger logger, double seconds, int crashes);
 

@@ -14,6 +14,9 @@ internal sealed partial class Supervisor(RunContext context, IResource resource,
 
     private const string ProcessIdProperty = "executable.pid";
 
+    /// <summary>EX_CONFIG of sysexits.h: another start would end the same way.</summary>
+    private const int WrongSettings = 78;
+
     private static readonly TimeSpan s_commandGrace = TimeSpan.FromSeconds(5);
 
     private readonly ILogger _logger = context.Loggers.GetLogger(resource);
@@ -93,7 +96,7 @@ internal sealed partial class Supervisor(RunContext context, IResource resource,
                     snapshot with
                     {
                         State = byCommandOnly ? KnownResourceStates.NotStarted : KnownResourceStates.Starting,
-                        CreationTimeStamp = context.Now
+                        CreationTimeStamp = context.Now,
                     });
             var startNow = !byCommandOnly;
             while (true)
@@ -135,7 +138,7 @@ internal sealed partial class Supervisor(RunContext context, IResource resource,
                         Ready = null,
                         HealthReports = [],
                         ExitCode = null,
-                        StopTimeStamp = null
+                        StopTimeStamp = null,
                     });
             _restarts.Started();
             await using var running = await program.StartAsync(cancellationToken);
@@ -204,7 +207,7 @@ internal sealed partial class Supervisor(RunContext context, IResource resource,
         }
 
         var code = await running.Exited;
-        if (!stopped && (code != 0 || !running.CanFinish) && gate.RestartsAfterCrash)
+        if (!stopped && (code != 0 || !running.CanFinish) && code != WrongSettings && gate.RestartsAfterCrash)
         {
             Log.Crashed(_logger, code);
             await PublishAsync(
@@ -214,12 +217,20 @@ internal sealed partial class Supervisor(RunContext context, IResource resource,
                         State = new ResourceStateSnapshot(Restarting, "warn"),
                         ExitCode = code,
                         StopTimeStamp = context.Now,
-                        Ready = null
+                        Ready = null,
                     });
             return Outcome.Crashed;
         }
 
-        Log.Ended(_logger, code);
+        if (code == WrongSettings && !stopped)
+        {
+            Log.WrongSettings(_logger, code);
+        }
+        else
+        {
+            Log.Ended(_logger, code);
+        }
+
         await PublishEndAsync(KnownResourceStates.Finished, code);
         return Outcome.Ended;
     }

@@ -89,6 +89,21 @@ public sealed class ProcessRunTests : IDisposable
         Assert.Contains(await LogOfAsync(app, "shaky"), line => line.Contains("Starting again in 1 s", StringComparison.Ordinal));
     }
 
+    [Fact]
+    public async Task End_BecauseOfWrongSettings_IsNotStartedAgain()
+    {
+        await using var builder = DistributedApplicationTestingBuilder.Create();
+        builder.AddExecutable("misled", "sh", _folder.Path, "-c", "exit 78");
+        await using var app = await builder.BuildAsync();
+        await app.StartAsync();
+
+        await app.ResourceNotifications.WaitForResourceAsync("misled", KnownResourceStates.Finished, _deadline.Token);
+
+        var log = await LogOfAsync(app, "misled");
+        Assert.Contains(log, line => line.Contains("Ended with exit code 78: what it was given cannot work", StringComparison.Ordinal));
+        Assert.DoesNotContain(log, line => line.Contains("Starting again", StringComparison.Ordinal));
+    }
+
     // Asked to stop by SIGINT, PostgreSQL ends with exit code 0: it is missed all the same.
     [Theory]
     [InlineData("KILL")]

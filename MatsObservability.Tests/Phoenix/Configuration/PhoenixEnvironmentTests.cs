@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using MatsObservability.ServiceDefaults;
 using MatsObservability.Tests.Support;
 using Microsoft.Extensions.Options;
 using Npgsql;
@@ -218,12 +219,12 @@ public sealed class PhoenixEnvironmentTests
     [InlineData("--ConnectionStrings:phoenixdb=Host=localhost;Password=s3cret;Nonsense=1", "ConnectionStrings:phoenixdb")]
     [InlineData("--PHOENIX_SQL_DATABASE_URL=mysql://a:s3cret@b/c", "PHOENIX_SQL_DATABASE_URL")]
     [InlineData("--PHOENIX_MAX_WORKERS=none", "PHOENIX_MAX_WORKERS")]
-    public async Task Start_Fault_IsOneLineWithoutStackAndExitCodeOne(string argument, string named)
+    public async Task Start_Fault_IsOneLineWithoutStackAndEndsWithItsExitCode(string argument, string named)
     {
         var (exitCode, _, error) = await EndingProcess.RunAsync(
             new ProcessStartInfo("dotnet", [Path.Combine(AppContext.BaseDirectory, "Phoenix.Service.dll"), argument]));
 
-        Assert.Equal(1, exitCode);
+        Assert.Equal(ExitCodes.Settings, exitCode);
         Assert.All(error.Trim().Split('\n'), line => Assert.StartsWith("fatal: ", line, StringComparison.Ordinal));
         Assert.Contains(named, error, StringComparison.Ordinal);
         Assert.DoesNotContain("s3cret", error, StringComparison.Ordinal);

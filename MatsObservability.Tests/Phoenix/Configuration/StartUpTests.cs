@@ -1,3 +1,4 @@
+using MatsObservability.ServiceDefaults;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.Extensions.DependencyInjection;
@@ -10,7 +11,7 @@ public sealed class StartUpTests
 {
     [Theory]
     [InlineData(null, 0)]
-    [InlineData("the schema is newer than this program", 1)]
+    [InlineData("the schema is newer than this program", ExitCodes.Settings)]
     public async Task Run_UntilStopped_EndsWithTheExitCodeOfItsReason(string? fault, int exitCode)
     {
         var ended = await StartUp.RunAsync(() =>

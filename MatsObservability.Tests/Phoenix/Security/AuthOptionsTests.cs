@@ -1,6 +1,5 @@
 using MatsObservability.Tests.Support;
 using Microsoft.Extensions.Options;
-using Phoenix.Service.Configuration;
 
 namespace MatsObservability.Tests.Phoenix.Security;
 
@@ -55,20 +54,6 @@ public sealed class AuthOptionsTests(PostgresFixture postgres) : IClassFixture<P
 
         Assert.Equal(global::Phoenix.Service.Security.Refusal.None,
             new global::Phoenix.Service.Security.TokenFormat(Good).Read(token, out _, out _));
-    }
-
-    [Fact]
-    public async Task Start_NobodyCouldLogIn_StopsAndSaysWhatToSet()
-    {
-        var connection = await postgres.CreateDatabaseAsync();
-
-        var exitCode = await StartUp.RunAsync(() => global::Phoenix.Service.Program.Build([
-            "--PHOENIX_PORT=0", "--PHOENIX_GRPC_PORT=0", "--PHOENIX_OTLP_HTTP_PORT=0",
-            "--PHOENIX_METRICS_PORT=0", $"--ConnectionStrings:phoenixdb={connection}",
-            "--PHOENIX_ENABLE_AUTH=true", $"--PHOENIX_SECRET={Good}", "--Logging:LogLevel:Default=Warning",
-        ])).WaitAsync(TimeSpan.FromSeconds(60));
-
-        Assert.Equal(1, exitCode);
     }
 
     private static List<string> Faults(params (string Key, string Value)[] settings) =>

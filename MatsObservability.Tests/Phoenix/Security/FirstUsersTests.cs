@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Net;
+using MatsObservability.ServiceDefaults;
 using MatsObservability.Tests.Support;
 using Npgsql;
 
@@ -23,7 +24,7 @@ public sealed class FirstUsersTests(PostgresFixture postgres) : IClassFixture<Po
             .. s_authentication.Select(setting => $"--{setting.Key}={setting.Value}"),
         ]));
 
-        Assert.Equal(1, exitCode);
+        Assert.Equal(ExitCodes.Settings, exitCode);
         var line = Assert.Single(error.Split('\n', StringSplitOptions.RemoveEmptyEntries));
         Assert.StartsWith("fatal: authentication is on and nobody can log in yet: set ", line, StringComparison.Ordinal);
         Assert.Contains("PHOENIX_DEFAULT_ADMIN_INITIAL_PASSWORD", line, StringComparison.Ordinal);
