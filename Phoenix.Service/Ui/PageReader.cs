@@ -58,7 +58,7 @@ internal sealed class PageReader(
 
     /// <summary>The span with this id, or null.</summary>
     public async Task<SpanRow?> FindSpanAsync(int projectId, Guid traceId, long spanId, CancellationToken cancellationToken) =>
-        (await spans.FindAsync(projectId, [(traceId, spanId)], cancellationToken)).FirstOrDefault();
+        (await spans.FindAsync(projectId, [(traceId, spanId)], cancellationToken)).Rows.FirstOrDefault();
 
     /// <summary>One page of spans, newest first, and where the next starts (null on the last).</summary>
     public async Task<(List<SpanListItem> Items, SpanKey? Next)> ListSpansAsync(
@@ -83,15 +83,15 @@ internal sealed class PageReader(
         }
         while (after is not null && found.Count < limit && time.GetElapsedTime(started) < s_searchBudget);
 
-        var roots = await FindRootsAsync(projectId,
-            found.Select(static trace => ((Guid?)trace.TraceId, trace.RootSpanId)), cancellationToken);
+        var roots = await ReadRootsAsync(projectId,
+            found.Select(static trace => ((Guid?)trace.TraceId, trace.RootSpanId)), Preview.Of, cancellationToken);
         return ([.. found.Select(trace => View(trace, roots.GetValueOrDefault(trace.TraceId)))], after);
 
-        static TraceListItem View(TraceRow trace, AttributeSet? root) => new(
+        static TraceListItem View(TraceRow trace, (string? Input, string? Output) root) => new(
             TelemetryIds.FormatTrace(trace.TraceId), trace.RootName ?? "(no root yet)", trace.RootSpanKind, trace.RootService,
             trace.StartNanos, trace.DurationNanos,
             trace.SpanCount, trace.ErrorCount, trace.PromptTokens, trace.CompletionTokens, trace.CostPicoUsd, trace.SessionId, trace.UserId,
-            root is null ? null : Preview.Of(root, "input"), root is null ? null : Preview.Of(root, "output"));
+            root.Input, root.Output);
     }
 
     /// <summary>One page of sessions, newest first, with how each began and ended.</summary>
@@ -101,10 +101,10 @@ internal sealed class PageReader(
         var page = await sessions.ListAsync(projectId, range.StartNanos, range.EndNanos, text, after, limit, cancellationToken);
         var ends = page.Sessions.SelectMany(static row => new[] { (row.FirstTraceId, row.FirstRootId), (row.LastTraceId, row.LastRootId) })
             .Distinct();
-        var roots = await FindRootsAsync(projectId, ends, cancellationToken);
-        return ([.. page.Sessions.Select(row => View(row, Root(row.FirstTraceId), Root(row.LastTraceId)))], page.Next);
+        var roots = await ReadRootsAsync(projectId, ends, Preview.Of, cancellationToken);
+        return ([.. page.Sessions.Select(row => View(row, Root(row.FirstTraceId).Input, Root(row.LastTraceId).Output))], page.Next);
 
-        AttributeSet? Root(Guid? traceId) => traceId is { } id ? roots.GetValueOrDefault(id) : null;
+        (string? Input, string? Output) Root(Guid? traceId) => traceId is { } id ? roots.GetValueOrDefault(id) : default;
     }
 
     /// <summary>
@@ -119,38 +119,50 @@ internal sealed class PageReader(
         }
 
         var found = await traces.OfSessionsAsync(projectId, [sessionId], limit, cancellationToken);
-        var roots = await FindRootsAsync(projectId,
-            found.Select(static trace => ((Guid?)trace.TraceId, trace.RootSpanId)), cancellationToken);
-        return (View(row, first: null, last: null), [.. found.Select(trace => Turn(trace, roots.GetValueOrDefault(trace.TraceId)))]);
+        var roots = await ReadRootsAsync(projectId,
+            found.Select(static trace => ((Guid?)trace.TraceId, trace.RootSpanId)), Preview.Whole, cancellationToken);
+        return (View(row, input: null, output: null), [.. found.Select(trace => Turn(trace, roots.GetValueOrDefault(trace.TraceId)))]);
 
-        static SessionTurn Turn(TraceRow trace, AttributeSet? root) => new(
+        static SessionTurn Turn(TraceRow trace, (string? Input, string? Output) root) => new(
             TelemetryIds.FormatTrace(trace.TraceId), trace.RootName ?? "(no root yet)", trace.StartNanos,
             trace.DurationNanos, trace.ErrorCount > 0,
             trace.PromptTokens + trace.CompletionTokens, trace.CostPicoUsd, trace.SpanCount,
-            root is null ? null : Preview.Whole(root, "input"), root is null ? null : Preview.Whole(root, "output"));
+            root.Input, root.Output);
     }
 
-    private static SessionListItem View(SessionListRow row, AttributeSet? first, AttributeSet? last) => new(
+    private static SessionListItem View(SessionListRow row, string? input, string? output) => new(
         row.Session.SessionId, row.Session.UserId, row.Session.StartNanos, row.Session.EndNanos,
         row.Session.TraceCount, row.Session.ErrorCount,
-        row.Session.PromptTokens + row.Session.CompletionTokens, row.Session.CostPicoUsd, row.P50Nanos, row.SuccessShare,
-        first is null ? null : Preview.Of(first, "input"), last is null ? null : Preview.Of(last, "output"));
+        row.Session.PromptTokens + row.Session.CompletionTokens, row.Session.CostPicoUsd, row.P50Nanos, row.SuccessShare, input, output);
 
-    // Attributes of root spans by trace; traces whose root has not arrived are left out.
-    private async Task<Dictionary<Guid, AttributeSet>> FindRootsAsync(
-        int projectId, IEnumerable<(Guid? TraceId, long? SpanId)> roots, CancellationToken cancellationToken)
+    // What root spans were asked and answered, by trace, without traces whose root has not arrived. As many at once as a page may hold: of
+    // large spans only what is shown is kept.
+    private async Task<Dictionary<Guid, (string? Input, string? Output)>> ReadRootsAsync(
+        int projectId, IEnumerable<(Guid? TraceId, long? SpanId)> roots, Func<AttributeSet, string, string?> view,
+        CancellationToken cancellationToken)
     {
         var ids = roots.Where(static root => root is { TraceId: not null, SpanId: not null })
             .Select(static root => (root.TraceId!.Value, root.SpanId!.Value)).ToList();
-        var found = ids.Count == 0 ? [] : await spans.FindAsync(projectId, ids, cancellationToken);
-        var attributes = new Dictionary<Guid, AttributeSet>();
-        foreach (var row in found)
+        var shown = new Dictionary<Guid, (string? Input, string? Output)>();
+        for (int first = 0, count = ids.Count; first < ids.Count; count = Math.Min(count, ids.Count - first))
         {
-            // A sender may repeat a span's id with another start: both are stored, the first stands for the trace.
-            attributes.TryAdd(row.TraceId, new AttributeSet(row.Attributes, row.Derived));
+            var (rows, cut) = await spans.FindAsync(projectId, ids.GetRange(first, count), cancellationToken);
+            if (cut)
+            {
+                count /= 2; // one alone always fits
+                continue;
+            }
+
+            foreach (var row in rows)
+            {
+                var attributes = new AttributeSet(row.Attributes, row.Derived);
+                shown[row.TraceId] = (view(attributes, "input"), view(attributes, "output"));
+            }
+
+            first += count;
         }
 
-        return attributes;
+        return shown;
     }
 
     /// <summary>One page of log records, newest first, from <paramref name="from"/> (inclusive) on, and where the next starts.</summary>

@@ -117,16 +117,16 @@ public sealed class PageBytesTests(PostgresFixture postgres) : IClassFixture<Pos
     }
 
     [Fact]
-    public async Task FindPage_OfLargeSpans_HoldsAPageAtMost()
+    public async Task Find_OfLargeSpans_HoldsAPageAtMost()
     {
         await using var server = await PhoenixServer.StartAsync(postgres, ("Phoenix:Query:MaxPageBytes", "65536"));
         await SendLargeSpansAsync(server.Client);
         var project = await server.ScalarAsync<int>("SELECT id FROM projects WHERE name = 'large'");
         var spans = server.Services.GetRequiredService<SpanReader>();
 
-        var all = await spans.FindPageAsync(
+        var all = await spans.FindAsync(
             project, [.. Enumerable.Range(1, Records).Select(id => (TestSpan.TraceId(id), (long)id))], CancellationToken.None);
-        var one = await spans.FindPageAsync(project, [(TestSpan.TraceId(1), 1)], CancellationToken.None);
+        var one = await spans.FindAsync(project, [(TestSpan.TraceId(1), 1)], CancellationToken.None);
 
         Assert.Equal((7, true), (all.Rows.Count, all.Cut));
         Assert.Equal((1, false), (one.Rows.Count, one.Cut));

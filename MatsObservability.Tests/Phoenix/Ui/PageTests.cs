@@ -26,6 +26,28 @@ public sealed class PageTests(PostgresFixture postgres, PageTests.Shop shop) : I
     }
 
     [Fact]
+    public async Task Traces_WithRootsOfManyPages_ShowsEachRootsQuestion()
+    {
+        await using var server = await PhoenixServer.StartAsync(postgres, ("Phoenix:Query:MaxPageBytes", "65536"));
+        var questions = Enumerable.Range(0, 20).Select(index => $"question-{index:00}").ToList();
+        foreach (var question in questions)
+        {
+            var trace = new AgentTrace("long", "assistant", Otlp.NowNanos);
+            trace.Add("ask", "CHAIN", null, 0, 5, null, ("input.value", question + new string(' ', 200) + new string('x', 10_000)),
+                ("session.id", "s"));
+            await trace.PostAsync(server.Client);
+        }
+
+        foreach (var page in new[] { "/projects/long/traces", "/projects/long/session?id=s" })
+        {
+            var html = await Eventually.GetAsync(
+                () => server.Client.GetStringAsync(page),
+                html => questions.TrueForAll(question => html.Contains(question, StringComparison.Ordinal)));
+            Assert.DoesNotContain("no root yet", html, StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
     [Trait("Req", "A24")]
     [Trait("Req", "B001")]
     [Trait("Req", "M14")]

@@ -205,7 +205,7 @@ internal static class ResolveEndpoint
             _series = [];
             if (some.OfType<(Guid TraceId, long SpanId)>().ToList() is { Count: > 0 } spanIds)
             {
-                var (rows, cut) = await spans.FindPageAsync(projectId, spanIds, cancellationToken);
+                var (rows, cut) = await spans.FindAsync(projectId, spanIds, cancellationToken);
                 if (cut)
                 {
                     return false;

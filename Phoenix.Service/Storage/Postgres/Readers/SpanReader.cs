@@ -114,15 +114,30 @@ internal sealed class SpanReader(
             : null;
     }
 
-    /// <summary>The spans with these ids that the project has, in no order; of an id sent with several starts the earliest span.</summary>
-    public async Task<List<SpanRow>> FindAsync(
-        int projectId, IReadOnlyList<(Guid TraceId, long SpanId)> ids, CancellationToken cancellationToken) =>
-        (await FindUpToAsync(projectId, ids, long.MaxValue, cancellationToken)).Rows;
+    /// <summary>
+    /// The spans with these ids that the project has, in no order; of an id sent with several starts the earliest span. <c>Cut</c> where they
+    /// hold more bytes than a page may; one alone never does.
+    /// </summary>
+    public async Task<(List<SpanRow> Rows, bool Cut)> FindAsync(
+        int projectId, IReadOnlyList<(Guid TraceId, long SpanId)> ids, CancellationToken cancellationToken)
+    {
+        var rows = new List<SpanRow>();
+        var wanted = ids.ToHashSet();
+        long left = limits.MaxPageBytes;
+        await foreach (var command in FindCommandsAsync(projectId, ids, Columns, cancellationToken))
+        {
+            var (found, cut) = await ReadRowsAsync(command, cancellationToken, left);
+            rows.AddRange(found.Where(row => wanted.Contains((row.TraceId, row.SpanId))));
+            if (cut)
+            {
+                return (rows, true);
+            }
 
-    /// <summary>As <see cref="FindAsync"/>, but <c>Cut</c> where they hold more bytes than a page may; one alone never does.</summary>
-    public Task<(List<SpanRow> Rows, bool Cut)> FindPageAsync(
-        int projectId, IReadOnlyList<(Guid TraceId, long SpanId)> ids, CancellationToken cancellationToken) =>
-        FindUpToAsync(projectId, ids, limits.MaxPageBytes, cancellationToken);
+            left -= found.Sum(BytesOf);
+        }
+
+        return (rows, false);
+    }
 
     /// <summary>Those of these ids that the project has a span of.</summary>
     public async Task<HashSet<(Guid TraceId, long SpanId)>> FindIdsAsync(
@@ -271,26 +286,6 @@ internal sealed class SpanReader(
         " AND (" + string.Join(" OR ", traces.Select(trace =>
             $"(trace_id = {command.Bind(trace.TraceId)} AND start_ns >= {command.Bind(trace.FirstNanos)} AND start_ns <= {command.Bind(trace.LastNanos)})")) + ")";
 
-    private async Task<(List<SpanRow> Rows, bool Cut)> FindUpToAsync(
-        int projectId, IReadOnlyList<(Guid TraceId, long SpanId)> ids, long maxBytes, CancellationToken cancellationToken)
-    {
-        var rows = new List<SpanRow>();
-        var wanted = ids.ToHashSet();
-        await foreach (var command in FindCommandsAsync(projectId, ids, Columns, cancellationToken))
-        {
-            var (found, cut) = await ReadRowsAsync(command, cancellationToken, maxBytes);
-            rows.AddRange(found.Where(row => wanted.Contains((row.TraceId, row.SpanId))));
-            if (cut)
-            {
-                return (rows, true);
-            }
-
-            maxBytes -= found.Sum(static row => (long)BytesOf(row));
-        }
-
-        return (rows, false);
-    }
-
     /// <summary>
     /// The statements that read <paramref name="columns"/> of the earliest span of each of these ids, and of some ids beside them: any of
     /// these span ids in any of these traces.
@@ -342,7 +337,7 @@ internal sealed class SpanReader(
     }
 
     /// <summary>About how much memory a row takes, for the byte limit of a page.</summary>
-    private static int BytesOf(SpanRow row) =>
+    private static long BytesOf(SpanRow row) =>
         row.Attributes.Length + (row.Derived?.Length ?? 0) + (row.Events?.Length ?? 0) + (row.Links?.Length ?? 0) + 400;
 
     internal static SpanRow ToRow(NpgsqlDataReader reader) => new(
