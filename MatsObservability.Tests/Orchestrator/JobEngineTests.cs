@@ -57,13 +57,7 @@ public sealed class JobEngineTests(ShopSystem system) : IClassFixture<ShopSystem
     [Fact, Trait("Req", "M02")]
     public async Task Event_WaitedWhileItsJobEnded_IsNotAppended()
     {
-        var database = await system.NewDatabaseAsync();
-        await using (await OrchestratorServer.StartAsync(database, system.Phoenix.HttpUrl))
-        {
-            // The schema is there now; no replica takes the job up.
-        }
-
-        await using var source = NpgsqlDataSource.Create(database);
+        await using var source = NpgsqlDataSource.Create(await DatabaseWithSchemaAsync());
         var (job, events) = await ClaimedAsync(source);
         await using var connection = await source.OpenConnectionAsync();
         await using var transaction = await connection.BeginTransactionAsync();
@@ -84,14 +78,22 @@ public sealed class JobEngineTests(ShopSystem system) : IClassFixture<ShopSystem
     }
 
     [Fact, Trait("Req", "M02")]
+    public async Task Lease_GivenBack_IsNotTakenAgainByALateRenewal()
+    {
+        await using var source = NpgsqlDataSource.Create(await DatabaseWithSchemaAsync());
+        var store = new JobStore(source, TimeProvider.System);
+        var (job, _) = await ClaimedAsync(source);
+
+        Assert.True(await store.ReleaseAsync(job, default));
+
+        Assert.False(await store.RenewAsync(job, TimeSpan.FromHours(1), default));
+        Assert.Equal(job.Id, (await store.ClaimAsync("other", TimeSpan.FromHours(1), default))?.Id);
+    }
+
+    [Fact, Trait("Req", "M02")]
     public async Task Lease_OfAReplicaThatDied_RunsOutAndItsWritesChangeNothing()
     {
-        var database = await system.NewDatabaseAsync();
-        await using (await OrchestratorServer.StartAsync(database, system.Phoenix.HttpUrl))
-        {
-            // The schema is there now; no replica runs while the dead one's claim is made.
-        }
-
+        var database = await DatabaseWithSchemaAsync();
         await using var source = NpgsqlDataSource.Create(database);
         var store = new JobStore(source, TimeProvider.System);
         var (dead, _) = await ClaimedAsync(source);
@@ -449,6 +451,14 @@ public sealed class JobEngineTests(ShopSystem system) : IClassFixture<ShopSystem
 
     private static List<string> Messages(JsonElement job) =>
         [.. job.GetProperty("events").EnumerateArray().Select(e => e.GetProperty("message").GetString()!)];
+
+    /// <summary>A database with the schema, on which no replica runs.</summary>
+    private async Task<string> DatabaseWithSchemaAsync()
+    {
+        var database = await system.NewDatabaseAsync();
+        await using var first = await OrchestratorServer.StartAsync(database, system.Phoenix.HttpUrl);
+        return database;
+    }
 
     /// <summary>A job of the shop, claimed for an hour; no replica runs on the database.</summary>
     private static async Task<(JobRecord Job, EventLog Events)> ClaimedAsync(NpgsqlDataSource source)

@@ -124,9 +124,12 @@ internal sealed class JobStore(NpgsqlDataSource database, TimeProvider time)
     public Task<bool> RenewAsync(JobRecord job, TimeSpan lease, CancellationToken cancellationToken) =>
         FencedAsync(job, "lease_until = now() + $3", [new() { Value = lease }], cancellationToken);
 
-    /// <summary>Gives a RUNNING job back, so that another replica takes it up at once.</summary>
+    /// <summary>
+    /// Gives a RUNNING job back, so that another replica takes it up at once. With it goes the token: a renewal still under way changes
+    /// nothing.
+    /// </summary>
     public Task<bool> ReleaseAsync(JobRecord job, CancellationToken cancellationToken) => FencedAsync(
-        job, "lease_until = null", [], cancellationToken);
+        job, "lease_until = null, lease_token = lease_token + 1", [], cancellationToken);
 
     /// <summary>Saves what the run knows; false when it no longer owns the job.</summary>
     public Task<bool> CheckpointAsync(JobRecord job, InvestigationState state, CancellationToken cancellationToken) => FencedAsync(

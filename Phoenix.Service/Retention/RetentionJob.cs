@@ -33,7 +33,7 @@ internal sealed partial class RetentionJob(
         var projects = (await store.ReadProjectsAsync(cancellationToken)).ConvertAll(
             project => new Keeping(project.Id, project.Name, _options.DaysOf(project.Name), now));
         var oldestKept = long.MaxValue;
-        foreach (var leaf in await store.ReadLeavesAsync(now, cancellationToken))
+        foreach (var leaf in await store.ReadLeavesAsync(now, TimeSpan.FromDays(_options.LateDays), cancellationToken))
         {
             var expired = projects.Where(project => project.HasExpired(leaf, _options.LateDays, now)).ToList();
             var dropped = false;

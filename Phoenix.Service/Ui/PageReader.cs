@@ -16,6 +16,7 @@ internal sealed class PageReader(
     public const int MostSpans = 20_000;
 
     private const int MostLogsOfSpan = 200;
+    private const int MostOfTurn = 20_000;
     private const int MostMetricNames = 1000;
     private const int ActivitySlices = 90;
 
@@ -120,7 +121,8 @@ internal sealed class PageReader(
 
         var found = await traces.OfSessionsAsync(projectId, [sessionId], limit, cancellationToken);
         var roots = await ReadRootsAsync(projectId,
-            found.Select(static trace => ((Guid?)trace.TraceId, trace.RootSpanId)), Preview.Whole, cancellationToken);
+            found.Select(static trace => ((Guid?)trace.TraceId, trace.RootSpanId)), static (root, side) => Preview.Beginning(root, side, MostOfTurn),
+            cancellationToken);
         return (View(row, input: null, output: null), [.. found.Select(trace => Turn(trace, roots.GetValueOrDefault(trace.TraceId)))]);
 
         static SessionTurn Turn(TraceRow trace, (string? Input, string? Output) root) => new(

@@ -74,6 +74,27 @@ public sealed class PageBytesTests(PostgresFixture postgres) : IClassFixture<Pos
     }
 
     [Fact]
+    public async Task List_OfFewLargeSpansAmongSmallOnes_EndsEarlyAndGoesOnToTheLast()
+    {
+        await using var server = await PhoenixServer.StartAsync(postgres, ("Phoenix:Query:MaxPageBytes", "65536"));
+        await QueryServer.SendAsync(server.Client, "mixed", [.. Enumerable.Range(1, 10 * Records).Select(id => id % 10 == 0
+            ? TestSpan.Of(id, id, attributes: [("large", true), ("filler", new string('x', 10_000))])
+            : TestSpan.Of(id, id))]);
+
+        var sizes = new List<int>();
+        for (string? cursor = ""; cursor is not null;)
+        {
+            var page = JsonSerializer.Deserialize<JsonElement>(await server.Client.GetStringAsync(
+                $"/v1/projects/mixed/spans?attribute=large:true&limit={Records}" + (cursor.Length > 0 ? $"&cursor={cursor}" : "")));
+            sizes.Add(page.GetProperty("data").GetArrayLength());
+            cursor = page.GetProperty("next_cursor").GetString();
+        }
+
+        Assert.Equal(Records, sizes.Sum());
+        Assert.All(sizes, size => Assert.InRange(size, 0, 8));
+    }
+
+    [Fact]
     public async Task Resolve_RecordsOfManyPages_AnswersInOrderWithNulls()
     {
         await using var server = await PhoenixServer.StartAsync(postgres, ("Phoenix:Query:MaxPageBytes", "65536"));

@@ -132,6 +132,25 @@ public sealed class RetentionJobTests(PostgresFixture postgres) : IClassFixture<
     }
 
     [Fact]
+    public async Task Run_DataOfADeadClockEveryDay_GoAfterTheGraceOfTheFirst()
+    {
+        await using var server = await PhoenixServer.StartAsync(postgres);
+        var time = new TestTime(_now);
+        var job = Job(server, time, new RetentionMetrics(), new RetentionOptions { Days = 5, LateDays = 3 });
+        for (var day = 0; day < 3; day++)
+        {
+            await SendAsync(server, "default", 20_000 + day);
+            await job.RunAsync(CancellationToken.None);
+            Assert.Equal(day + 1, await server.ScalarAsync<long>("SELECT count(*) FROM spans_default"));
+            time.Advance(TimeSpan.FromDays(1));
+        }
+
+        await job.RunAsync(CancellationToken.None);
+
+        Assert.Equal("0|0|0|0|0|0", await CountsAsync(server));
+    }
+
+    [Fact]
     public async Task Run_DryOrForEver_RemovesNothing()
     {
         await using var server = await PhoenixServer.StartAsync(postgres);

@@ -50,6 +50,34 @@ public sealed class HostileRollupTests(PostgresFixture postgres) : IClassFixture
     }
 
     [Fact]
+    public async Task Export_CallsTakenOutOfASumAtItsBound_LeaveNothingNegativeAndRollUpsGoOn()
+    {
+        await using var server = await PhoenixServer.StartAsync(postgres);
+        await QueryServer.SendAsync(
+            server.Client, "hostile", [.. Enumerable.Range(1, 3).Select(trace => Call(trace, 1, "gpt-4o", 3_600_000_000_000))]);
+        await QueryServer.RolledUpAsync(server);
+        Assert.Equal(long.MaxValue, await server.ScalarAsync<long>("SELECT cost_pico_usd FROM sessions"));
+
+        // A call inside the first one is the same call told again, so the outer one is not counted any more.
+        foreach (var trace in Enumerable.Range(1, 3))
+        {
+            var inner = Call(trace, 2, "gpt-4o", 1);
+            inner.ParentSpanId = ByteString.CopyFrom(Convert.FromHexString(TestSpan.SpanHex(1)));
+            await QueryServer.SendAsync(server.Client, "hostile", inner);
+            await QueryServer.RolledUpAsync(server);
+        }
+
+        await QueryServer.SendAsync(server.Client, "honest", Call(4, 1, "gpt-4o", 10));
+        await QueryServer.RolledUpAsync(server);
+
+        Assert.Equal(
+            "2500000 2500000 2500000 25000000",
+            await server.ScalarAsync<string>("SELECT string_agg(cost_pico_usd::text, ' ' ORDER BY trace_id) FROM traces"));
+        Assert.Equal(0, await server.ScalarAsync<long>("SELECT min(cost_pico_usd) FROM sessions"));
+        Assert.Equal(3, await server.ScalarAsync<long>("SELECT count(*) FROM uncounted_calls"));
+    }
+
+    [Fact]
     public async Task Export_NamesLongerThanAnIndexTakes_AreStoredCutAndRollUpsGoOn()
     {
         await using var server = await PhoenixServer.StartAsync(postgres);

@@ -90,7 +90,7 @@ public sealed class RollupLoadTests(PostgresFixture postgres) : IClassFixture<Po
         // Parents mostly lie in the same trace, so that calls under calls are frequent.
         var trace = 1 + (id % 40);
         var parent = (40 * random.Next(0, 15)) + trace - 1;
-        var kind = new[] { null, "LLM", "LLM", "TOOL", "EMBEDDING", "AGENT" }[random.Next(6)];
+        var kind = new[] { null, "LLM", "LLM", "TOOL", "EMBEDDING", "RERANKER", "AGENT" }[random.Next(7)];
         var span = TestSpan.Of(
             trace, id, parent: random.Next(4) == 0 || parent == id
                 ? 0
@@ -106,7 +106,7 @@ public sealed class RollupLoadTests(PostgresFixture postgres) : IClassFixture<Po
             span.Attributes.Add(Otlp.Text("gen_ai.response.id", $"r{random.Next(2)}"));
         }
 
-        if (kind is "LLM" or "EMBEDDING")
+        if (kind is "LLM" or "EMBEDDING" or "RERANKER")
         {
             span.Attributes.Add(Otlp.Text("llm.model_name", new[] { "gpt-4o", "other", "ö" }[random.Next(3)]));
             span.Attributes.Add(

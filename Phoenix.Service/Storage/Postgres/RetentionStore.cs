@@ -38,8 +38,11 @@ internal sealed class RetentionStore(NpgsqlDataSource dataSource, Partitions par
         return projects;
     }
 
-    /// <summary>Every partition, the oldest first and the default ones last; notes which received rows since the last call.</summary>
-    public async Task<List<RetentionLeaf>> ReadLeavesAsync(DateTimeOffset now, CancellationToken cancellationToken)
+    /// <summary>
+    /// Every partition, the oldest first and the default ones last; notes which received rows since the last call. The default ones may
+    /// receive some every day: their first ones in <paramref name="grace"/> count, so that these are not kept by the later ones.
+    /// </summary>
+    public async Task<List<RetentionLeaf>> ReadLeavesAsync(DateTimeOffset now, TimeSpan grace, CancellationToken cancellationToken)
     {
         var leaves = new List<RetentionLeaf>();
         await using var command = dataSource.CreateCommand("""
@@ -52,11 +55,15 @@ internal sealed class RetentionStore(NpgsqlDataSource dataSource, Partitions par
             noted AS (
                 INSERT INTO partition_activity AS a SELECT leaf, inserted, $1 FROM leaf
                 ON CONFLICT (leaf) DO UPDATE SET inserted = excluded.inserted,
-                    changed_at = CASE WHEN excluded.inserted > a.inserted THEN excluded.changed_at ELSE a.changed_at END
+                    changed_at = CASE WHEN excluded.inserted > a.inserted
+                        AND NOT (a.changed_at > $2 AND EXISTS (SELECT FROM leaf l WHERE l.leaf = excluded.leaf AND l.bounds = 'DEFAULT'))
+                        THEN excluded.changed_at ELSE a.changed_at END
                 RETURNING leaf, changed_at)
-            SELECT leaf.parent, leaf.leaf, leaf.bounds, noted.changed_at FROM leaf JOIN noted USING (leaf)
+            SELECT leaf.parent, leaf.leaf, leaf.bounds, CASE WHEN leaf.bounds = 'DEFAULT' THEN coalesce(before.changed_at, noted.changed_at) ELSE noted.changed_at END
+            FROM leaf JOIN noted USING (leaf) LEFT JOIN partition_activity before USING (leaf)
             """);
         command.Parameters.Add(new NpgsqlParameter<DateTimeOffset> { TypedValue = now });
+        command.Parameters.Add(new NpgsqlParameter<DateTimeOffset> { TypedValue = now - grace });
         await using var reader = await command.ExecuteReaderAsync(cancellationToken);
         while (await reader.ReadAsync(cancellationToken))
         {

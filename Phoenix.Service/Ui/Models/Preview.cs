@@ -13,6 +13,10 @@ internal static class Preview
     /// <summary>What <see cref="Whole"/> gives, cut to one line.</summary>
     public static string? Of(AttributeSet attributes, string side) => Whole(attributes, side) is { } text ? Cut(text) : null;
 
+    /// <summary>What <see cref="Whole"/> gives, up to <paramref name="most"/> characters.</summary>
+    public static string? Beginning(AttributeSet attributes, string side, int most) =>
+        Whole(attributes, side) is { } text ? Beginning(text, most) : null;
+
     /// <summary>
     /// <c>input.value</c> or <c>output.value</c>; where that is missing or JSON, the last message of that side; null when there is neither.
     /// A JSON object with one of the usual names for a question or an answer gives that text alone.
@@ -29,11 +33,9 @@ internal static class Preview
     }
 
     /// <summary>One line of at most 160 characters.</summary>
-    public static string Cut(string text)
-    {
-        var line = text.Length > MostCharacters ? string.Concat(text.AsSpan(0, MostCharacters), "…") : text;
-        return line.ReplaceLineEndings(" ").Trim();
-    }
+    public static string Cut(string text) => Beginning(text, MostCharacters).ReplaceLineEndings(" ").Trim();
+
+    private static string Beginning(string text, int most) => text.Length > most ? string.Concat(text.AsSpan(0, most), "…") : text;
 
     private static string? Inner(string json, string side)
     {

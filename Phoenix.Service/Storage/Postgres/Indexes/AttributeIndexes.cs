@@ -13,6 +13,9 @@ internal sealed class AttributeIndexes(IOptions<StorageOptions> options)
     /// <summary>SQL of what an index holds for a row that only parsing can judge: it is a candidate for every value.</summary>
     private const string Undecided = "chr(1)";
 
+    /// <summary>What stands in the index where the row itself must be asked, as the character it is.</summary>
+    internal const char UndecidedCharacter = '\u0001';
+
     /// <summary>
     /// Characters of a value that are indexed: an index row holds at most 2,704 bytes, and a row that does not fit would be refused.
     /// </summary>

@@ -37,7 +37,7 @@ internal sealed class AttributeCondition
     /// </summary>
     public string[]? IndexTexts => this switch
     {
-        { _text: { } text } => text is "NaN" or "Infinity" or "-Infinity" || text.Any(static c => c == '\0' || char.IsSurrogate(c))
+        { _text: { } text } => text is "NaN" or "Infinity" or "-Infinity" || text.Any(static c => c is '\0' or Indexes.AttributeIndexes.UndecidedCharacter || char.IsSurrogate(c))
             ? null
             : [text],
         { _boolean: { } flag } => [flag ? "true" : "false"],

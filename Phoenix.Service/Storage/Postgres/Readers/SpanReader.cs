@@ -176,6 +176,7 @@ internal sealed class SpanReader(
 
         var started = time.GetTimestamp();
         var spans = new List<SpanRow>();
+        long left = limits.MaxPageBytes;
         var stepwise = traces is null && filter.IsSelective && IndexedOf(filter) is null;
         while (true)
         {
@@ -184,17 +185,19 @@ internal sealed class SpanReader(
             {
                 var wanted = limit + 1 - spans.Count;
                 await using var command = ListCommand(projectId, filter, traces, after, floor, wanted);
-                var (candidates, cut) = await ReadRowsAsync(command, cancellationToken);
-                spans.AddRange(filter.Attributes.Count == 0
+                var (candidates, cut) = await ReadRowsAsync(command, cancellationToken, left);
+                var kept = filter.Attributes.Count == 0
                     ? candidates
-                    : candidates.Where(row => filter.Attributes.All(condition => condition.Matches(row.Attributes, row.Derived))));
+                    : candidates.FindAll(row => filter.Attributes.All(condition => condition.Matches(row.Attributes, row.Derived)));
+                spans.AddRange(kept);
+                left -= kept.Sum(BytesOf);
                 if (spans.Count > limit)
                 {
                     spans.RemoveRange(limit, spans.Count - limit);
                     return new SpanPage(spans, spans[^1].Key);
                 }
 
-                if (cut)
+                if (cut || left <= 0)
                 {
                     return new SpanPage(spans, candidates[^1].Key);
                 }

@@ -1,4 +1,5 @@
 using System.Globalization;
+using Phoenix.Service.Ingest.Normalize;
 
 namespace Phoenix.Service.Storage.Postgres.Rollups;
 
@@ -38,6 +39,9 @@ internal static class RollupSql
             THEN s.start_ns ELSE s.start_ns - {long.MaxValue} END
         """;
 
+    /// <summary>As DeltaCollector counts a minute's tokens.</summary>
+    private static string HasCountedTokens { get; } = $"span_kind IN ({SpanKinds.Llm}, {SpanKinds.Embedding})";
+
     // IdentityMapping makes them.
     private const string UserSession = "user:";
 
@@ -71,7 +75,8 @@ internal static class RollupSql
     /// </summary>
     public static string MinuteSums(string spans, int sign, params string[] apart) => $"""
         SELECT project_id, start_ns / 60000000000, coalesce(llm_model, ''), coalesce(llm_provider, ''), span_kind, status,
-            {sign} * count(*), {sign} * {Whole("sum(prompt_tokens)")}, {sign} * {Whole("sum(completion_tokens)")},
+            {sign} * count(*), {sign} * {Whole($"sum(prompt_tokens) FILTER (WHERE {HasCountedTokens})")},
+            {sign} * {Whole($"sum(completion_tokens) FILTER (WHERE {HasCountedTokens})")},
             {sign} * {Whole("sum(cost_pico_usd)")}, {sign} * {Whole("sum(end_ns - start_ns)")},
             ARRAY[{string.Join(", ", Enumerable.Range(0, s_buckets).Select(bucket => $"{sign} * count(*) FILTER (WHERE {InBucket(bucket)})"))}]{string.Concat(apart.Select(static column => ", " + column))}
         FROM {spans} AS s GROUP BY 1, 2, 3, 4, 5, 6{string.Concat(apart.Select(static column => ", " + column))}
@@ -203,6 +208,12 @@ internal static class RollupSql
     public static string Whole(string sum) => $"greatest(least(coalesce({sum}, 0), {long.MaxValue}), {-long.MaxValue})::bigint";
 
     private static string Added(string before, string more) => Whole($"{before}::numeric + {more}");
+
+    /// <summary>
+    /// What is left of a sum that nothing negative went into; 0 where the sum had stayed at its bound and so more is taken away than it
+    /// says.
+    /// </summary>
+    public static string Left(string before, string less) => Whole($"greatest({before}::numeric - {less}, 0)");
 
     private static string Parameters(int count) => string.Join(", ", Enumerable.Range(1, count).Select(static index => $"${index}"));
 

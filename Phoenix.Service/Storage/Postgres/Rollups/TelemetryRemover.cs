@@ -13,25 +13,13 @@ internal sealed class TelemetryRemover(NpgsqlDataSource dataSource, TraceRanges 
     private const int ProjectStep = 20_000;
     private const string RemovalKey = "hashtextextended('mats.removals.' || current_schema(), 0)";
 
-    private static readonly string[] s_rowSteps =
-    [
-        $"DELETE FROM spans WHERE (tableoid, ctid) IN (SELECT tableoid, ctid FROM spans WHERE project_id = $1 LIMIT {ProjectStep})",
-        Some("span_vectors"),
-        $"DELETE FROM logs WHERE (tableoid, ctid) IN (SELECT tableoid, ctid FROM logs WHERE project_id = $1 LIMIT {ProjectStep})",
-        $"""
-        DELETE FROM metric_points WHERE (tableoid, ctid) IN (
-            SELECT p.tableoid, p.ctid FROM metric_series s JOIN metric_points p ON p.series_id = s.id WHERE s.project_id = $1 LIMIT {ProjectStep})
-        """,
-        Some("metric_series"),
-    ];
+    private static readonly string[] s_rowTables = ["spans", "span_vectors", "logs", "metric_points", "metric_series"];
 
     /// <summary>
     /// After the rows: who removes a trace meanwhile, having found it before, sets its roll-ups only as long as it has spans.
     /// </summary>
-    private static readonly string[] s_rollupSteps =
-    [
-        Some("traces"), Some("sessions"), Some("span_minutes"), Some("uncounted_calls"), Some("nested_suspects"), Some("removed_projects"),
-    ];
+    private static readonly string[] s_rollupTables =
+        ["traces", "sessions", "span_minutes", "uncounted_calls", "nested_suspects", "removed_projects"];
 
     /// <summary>Removes one span; its children become orphans. False when there is none.</summary>
     public async Task<bool> RemoveSpanAsync(int projectId, Guid traceId, long spanId, CancellationToken cancellationToken) =>
@@ -106,23 +94,53 @@ internal sealed class TelemetryRemover(NpgsqlDataSource dataSource, TraceRanges 
             return false;
         }
 
-        if (!await RemoveSomeAsync(connection, s_rowSteps, projectId, cancellationToken))
+        try
         {
-            await RollupStore.OwnAsync(connection, cancellationToken);
-            await RemoveSomeAsync(connection, s_rollupSteps, projectId, cancellationToken);
+            if (!await RemoveSomeAsync(connection, s_rowTables, projectId, cancellationToken))
+            {
+                await RollupStore.OwnAsync(connection, cancellationToken);
+                await RemoveSomeAsync(connection, s_rollupTables, projectId, cancellationToken);
+            }
+
+            await transaction.CommitAsync(cancellationToken);
+        }
+        catch (PostgresException exception) when (exception.SqlState == PostgresErrorCodes.UndefinedTable)
+        {
+            // Retention has dropped the partition meanwhile: the next step does without it.
         }
 
-        await transaction.CommitAsync(cancellationToken);
         return true;
     }
 
-    /// <summary>Runs the first of <paramref name="steps"/> that still finds something; false when none does.</summary>
+    /// <summary>
+    /// Removes some rows of the project from the first of <paramref name="tables"/>, or of their partitions, that has any; false when none
+    /// has. From each partition by itself: places of rows in several at once would be looked up in all of them.
+    /// </summary>
     private static async Task<bool> RemoveSomeAsync(
-        NpgsqlConnection connection, string[] steps, int projectId, CancellationToken cancellationToken)
+        NpgsqlConnection connection, string[] tables, int projectId, CancellationToken cancellationToken)
     {
-        foreach (var step in steps)
+        await using var listing = new NpgsqlCommand("""
+            SELECT coalesce(leaf.relid, parent.name::regclass)::text, parent.name
+            FROM unnest($1) WITH ORDINALITY AS parent (name, place) LEFT JOIN LATERAL pg_partition_tree(parent.name::regclass) AS leaf ON leaf.isleaf
+            ORDER BY parent.place
+            """, connection);
+        listing.Bind(tables);
+        var leaves = new List<(string Leaf, string Parent)>();
+        await using (var reader = await listing.ExecuteReaderAsync(cancellationToken))
         {
-            if (await ExecuteAsync(connection, step, projectId, cancellationToken) > 0)
+            while (await reader.ReadAsync(cancellationToken))
+            {
+                leaves.Add((reader.GetString(0), reader.GetString(1)));
+            }
+        }
+
+        foreach (var (leaf, parent) in leaves)
+        {
+            var found = parent == "metric_points"
+                ? $"SELECT p.ctid FROM metric_series s JOIN {leaf} p ON p.series_id = s.id WHERE s.project_id = $1"
+                : $"SELECT ctid FROM {leaf} WHERE project_id = $1";
+            if (await ExecuteAsync(
+                connection, $"DELETE FROM {leaf} WHERE ctid = ANY(ARRAY({found} LIMIT {ProjectStep}))", projectId, cancellationToken) > 0)
             {
                 return true;
             }
@@ -194,9 +212,6 @@ internal sealed class TelemetryRemover(NpgsqlDataSource dataSource, TraceRanges 
         metrics.Count(findings);
         return removed;
     }
-
-    private static string Some(string table) =>
-        $"DELETE FROM {table} WHERE ctid IN (SELECT ctid FROM {table} WHERE project_id = $1 LIMIT {ProjectStep})";
 
     private static async Task<int> ExecuteAsync(
         NpgsqlConnection connection, string text, int projectId, CancellationToken cancellationToken)

@@ -139,13 +139,14 @@ internal static class UncountedCalls
                 {RollupSql.Whole("sum(cost_pico_usd)")} AS cost_pico_usd
             FROM added GROUP BY trace_id, project_id),
         of_traces AS (
-            UPDATE traces t SET prompt_tokens = t.prompt_tokens - less.prompt_tokens, completion_tokens = t.completion_tokens - less.completion_tokens,
-                cost_pico_usd = t.cost_pico_usd - less.cost_pico_usd
+            UPDATE traces t SET prompt_tokens = {RollupSql.Left("t.prompt_tokens", "less.prompt_tokens")},
+                completion_tokens = {RollupSql.Left("t.completion_tokens", "less.completion_tokens")},
+                cost_pico_usd = {RollupSql.Left("t.cost_pico_usd", "less.cost_pico_usd")}
             FROM less WHERE t.trace_id = less.trace_id AND t.project_id = less.project_id
             RETURNING t.project_id, t.session_id, less.prompt_tokens, less.completion_tokens, less.cost_pico_usd),
         of_sessions AS (
-            UPDATE sessions s SET prompt_tokens = s.prompt_tokens - l.prompt, completion_tokens = s.completion_tokens - l.completion,
-                cost_pico_usd = s.cost_pico_usd - l.cost
+            UPDATE sessions s SET prompt_tokens = {RollupSql.Left("s.prompt_tokens", "l.prompt")},
+                completion_tokens = {RollupSql.Left("s.completion_tokens", "l.completion")}, cost_pico_usd = {RollupSql.Left("s.cost_pico_usd", "l.cost")}
             FROM (SELECT project_id, session_id, {RollupSql.Whole("sum(prompt_tokens)")} AS prompt, {RollupSql.Whole("sum(completion_tokens)")} AS completion,
                     {RollupSql.Whole("sum(cost_pico_usd)")} AS cost
                 FROM of_traces WHERE session_id IS NOT NULL GROUP BY project_id, session_id) AS l
