@@ -68,17 +68,16 @@ internal sealed partial class IngestPipeline(
 
             if (request.Signal == Signal.Spans)
             {
-                metrics.CountSpans(request.Transport, SpanOutcome.SampledOut, batch.SampledOutCount);
-                metrics.CountSpans(request.Transport, SpanOutcome.Filtered, batch.FilteredCount);
                 metrics.ObserveRequest(batch.RecordCount, request.ContentLength);
             }
 
             // 6. Enqueue.
             var (rejected, message, records) = (batch.RejectedCount, batch.RejectionMessage, batch.RecordCount);
+            var (sampledOut, filtered) = (batch.SampledOutCount, batch.FilteredCount);
             if (records == 0)
             {
                 batch.Dispose();
-                Count(request, started, accepted: 0, duplicates: 0, rejected);
+                Count(request, started, accepted: 0, duplicates: 0, rejected, sampledOut, filtered);
                 return new IngestOutcome(IngestStatus.Accepted, message, rejected);
             }
 
@@ -118,7 +117,9 @@ internal sealed partial class IngestPipeline(
                 forward = null;
             }
 
-            Count(request, started, records - result.Duplicates - result.Rejected, result.Duplicates, rejected + result.Rejected);
+            Count(
+                request, started, records - result.Duplicates - result.Rejected, result.Duplicates, rejected + result.Rejected, sampledOut,
+                filtered);
             return new IngestOutcome(IngestStatus.Accepted, message ?? result.Message, rejected + result.Rejected);
         }
         catch (OperationCanceledException) when (aborted.IsCancellationRequested)
@@ -247,7 +248,7 @@ internal sealed partial class IngestPipeline(
         }
     }
 
-    private void Count(IngestRequest request, long started, int accepted, int duplicates, int rejected)
+    private void Count(IngestRequest request, long started, int accepted, int duplicates, int rejected, int sampledOut, int filtered)
     {
         metrics.ObserveAck(request.Transport, time.GetElapsedTime(started));
         if (request.Signal == Signal.Spans)
@@ -255,6 +256,8 @@ internal sealed partial class IngestPipeline(
             metrics.CountSpans(request.Transport, SpanOutcome.Accepted, accepted);
             metrics.CountSpans(request.Transport, SpanOutcome.Duplicate, duplicates);
             metrics.CountSpans(request.Transport, SpanOutcome.Rejected, rejected);
+            metrics.CountSpans(request.Transport, SpanOutcome.SampledOut, sampledOut);
+            metrics.CountSpans(request.Transport, SpanOutcome.Filtered, filtered);
         }
     }
 

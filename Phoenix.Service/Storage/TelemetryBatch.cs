@@ -112,22 +112,28 @@ public sealed class TelemetryBatch(Signal signal, int expectedBytes = 64 * 1024)
         }
     }
 
-    /// <summary>Adds a resource the rows refer to, once.</summary>
-    public void Refer(InternedResource resource)
+    /// <summary>Adds a resource the rows refer to, once; whether it is new.</summary>
+    public bool Refer(InternedResource resource)
     {
-        if (_referred.Add((0, resource.Id)))
+        if (!_referred.Add((0, resource.Id)))
         {
-            Resources.Add(resource);
+            return false;
         }
+
+        Resources.Add(resource);
+        return true;
     }
 
-    /// <summary>Adds a scope the rows refer to, once.</summary>
-    public void Refer(InternedScope scope)
+    /// <summary>Adds a scope the rows refer to, once; whether it is new.</summary>
+    public bool Refer(InternedScope scope)
     {
-        if (_referred.Add((1, scope.Id)))
+        if (!_referred.Add((1, scope.Id)))
         {
-            Scopes.Add(scope);
+            return false;
         }
+
+        Scopes.Add(scope);
+        return true;
     }
 
     /// <summary>
@@ -165,11 +171,20 @@ public sealed class TelemetryBatch(Signal signal, int expectedBytes = 64 * 1024)
 public readonly record struct DayRows(int Day, CopyRows Rows);
 
 /// <summary>A resource by the hash of its content. <see cref="Attributes"/> is a JSON object.</summary>
-public sealed record InternedResource(long Id, string ServiceName, string Attributes, string? SchemaUrl, int DroppedAttributesCount);
+public sealed record InternedResource(long Id, string ServiceName, string Attributes, string? SchemaUrl, int DroppedAttributesCount)
+{
+    /// <summary>About what it takes in memory and on its way into its table.</summary>
+    public long ByteCount => InternedSeries.OwnBytes + (2L * (ServiceName.Length + Attributes.Length + (SchemaUrl?.Length ?? 0)));
+}
 
 /// <summary>An instrumentation scope by the hash of its content. <see cref="Attributes"/> is a JSON object or null.</summary>
 public sealed record InternedScope(long Id, string Name, string? Version, string? Attributes,
-    string? SchemaUrl, int DroppedAttributesCount);
+    string? SchemaUrl, int DroppedAttributesCount)
+{
+    /// <summary>About what it takes in memory and on its way into its table.</summary>
+    public long ByteCount => InternedSeries.OwnBytes
+        + (2L * (Name.Length + (Version?.Length ?? 0) + (Attributes?.Length ?? 0) + (SchemaUrl?.Length ?? 0)));
+}
 
 /// <summary>A metric series by the hash of its content; columns as in the table <c>metric_series</c>.</summary>
 public sealed record InternedSeries(
@@ -177,7 +192,8 @@ public sealed record InternedSeries(
     long ResourceId, long ScopeId,
     string Attributes)
 {
-    private const int OwnBytes = 128;
+    /// <summary>About what one takes besides its texts, as a resource or a scope does.</summary>
+    internal const int OwnBytes = 128;
 
     /// <summary>About what it takes in memory and on its way into its table.</summary>
     public long ByteCount => OwnBytes + (2L * Attributes.Length) + TextLength;

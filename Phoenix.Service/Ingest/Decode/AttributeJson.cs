@@ -239,6 +239,7 @@ internal static class AttributeJson
             return false;
         }
 
+        use.Redacted = true;
         if (redaction.Action == RedactionAction.Drop)
         {
             use.Policy.Redactor.CountDropped(redaction);

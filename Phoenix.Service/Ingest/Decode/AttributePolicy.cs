@@ -42,6 +42,13 @@ internal sealed class AttributePolicy(AttributeKeys keys, Redactor redactor, Nor
         var rule => AnyValue.OfText(Redactor.Replacement(rule.Action, value.Kind == AnyValueKind.String ? value.Data : message)),
     };
 
+    /// <summary>The bytes of the text or bytes of an AnyValue <paramref name="message"/> that is longer than is kept; null of others.</summary>
+    public int? LengthBeforeCut(ReadOnlySpan<byte> message) =>
+        message.Length > MaxBytes && AnyValue.TryRead(message, out var value) && value.Kind is AnyValueKind.String or AnyValueKind.Bytes
+        && value.Data.Length > MaxBytes
+            ? value.Data.Length
+            : null;
+
     /// <summary>The first <paramref name="limit"/> bytes of a longer <paramref name="text"/> at most, cut between characters.</summary>
     public static ReadOnlySpan<byte> Cut(ReadOnlySpan<byte> text, int limit)
     {
@@ -83,12 +90,31 @@ internal sealed class AttributeUse(AttributePolicy policy)
     /// <summary>Values cut so far.</summary>
     public int Truncated { get; private set; }
 
+    /// <summary>Whether a rule has taken anything out so far.</summary>
+    public bool Redacted { get; set; }
+
     /// <summary>Adds what was changed to the metrics and starts anew.</summary>
     public void Report(int sampledOut)
     {
         Policy.Metrics.CountRequest(Truncated, Repaired, sampledOut);
-        (Repaired, Truncated, Search) = (0, 0, true);
+        Forget();
     }
+
+    /// <summary>Adds what a request changed, if it is not decoded once more, and starts anew.</summary>
+    public void ReportOf(DecodeResult result)
+    {
+        if (result.Batch is { } batch)
+        {
+            Report(batch.SampledOutCount);
+        }
+        else
+        {
+            Forget();
+        }
+    }
+
+    /// <summary>Starts anew: what was changed is not kept.</summary>
+    public void Forget() => (Repaired, Truncated, Redacted, Search) = (0, 0, false, true);
 
     /// <summary>A text value of <paramref name="key"/> as a JSON string: searched, cut, repaired, escaped.</summary>
     public void WriteString(CopyRows rows, ReadOnlySpan<byte> key, ReadOnlySpan<byte> text)
@@ -161,6 +187,14 @@ internal sealed class AttributeUse(AttributePolicy policy)
     }
 
     /// <summary>A text as the value of <paramref name="key"/>, without the secrets and patterns found in it.</summary>
-    public ReadOnlySpan<byte> Scrub(scoped ReadOnlySpan<byte> key, ReadOnlySpan<byte> text) =>
-        Policy.Redactor.MayHoldSecret(text) && Policy.Redactor.Scrub(key, text) is { } scrubbed ? scrubbed : text;
+    public ReadOnlySpan<byte> Scrub(scoped ReadOnlySpan<byte> key, ReadOnlySpan<byte> text)
+    {
+        if (!Policy.Redactor.MayHoldSecret(text) || Policy.Redactor.Scrub(key, text) is not { } scrubbed)
+        {
+            return text;
+        }
+
+        Redacted = true;
+        return scrubbed;
+    }
 }

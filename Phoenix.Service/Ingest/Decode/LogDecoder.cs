@@ -16,7 +16,7 @@ internal sealed class LogDecoder(
         var use = new AttributeUse(policy);
         var result = new LogRequest(new TelemetryBatch(Signal.Logs), projects, interner, options.Value, projectOverride,
             received, use).Decode(protobufBody, newProjects);
-        use.Report(sampledOut: 0);
+        use.ReportOf(result);
         return result;
     }
 

@@ -18,7 +18,7 @@ internal sealed class MetricDecoder(
         var result = new MetricRequest(new TelemetryBatch(Signal.MetricPoints), projects, interner, series,
             options.Value, projectOverride, use)
             .Decode(protobufBody, newProjects);
-        use.Report(sampledOut: 0);
+        use.ReportOf(result);
         return result;
     }
 
@@ -53,9 +53,15 @@ internal sealed class MetricDecoder(
                 }
 
                 reader.TryReadBytes(out var point);
+                var leftOut = Batch.LeftOutCount;
                 if (!TryDecodePoint(metric, point, index++))
                 {
                     return false;
+                }
+
+                if (Batch.LeftOutCount != leftOut)
+                {
+                    LeaveOut(message, point);
                 }
             }
 

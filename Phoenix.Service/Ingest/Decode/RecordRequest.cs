@@ -24,6 +24,7 @@ internal abstract class RecordRequest(
     private int _resourceIndex;
     private int _scopeIndex;
     private int _recordIndex;
+    private int _recordOffset;
     private int _lastDay = int.MinValue;
     private CopyRows? _lastRows;
     private long _otherDaysBytes;
@@ -31,6 +32,7 @@ internal abstract class RecordRequest(
     private long _besideRowsBytes;
     private int _newProjects;
     private bool _isProjectRefused;
+    private bool _areOwnersReferred;
 
     /// <summary>The batch that takes the rows.</summary>
     protected TelemetryBatch Batch { get; } = batch;
@@ -100,11 +102,32 @@ internal abstract class RecordRequest(
 
         if (Batch.CanTake((int)(timeNanos / NanosPerDay)))
         {
+            if (!_areOwnersReferred)
+            {
+                ReferOwners();
+            }
+
             return true;
         }
 
         Reject($"{field} lies on one day more than the {TelemetryBatch.MaxDays} a request may span");
         return false;
+    }
+
+    /// <summary>Adds project, resource and scope of a record to the batch: without records they are not stored.</summary>
+    private void ReferOwners()
+    {
+        _areOwnersReferred = true;
+        Batch.Refer(ProjectId);
+        if (Batch.Refer(Resource.Row))
+        {
+            Spend(Resource.Row.ByteCount);
+        }
+
+        if (Batch.Refer(Scope))
+        {
+            Spend(Scope.ByteCount);
+        }
     }
 
     /// <summary>Counts <paramref name="bytes"/> that the batch holds beside its rows.</summary>
@@ -129,6 +152,15 @@ internal abstract class RecordRequest(
         }
 
         return _lastRows;
+    }
+
+    /// <summary>Notes that <paramref name="part"/> of the record under way is not stored.</summary>
+    protected void LeaveOut(ReadOnlySpan<byte> record, ReadOnlySpan<byte> part)
+    {
+        if (!part.IsEmpty)
+        {
+            Batch.LeaveOut(_recordOffset + record.OffsetOf(part));
+        }
     }
 
     /// <summary>Leaves a record out and says why.</summary>
@@ -197,12 +229,6 @@ internal abstract class RecordRequest(
 
         (Resource, ProjectId, _scopeIndex) = (entry, projectId, 0);
         EnterResource(project);
-        if (!_isProjectRefused)
-        {
-            Batch.Refer(projectId);
-            Batch.Refer(entry.Row);
-        }
-
         var reader = new ProtobufReader(message);
         while (!reader.AtEnd)
         {
@@ -232,8 +258,7 @@ internal abstract class RecordRequest(
             return Malformed($"resource_{recordName}[{_resourceIndex}].scope_{recordName}[{_scopeIndex}]", body.OffsetOf(message));
         }
 
-        (Scope, _recordIndex) = (row, 0);
-        Batch.Refer(row);
+        (Scope, _recordIndex, _areOwnersReferred) = (row, 0, false);
 
         var reader = new ProtobufReader(message);
         while (!reader.AtEnd)
@@ -247,15 +272,16 @@ internal abstract class RecordRequest(
 
             reader.TryReadBytes(out var record);
             var leftOut = Batch.LeftOutCount;
+            _recordOffset = body.OffsetOf(record);
             if (!TryDecodeRecord(record))
             {
-                return Malformed(Where(), body.OffsetOf(record));
+                return Malformed(Where(), _recordOffset);
             }
 
             // Of a metric only some points may be left out.
-            if (Batch.LeftOutCount != leftOut && Batch.Signal != Signal.MetricPoints && !record.IsEmpty)
+            if (Batch.LeftOutCount != leftOut && Batch.Signal != Signal.MetricPoints)
             {
-                Batch.LeaveOut(body.OffsetOf(record));
+                LeaveOut(record, record);
             }
 
             _recordIndex++;

@@ -32,7 +32,7 @@ internal sealed class ResourceInterner(AttributePolicy policy)
         }
 
         var entry = DecodeResource(message, schemaUrl);
-        if (entry is not null && message.Length <= LongestRemembered)
+        if (entry is not null && message.Length + schemaUrl.Length <= LongestRemembered)
         {
             slot = new Remembered<ResourceEntry>(message.ToArray(), schemaUrl.ToArray(), entry);
         }
@@ -50,7 +50,7 @@ internal sealed class ResourceInterner(AttributePolicy policy)
         }
 
         var entry = DecodeScope(message, schemaUrl);
-        if (entry is not null && message.Length <= LongestRemembered)
+        if (entry is not null && message.Length + schemaUrl.Length <= LongestRemembered)
         {
             slot = new Remembered<InternedScope>(message.ToArray(), schemaUrl.ToArray(), entry);
         }
@@ -79,23 +79,25 @@ internal sealed class ResourceInterner(AttributePolicy policy)
         using var attributes = new KeyValueList(policy.MaxAttributes);
         if (!attributes.TryRead(message, CommonFields.ResourceAttributes)
             || !TryReadCount(message, CommonFields.ResourceDroppedAttributesCount, out var dropped)
-            || !TryWriteSorted(message, attributes, policy, out var json))
+            || !TryWriteSorted(message, attributes, policy, out var json, out var original))
         {
             return null;
         }
 
         dropped = (int)Math.Min((long)dropped + attributes.Excess, int.MaxValue);
 
-        var schema = schemaUrl.IsEmpty ? null : JsonText.ToText(schemaUrl);
         var use = new AttributeUse(policy);
+        var schema = TextOf(schemaUrl, use);
         var project = NameOf(message, attributes, "openinference.project.name"u8, use);
         var service = NameOf(message, attributes, "service.name"u8, use) is { } name ? JsonText.ToText(name) : "unknown_service";
-        var id = IdOf("resource", json, schema, dropped.ToString(CultureInfo.InvariantCulture));
-        return new ResourceEntry(
+        var id = IdOf(["resource", json, schema, dropped.ToString(CultureInfo.InvariantCulture), .. original]);
+        var entry = new ResourceEntry(
             new InternedResource(id, service, json, schema, dropped),
             project is null ? null : JsonText.ToText(project),
             SessionOf(message, attributes, use),
             NameOf(message, attributes, "user.id"u8, use));
+        use.Report(sampledOut: 0);
+        return entry;
     }
 
     private InternedScope? DecodeScope(ReadOnlySpan<byte> message, ReadOnlySpan<byte> schemaUrl)
@@ -119,21 +121,27 @@ internal sealed class ResourceInterner(AttributePolicy policy)
         using var attributes = new KeyValueList(policy.MaxAttributes);
         if (!attributes.TryRead(message, CommonFields.ScopeAttributes)
             || !TryReadCount(message, CommonFields.ScopeDroppedAttributesCount, out var dropped)
-            || !TryWriteSorted(message, attributes, policy, out var json))
+            || !TryWriteSorted(message, attributes, policy, out var json, out var original))
         {
             return null;
         }
 
         dropped = (int)Math.Min((long)dropped + attributes.Excess, int.MaxValue);
 
-        var nameText = JsonText.ToText(name);
-        var versionText = version.IsEmpty ? null : JsonText.ToText(version);
-        var schema = schemaUrl.IsEmpty ? null : JsonText.ToText(schemaUrl);
+        var use = new AttributeUse(policy);
+        var nameText = TextOf(name, use) ?? string.Empty;
+        var versionText = TextOf(version, use);
+        var schema = TextOf(schemaUrl, use);
+        use.Report(sampledOut: 0);
         var attributesText = attributes.Count == 0 ? null : json;
         var id = IdOf(
-            "scope", nameText, versionText, attributesText, schema, dropped.ToString(CultureInfo.InvariantCulture));
+            ["scope", nameText, versionText, attributesText, schema, dropped.ToString(CultureInfo.InvariantCulture), .. original]);
         return new InternedScope(id, nameText, versionText, attributesText, schema, dropped);
     }
+
+    /// <summary>What is kept of a text outside the attributes; null when there is none.</summary>
+    private static string? TextOf(ReadOnlySpan<byte> text, AttributeUse use) =>
+        text.IsEmpty ? null : JsonText.ToText(use.Label(default, text));
 
     private static bool TryReadCount(ReadOnlySpan<byte> message, int field, out int count)
     {
@@ -193,10 +201,14 @@ internal sealed class ResourceInterner(AttributePolicy policy)
     }
 
     /// <summary>
-    /// The attributes as a JSON object in the order of their keys: one content, one text. False when a value breaks the encoding.
+    /// The attributes as a JSON object in the order of their keys: one content, one text. False when a value breaks the encoding. Where
+    /// redaction changed them, <paramref name="original"/> has a salted hash of what was sent: what differs must not become one because
+    /// of a rule, or the points of one collection fall on each other. Else it is empty.
     /// </summary>
-    public static bool TryWriteSorted(ReadOnlySpan<byte> message, KeyValueList attributes, AttributePolicy policy, out string json)
+    public static bool TryWriteSorted(
+        ReadOnlySpan<byte> message, KeyValueList attributes, AttributePolicy policy, out string json, out string[] original)
     {
+        original = [];
         var order = new List<(AttributeKey Key, int Index)>(attributes.Count);
         for (var i = 0; i < attributes.Count; i++)
         {
@@ -223,9 +235,30 @@ internal sealed class ResourceInterner(AttributePolicy policy)
         AttributeJson.CloseObject(rows, field);
         rows.EndField(field);
         rows.EndRow();
+        if (use.Redacted)
+        {
+            using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+            foreach (var (key, index) in order)
+            {
+                Append(hash, key.Utf8);
+                Append(hash, attributes.Value(message, index));
+            }
+
+            original = [Encoding.UTF8.GetString(policy.Redactor.Replacement(RedactionAction.Hash, hash.GetHashAndReset()))];
+        }
+
         use.Report(sampledOut: 0);
         json = Encoding.UTF8.GetString(rows.Written.Span[(sizeof(short) + sizeof(int))..]);
         return true;
+    }
+
+    /// <summary>Adds a part so that it is kept apart from the next.</summary>
+    public static void Append(IncrementalHash hash, ReadOnlySpan<byte> part)
+    {
+        Span<byte> length = stackalloc byte[4];
+        BinaryPrimitives.WriteInt32LittleEndian(length, part.Length);
+        hash.AppendData(length);
+        hash.AppendData(part);
     }
 
     /// <summary>What was decoded from these bytes; immutable, so slots may be read and replaced by any thread.</summary>

@@ -46,9 +46,9 @@ internal sealed class SeriesInterner(AttributePolicy policy)
         BinaryPrimitives.WriteInt16LittleEndian(head[22..], metric.Temporality);
         head[24] = metric.Monotonic ? (byte)1 : (byte)0;
         hash.AppendData(head);
-        Append(hash, metric.Name);
-        Append(hash, metric.Unit);
-        Append(hash, metric.Description);
+        ResourceInterner.Append(hash, metric.Name);
+        ResourceInterner.Append(hash, metric.Unit);
+        ResourceInterner.Append(hash, metric.Description);
         return new SeriesHead(projectId, resourceId, scopeId, hash.GetHashAndReset());
     }
 
@@ -67,16 +67,16 @@ internal sealed class SeriesInterner(AttributePolicy policy)
             return known;
         }
 
-        if (!ResourceInterner.TryWriteSorted(point, attributes, policy, out var json))
+        if (!ResourceInterner.TryWriteSorted(point, attributes, policy, out var json, out var original))
         {
             return null;
         }
 
         var (name, unit, description) = head.Texts ??= TextsOf(metric);
         var (projectId, resourceId, scopeId) = head.Owner;
-        var id = ResourceInterner.IdOf(
+        var id = ResourceInterner.IdOf([
             "series", Text(projectId), Text(resourceId), Text(scopeId), name, unit, Text((short)metric.Type), Text(metric.Temporality),
-            metric.Monotonic ? "1" : "0", json);
+            metric.Monotonic ? "1" : "0", json, .. original]);
         var series = new InternedSeries(
             id, projectId, name, description, unit, (short)metric.Type, metric.Temporality, metric.Monotonic, resourceId, scopeId, json);
         if (json.Length + series.TextLength <= LongestRemembered)
@@ -108,20 +108,12 @@ internal sealed class SeriesInterner(AttributePolicy policy)
         hash.AppendData(head.Digest);
         for (var index = 0; index < attributes.Count; index++)
         {
-            Append(hash, attributes.Key(point, index));
-            Append(hash, attributes.Value(point, index));
+            ResourceInterner.Append(hash, attributes.Key(point, index));
+            ResourceInterner.Append(hash, attributes.Value(point, index));
         }
 
         Span<byte> digest = stackalloc byte[32];
         hash.GetHashAndReset(digest);
         return BinaryPrimitives.ReadUInt128BigEndian(digest);
-    }
-
-    private static void Append(IncrementalHash hash, ReadOnlySpan<byte> part)
-    {
-        Span<byte> length = stackalloc byte[4];
-        BinaryPrimitives.WriteInt32LittleEndian(length, part.Length);
-        hash.AppendData(length);
-        hash.AppendData(part);
     }
 }

@@ -32,7 +32,7 @@ internal sealed class SpanDecoder(
         var batch = new TelemetryBatch(Signal.Spans, protobufBody.Length / 4 * 5);
         var result = new SpanRequest(batch, projects, interner, options.Value, projectOverride, scratch, normalizer, sampler).Decode(
             protobufBody, newProjects);
-        scratch.Use.Report(batch.SampledOutCount);
+        scratch.Use.ReportOf(result);
         if (result.Batch is null)
         {
             scratch.Deltas.Clear();

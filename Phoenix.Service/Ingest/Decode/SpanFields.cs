@@ -279,7 +279,7 @@ internal sealed class SpanScratch(AttributePolicy policy, UserLabels users)
         attribute.Start = message.OffsetOf(value);
         attribute.Length = value.Length;
         HasDialect |= key.IsDialect;
-        HasLongValue |= value.Length > policy.MaxBytes;
+        HasLongValue |= value.Length > policy.MaxBytes && policy.LengthBeforeCut(value) is not null;
         ref var seen = ref _seen[key.Hash % SeenSlots];
         attribute.Before = Attribute.None;
         if (seen >> 16 == _spanMark)

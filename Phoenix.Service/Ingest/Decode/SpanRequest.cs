@@ -103,7 +103,7 @@ internal sealed class SpanRequest(
             return false;
         }
 
-        SpanNormalizer.WriteDerived(rows, status, scratch, facts);
+        SpanNormalizer.WriteDerived(rows, message, status, scratch, facts);
         if (!SpanChildren.TryWriteEvents(rows, message, scratch.Events, scratch.Use)
             || !SpanChildren.TryWriteLinks(rows, message, scratch.Links, scratch.Use))
         {

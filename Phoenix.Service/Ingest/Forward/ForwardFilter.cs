@@ -18,6 +18,9 @@ internal sealed class ForwardFilter
     // A record is a field of the third message: request, resource's, scope's.
     private const int ScopeDepth = 2;
 
+    // A data point is one of the fifth: its metric's and the metric's data lie between.
+    private const int PointDepth = ScopeDepth + 2;
+
     private readonly Redactor _redactor;
     private readonly AttributeKeys _keys;
 
@@ -34,7 +37,7 @@ internal sealed class ForwardFilter
     /// </summary>
     /// <param name="signal">What the body holds.</param>
     /// <param name="body">An export request that was decoded without a fault.</param>
-    /// <param name="leftOut">Where the records begin that must not leave, ascending.</param>
+    /// <param name="leftOut">Where the records, or the points of metrics, begin that must not leave, ascending.</param>
     /// <param name="output">Empty; its content is of no use when the answer is false.</param>
     public bool TryRewrite(Signal signal, ReadOnlySpan<byte> body, List<int>? leftOut, ProtobufWriter output)
     {
@@ -95,7 +98,7 @@ internal sealed class ForwardFilter
             {
                 output.WriteBytes(field.Number, field.Type == JsonFieldType.String ? Scrub(key, content) : content);
             }
-            else if (depth == MaxDepth || IsLeftOut(field, content, depth))
+            else if (depth == MaxDepth || IsLeftOut(content, depth))
             {
                 Changed = true;
             }
@@ -130,8 +133,8 @@ internal sealed class ForwardFilter
             return true;
         }
 
-        private readonly bool IsLeftOut(JsonField field, ReadOnlySpan<byte> record, int depth) => leftOut is not null && depth == ScopeDepth
-            && field.Number == ExportFields.ScopeRecords && !record.IsEmpty && leftOut.BinarySearch(_body.OffsetOf(record)) >= 0;
+        private readonly bool IsLeftOut(ReadOnlySpan<byte> record, int depth) => leftOut is not null && depth is ScopeDepth or PointDepth
+            && !record.IsEmpty && leftOut.BinarySearch(_body.OffsetOf(record)) >= 0;
 
         private ReadOnlySpan<byte> Scrub(ReadOnlySpan<byte> key, ReadOnlySpan<byte> text)
         {

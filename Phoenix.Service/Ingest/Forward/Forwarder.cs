@@ -196,7 +196,9 @@ internal sealed partial class Forwarder : IHostedService, IDisposable
 
     private void Taken(ForwardRequest request, ForwardAnswer answer)
     {
-        _metrics.CountSent(request.Signal, request.Records - answer.Rejected);
+        // An answer is foreign: no counter may fall because of it.
+        var rejected = Math.Clamp(answer.Rejected, 0, request.Records);
+        _metrics.CountSent(request.Signal, request.Records - rejected);
         if (Interlocked.Exchange(ref _isFailing, 0) == 1)
         {
             Log.Works(_logger, _options.Endpoint);
@@ -204,10 +206,10 @@ internal sealed partial class Forwarder : IHostedService, IDisposable
 
         if (answer.Reason is { } reason)
         {
-            _metrics.CountDropped(request.Signal, DropReason.Rejected, answer.Rejected);
-            if (_rejected.Add(answer.Rejected) is >= 0 and var rejected)
+            _metrics.CountDropped(request.Signal, DropReason.Rejected, rejected);
+            if (_rejected.Add(rejected) is >= 0 and var untold)
             {
-                Log.Rejected(_logger, rejected, reason);
+                Log.Rejected(_logger, untold, reason);
             }
         }
     }

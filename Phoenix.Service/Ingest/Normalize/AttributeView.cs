@@ -117,7 +117,7 @@ internal sealed class AttributeView
             AnyValueKind.Int => value.Int.ToString(CultureInfo.InvariantCulture),
             AnyValueKind.Double => value.Double.ToString(CultureInfo.InvariantCulture),
             AnyValueKind.Bool => value.Bits != 0 ? "true" : "false",
-            AnyValueKind.Array or AnyValueKind.KeyValueList => JsonText(value),
+            AnyValueKind.Array or AnyValueKind.KeyValueList => JsonText(key, value),
             _ => null,
         };
         return string.IsNullOrWhiteSpace(text) ? null : text.Trim();
@@ -167,7 +167,7 @@ internal sealed class AttributeView
         {
             AnyValueKind.String => ParseJson(value.Data),
             AnyValueKind.Array or AnyValueKind.KeyValueList or AnyValueKind.Int or AnyValueKind.Double or AnyValueKind.Bool =>
-                Parse(Encoding.UTF8.GetBytes(JsonText(value) ?? "null")),
+                Parse(Encoding.UTF8.GetBytes(JsonText(key, value) ?? "null")),
             _ => null,
         };
     }
@@ -208,12 +208,12 @@ internal sealed class AttributeView
         return copy;
     }
 
-    private string? JsonText(in AnyValue value)
+    private string? JsonText(string key, in AnyValue value)
     {
         using var rows = new CopyRows();
         rows.StartRow(1);
         var start = rows.BeginField();
-        if (!AttributeJson.TryWriteValue(rows, default, value, new AttributeUse(_policy)))
+        if (!AttributeJson.TryWriteValue(rows, Encoding.UTF8.GetBytes(key), value, new AttributeUse(_policy)))
         {
             return null;
         }

@@ -22,8 +22,11 @@ internal sealed class DerivedAttributes(AttributeView originals, AttributePolicy
     private readonly ArrayBufferWriter<byte> _output = new(256);
     private Utf8JsonWriter? _writer;
 
+    /// <summary>Most items of lists that are added.</summary>
+    public int Most => policy.MaxAttributes;
+
     /// <summary>Whether no more items of lists are added.</summary>
-    public bool IsFull => _added.Count >= policy.MaxAttributes;
+    public bool IsFull => _added.Count >= Most;
 
     /// <summary>Whether nothing was added.</summary>
     public bool IsEmpty => _added.Count == 0;

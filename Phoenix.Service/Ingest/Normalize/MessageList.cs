@@ -20,7 +20,7 @@ internal sealed class MessageList(DialectSpan span)
     public string? FirstOutputText { get; private set; }
 
     /// <summary>Whether nothing more is kept.</summary>
-    public bool IsFull => span.Derived.IsFull;
+    public bool IsFull => span.Derived.IsFull || _parts.Count >= span.Derived.Most;
 
     /// <summary>Begins another list, <c>llm.input_messages.</c> or <c>llm.output_messages.</c>.</summary>
     public void Start(string prefix)

@@ -145,7 +145,7 @@ internal static class MessageMapping
     {
         if (json is { ValueKind: JsonValueKind.Array } parts)
         {
-            foreach (var part in parts.EnumerateArray())
+            foreach (var part in parts.EnumerateArray().TakeWhile(_ => !list.IsFull))
             {
                 AddPart(list, part);
             }
@@ -173,14 +173,14 @@ internal static class MessageMapping
         list.FinishReason(TextOf(message, "finish_reason"));
         if (message.TryGetProperty("parts", out var parts) && parts.ValueKind == JsonValueKind.Array)
         {
-            foreach (var part in parts.EnumerateArray())
+            foreach (var part in parts.EnumerateArray().TakeWhile(_ => !list.IsFull))
             {
                 AddPart(list, part);
             }
         }
         else if (message.TryGetProperty("content", out var content) && content.ValueKind == JsonValueKind.Array)
         {
-            foreach (var part in content.EnumerateArray())
+            foreach (var part in content.EnumerateArray().TakeWhile(_ => !list.IsFull))
             {
                 AddPart(list, part);
             }
@@ -192,7 +192,7 @@ internal static class MessageMapping
 
         if (message.TryGetProperty("tool_calls", out var calls) && calls.ValueKind == JsonValueKind.Array)
         {
-            foreach (var call in calls.EnumerateArray())
+            foreach (var call in calls.EnumerateArray().TakeWhile(_ => !list.IsFull))
             {
                 AddToolCall(list, call);
             }
@@ -276,7 +276,7 @@ internal static class MessageMapping
     /// <summary>OpenLLMetry: <c>gen_ai.prompt.N.{role,content,finish_reason,tool_call_id,tool_calls.M.{id,name,arguments}}</c>.</summary>
     private static void AddIndexed(MessageList list, AttributeView view, string prefix, string role)
     {
-        for (var i = 0; view.HasPrefix(string.Create(CultureInfo.InvariantCulture, $"{prefix}{i}.")); i++)
+        for (var i = 0; !list.IsFull && view.HasPrefix(string.Create(CultureInfo.InvariantCulture, $"{prefix}{i}.")); i++)
         {
             var message = $"{prefix}{i}.";
             list.Begin(view.Text(message + "role") ?? role);
@@ -284,7 +284,7 @@ internal static class MessageMapping
             list.Set("tool_call_id", view.Text(message + "tool_call_id"));
             if (view.Json(message + "content") is { ValueKind: JsonValueKind.Array } parts)
             {
-                foreach (var part in parts.EnumerateArray())
+                foreach (var part in parts.EnumerateArray().TakeWhile(_ => !list.IsFull))
                 {
                     AddPart(list, part);
                 }
@@ -375,7 +375,7 @@ internal static class EventMessages
         list.Text(view.FirstText("content", "gen_ai.event.content"));
         if (view.Json("tool_calls") is { ValueKind: JsonValueKind.Array } calls)
         {
-            foreach (var call in calls.EnumerateArray())
+            foreach (var call in calls.EnumerateArray().TakeWhile(_ => !list.IsFull))
             {
                 MessageMapping.AddToolCall(list, call);
             }

@@ -44,6 +44,13 @@ internal sealed class SpanNormalizer(
                     return false;
                 }
 
+                // A model's column is searched under the name it has there; the rules of this one hold for it too.
+                if (scratch.Use.Search && value.Kind == AnyValueKind.String && key.Known is KnownKey.RequestModelName
+                    or KnownKey.ResponseModelName or KnownKey.EmbeddingModelName or KnownKey.RerankerModelName)
+                {
+                    value = AnyValue.OfText(scratch.Use.Scrub(key.Utf8, value.Data));
+                }
+
                 facts.Observe(key.Known, key.Redaction is null ? value : policy.Readable(key, value, sent));
             }
         }
@@ -96,7 +103,8 @@ internal sealed class SpanNormalizer(
     /// <c>phoenix.failed</c> (an error.type without an error status) and <c>phoenix.truncated</c> (original sizes); NULL when there is none
     /// of them.
     /// </summary>
-    public static void WriteDerived(CopyRows rows, short status, SpanScratch scratch, in SpanFacts facts)
+    public static void WriteDerived(
+        CopyRows rows, ReadOnlySpan<byte> message, short status, SpanScratch scratch, in SpanFacts facts)
     {
         var failed = facts.HasErrorType && status != Failed;
         var hasCost = facts.CostPicoUsd is not null || facts.ReportedUsd is not null;
@@ -137,7 +145,7 @@ internal sealed class SpanNormalizer(
         if (scratch.HasLongValue)
         {
             Separate(rows, ref separator);
-            WriteTruncated(rows, scratch);
+            WriteTruncated(rows, message, scratch);
         }
 
         AttributeJson.WriteRaw(rows, separator[0] == '{' ? "{}"u8 : "}"u8);
@@ -203,16 +211,16 @@ internal sealed class SpanNormalizer(
         AttributeJson.WriteRaw(rows, "}"u8);
     }
 
-    private static void WriteTruncated(CopyRows rows, SpanScratch scratch)
+    private static void WriteTruncated(CopyRows rows, ReadOnlySpan<byte> message, SpanScratch scratch)
     {
         AttributeJson.WriteRaw(rows, "\"phoenix.truncated\":"u8);
         var start = rows.Position;
         foreach (var attribute in scratch.Attributes)
         {
-            if (attribute.Key is { Redaction: null } key && attribute.Length > scratch.Use.Policy.MaxBytes)
+            if (attribute.Key is { Redaction: null } key && scratch.Use.Policy.LengthBeforeCut(attribute.Value(message)) is { } length)
             {
                 key.WriteTo(rows);
-                AttributeJson.WriteInt(rows, attribute.Length);
+                AttributeJson.WriteInt(rows, length);
             }
         }
 

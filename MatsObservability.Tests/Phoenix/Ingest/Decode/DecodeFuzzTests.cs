@@ -77,6 +77,7 @@ public sealed class DecodeFuzzTests : IDisposable
         manyResources.ResourceSpans.AddRange(Enumerable.Range(0, 50_000).Select(i => new ResourceSpans
         {
             Resource = new Resource { Attributes = { Decoding.Attribute("n", i) } },
+            ScopeSpans = { new ScopeSpans { Spans = { Decoding.Span() } } },
         }));
         var clock = Stopwatch.StartNew();
 

@@ -5,10 +5,12 @@ using OpenTelemetry.Proto.Collector.Logs.V1;
 using OpenTelemetry.Proto.Collector.Metrics.V1;
 using OpenTelemetry.Proto.Logs.V1;
 using OpenTelemetry.Proto.Metrics.V1;
+using OpenTelemetry.Proto.Resource.V1;
 using OpenTelemetry.Proto.Trace.V1;
 using Phoenix.Service.Ingest.Decode;
 using Phoenix.Service.Storage;
 using AnyValue = OpenTelemetry.Proto.Common.V1.AnyValue;
+using InstrumentationScope = OpenTelemetry.Proto.Common.V1.InstrumentationScope;
 using KeyValueList = OpenTelemetry.Proto.Common.V1.KeyValueList;
 
 namespace MatsObservability.Tests.Phoenix.Ingest.Decode;
@@ -191,6 +193,74 @@ public sealed class HostileSizeTests : IDisposable
         Assert.Equal("1", row.Derived("llm.input_messages.0.message.content"));
         Assert.Null(row.Derived("llm.input_messages.2.message.content"));
         Assert.Equal(("LLM", 7L, "7"), (row.SpanKind, row.PromptTokens, row.Derived("llm.token_count.prompt")));
+    }
+
+    [Fact]
+    public void Decode_PartsOfAMessageWithoutEnd_AddNoMoreThanASpanMayHave()
+    {
+        using var decoding = new Decoding(options => options.MaxAttributes = 16);
+        var parts = string.Join(',', Enumerable.Repeat("1", 1_000_000));
+        var row = decoding.Row(
+            ("gen_ai.operation.name", "chat"), ("gen_ai.input.messages", $$"""[{"role":"user","content":[{{parts}}]}]"""),
+            ("gen_ai.output.messages", $$"""[{"role":"assistant","parts":[{{parts}}]}]"""), ("gen_ai.prompt", $"[{parts}]"));
+
+        Assert.Equal("1", row.Derived("llm.input_messages.0.message.contents.0.message_content.text"));
+        Assert.Null(row.Derived("llm.input_messages.0.message.contents.16.message_content.text"));
+        Assert.InRange(row.Text("derived")!.Length, 100, 10_000);
+    }
+
+    [Fact]
+    public void Decode_ScopesWithoutRecords_AreNotHeld()
+    {
+        using var decoding = new Decoding();
+        var request = Decoding.Request(Decoding.Span());
+        for (uint index = 1; index <= 1000; index++)
+        {
+            request.ResourceSpans[0].ScopeSpans.Add(
+                new ScopeSpans { Scope = new InstrumentationScope { DroppedAttributesCount = index } });
+            request.ResourceSpans.Add(new ResourceSpans { Resource = new Resource { DroppedAttributesCount = index } });
+        }
+
+        var (resources, scopes) = decoding.Decode(request, batch => (batch.Resources.Count, batch.Scopes.Count));
+
+        Assert.Equal((1, 1), (resources, scopes));
+    }
+
+    [Fact]
+    public void Decode_ScopesOfOneRecordEach_CountForTheRequestsLimit()
+    {
+        using var decoding = new Decoding();
+        var (few, many) = (Bytes(0), Bytes(100));
+
+        // Ten of ten thousand characters in UTF-16 each, beside ten rows.
+        Assert.InRange(many - few, 10 * 2 * 900, 10 * 2 * 1200);
+
+        long Bytes(int length)
+        {
+            var request = Decoding.Request();
+            for (var index = 0; index < 10; index++)
+            {
+                request.ResourceSpans[0].ScopeSpans.Add(new ScopeSpans
+                {
+                    Scope = new InstrumentationScope { Name = $"{index}{new string('n', 10 * length)}" }, Spans = { Decoding.Span() },
+                });
+            }
+
+            return decoding.Decode(request, batch => batch.ByteCount);
+        }
+    }
+
+    [Fact]
+    public void Decode_LargeSchemaUrls_AreNotRemembered()
+    {
+        using var decoding = new Decoding();
+        var request = Decoding.Request(Decoding.Span());
+        Assert.Same(Resource(), Resource());
+        request.ResourceSpans[0].SchemaUrl = new string('u', 1 << 20);
+
+        Assert.NotSame(Resource(), Resource());
+
+        InternedResource Resource() => decoding.Decode(request, batch => batch.Resources[0]);
     }
 
     [Fact]

@@ -6,6 +6,7 @@ using Google.Protobuf.Collections;
 using Google.Protobuf.Reflection;
 using MatsObservability.Tests.Support;
 using Microsoft.Extensions.Options;
+using OpenTelemetry.Proto.Collector.Metrics.V1;
 using OpenTelemetry.Proto.Collector.Trace.V1;
 using OpenTelemetry.Proto.Common.V1;
 using Phoenix.Service.Ingest.Decode;
@@ -57,6 +58,30 @@ public sealed class ForwardFilterTests
         Assert.Equal(expected is null ? 2 : 3, span.Attributes.Count);
         Assert.StartsWith(expected ?? "", note ?? "", StringComparison.Ordinal);
         Assert.DoesNotContain("s3cret", note ?? "", StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void TryRewrite_PointsThatWereRejected_AreLeftOut()
+    {
+        using var decoding = new Decoding();
+        var request = Otlp.Gauge("g", 1, 1_750_000_000_000_000_000);
+        var points = request.ResourceMetrics[0].ScopeMetrics[0].Metrics[0].Gauge.DataPoints;
+        for (var value = 2; value <= 4; value++)
+        {
+            points.Add(points[0].Clone());
+            points[^1].AsDouble = value;
+        }
+
+        points[0].TimeUnixNano = points[2].TimeUnixNano = 0;
+        var body = request.ToByteArray();
+        using var batch = decoding.Decode(Signal.MetricPoints, body).Batch!;
+        using var output = new ProtobufWriter();
+
+        Assert.Equal((2, 2), (batch.RecordCount, batch.RejectedCount));
+        Assert.True(_filter.TryRewrite(Signal.MetricPoints, body, batch.LeftOut, output));
+        Assert.Equal(
+            [2, 4], ExportMetricsServiceRequest.Parser.ParseFrom(output.Written.ToArray())
+                .ResourceMetrics[0].ScopeMetrics[0].Metrics[0].Gauge.DataPoints.Select(point => point.AsDouble));
     }
 
     [Fact]

@@ -2,6 +2,7 @@ using Google.Protobuf;
 using MatsObservability.Tests.Support;
 using OpenTelemetry.Proto.Trace.V1;
 using Phoenix.Service.Ingest.Normalize;
+using Phoenix.Service.Storage;
 using AnyValue = OpenTelemetry.Proto.Common.V1.AnyValue;
 using KeyValueList = OpenTelemetry.Proto.Common.V1.KeyValueList;
 
@@ -168,6 +169,76 @@ public sealed class PolicyTests
 
     [Theory]
     [Trait("Req", "B131")]
+    [InlineData("ai.values", "EMBEDDING")]
+    [InlineData("gen_ai.prompt", "LLM")]
+    public void Redaction_PatternForADialectsList_HoldsForWhatIsDerivedFromIt(string key, string kind)
+    {
+        using var decoding = new Decoding(redact: options => options.Rules = [@"mask ai.values;gen_ai.prompt /\d{3}-\d{2}-\d{4}/"]);
+
+        var row = decoding.Row(
+            (key, new[] { "my number is 123-45-6789" }), ("gen_ai.operation.name", "chat"), ("openinference.span.kind", kind));
+
+        Assert.Contains("my number is ***", row.Text("derived"), StringComparison.Ordinal);
+        Assert.DoesNotContain("123-45", row.Text("derived"), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [Trait("Req", "B131")]
+    [InlineData("embedding.model_name", "EMBEDDING")]
+    [InlineData("reranker.model_name", "RERANKER")]
+    [InlineData("llm.response.model_name", "LLM")]
+    public void Redaction_PatternForAModelsKey_HoldsForTheColumn(string key, string kind)
+    {
+        using var decoding = new Decoding(redact: options => options.Rules = [$@"mask {key} /\d{{12}}/"]);
+
+        var row = decoding.Row((key, "arn:123456789012:model"), ("openinference.span.kind", kind));
+
+        Assert.Equal("arn:***:model", row.Attributes.GetProperty(key).GetString());
+        Assert.Equal("arn:***:model", row.Model);
+    }
+
+    [Theory]
+    [Trait("Req", "B131")]
+    [InlineData("drop user.id")]
+    [InlineData("mask user.id")]
+    [InlineData("mask * /ada|bob/")]
+    public void Redaction_OfWhatTellsSeriesApart_LeavesThemApart(string rule)
+    {
+        using var decoding = new Decoding(redact: options => options.Rules = [rule]);
+        var request = Otlp.Gauge("g", 1, 1_750_000_000_000_000_000);
+        var points = request.ResourceMetrics[0].ScopeMetrics[0].Metrics[0].Gauge.DataPoints;
+        points.Add(points[0].Clone());
+        points.Add(points[0].Clone());
+        points[0].Attributes.Add([Otlp.Text("user.id", "ada"), Otlp.Text("k", "v")]);
+        points[1].Attributes.Add([Otlp.Text("user.id", "bob"), Otlp.Text("k", "v")]);
+        points[2].Attributes.Add([Otlp.Text("k", "v"), Otlp.Text("user.id", "ada")]);
+
+        using var batch = decoding.Decode(Signal.MetricPoints, request.ToByteArray()).Batch!;
+
+        Assert.Equal(2, batch.Series.Count);
+        Assert.Single(batch.Series.Select(series => series.Attributes).Distinct());
+        Assert.DoesNotContain("ada", batch.Series[0].Attributes, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    [Trait("Req", "B131")]
+    public void Redaction_PatternForEverything_HoldsForScopesAndSchemaUrls()
+    {
+        using var decoding = new Decoding(redact: options => options.Rules = [@"mask * /\S+@\S+/"]);
+        var request = Decoding.Request(Decoding.Span());
+        request.ResourceSpans[0].SchemaUrl = "of bob@example.com";
+        var scope = request.ResourceSpans[0].ScopeSpans[0];
+        (scope.Scope.Name, scope.Scope.Version, scope.SchemaUrl) =
+            ("Tenant bob@example.com", "1 bob@example.com", new string('u', 5000));
+
+        var (resource, stored) = decoding.Decode(request, batch => (batch.Resources[0], batch.Scopes[0]));
+
+        Assert.Equal(("of ***.com", "Tenant ***.com", "1 ***.com"), (resource.SchemaUrl, stored.Name, stored.Version));
+        Assert.StartsWith(new string('u', 1024) + " …[truncated, 5000", stored.SchemaUrl, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [Trait("Req", "B131")]
     [InlineData("llm.api_key\n")]
     [InlineData("line\nbreak.api_key")]
     public void Redaction_SecretKeyWithLineBreak_IsJudgedWhole(string key)
@@ -223,8 +294,11 @@ public sealed class PolicyTests
         var text = row.Attributes.GetProperty("long").GetString()!;
         Assert.Equal(new string('é', 128) + " …[truncated, 400 bytes in all]", text);
         Assert.Equal(256, row.Attributes.GetProperty("bytes").GetProperty("$bytes").GetBytesFromBase64().Length);
-        Assert.Contains("\"long\":40", row.Derived("phoenix.truncated"), StringComparison.Ordinal);
+        Assert.Equal("{\"long\":400,\"bytes\":1000}", row.Derived("phoenix.truncated"));
         Assert.Equal(2, decoding.Metrics.TruncatedValues);
+
+        // Kept whole: a text as long as may be, and a list whose texts are short.
+        Assert.Null(decoding.Row(("text", new string('x', 256)), ("list", Enumerable.Repeat("item", 100).ToArray())).Derived("phoenix.truncated"));
     }
 
     [Theory]
