@@ -43,6 +43,9 @@ internal sealed class MatsOptions
     /// <summary>How long a signed RCA link is good.</summary>
     public TimeSpan LinkLifetime { get; set; } = TimeSpan.FromDays(7);
 
+    /// <summary>Days that jobs, their events and documents are kept after their end; 0 = for ever.</summary>
+    public int RetentionDays { get; set; } = 90;
+
     /// <summary>How long an open event stream lasts.</summary>
     public TimeSpan StreamLifetime { get; set; } = TimeSpan.FromSeconds(1800);
 
@@ -92,6 +95,7 @@ internal sealed class MatsOptions
         faults.Between(nameof(ToolCalls), options.ToolCalls, 1, 100_000);
         faults.Between(nameof(RetriesPerAgent), options.RetriesPerAgent, 0, 100);
         faults.Between(nameof(LinkLifetime), options.LinkLifetime, minute, 3660 * day);
+        faults.Between(nameof(RetentionDays), options.RetentionDays, 0, 36_500);
         faults.Between(nameof(StreamLifetime), options.StreamLifetime, second, day);
         faults.Between(nameof(StreamHeartbeat), options.StreamHeartbeat, instant, hour);
         faults.Between(nameof(SlowReader), options.SlowReader, instant, hour);
@@ -112,6 +116,9 @@ internal sealed class MatsOptions
         {
             var token = options.Tokens[i];
             faults.Require(!string.IsNullOrWhiteSpace(token.User), $"{nameof(Tokens)}:{i}:{nameof(token.User)}", "not be empty");
+            faults.Require(
+                token.User.Length <= Api.RequestIdentity.MaxChars, $"{nameof(Tokens)}:{i}:{nameof(token.User)}",
+                $"have at most {Api.RequestIdentity.MaxChars} characters", $"{token.User.Length} characters");
             faults.Require(
                 token.Token.Length >= ApiToken.LeastChars, $"{nameof(Tokens)}:{i}:{nameof(token.Token)}",
                 $"have at least {ApiToken.LeastChars} characters", $"{token.Token.Length} characters");

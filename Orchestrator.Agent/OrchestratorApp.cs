@@ -103,6 +103,8 @@ internal static class OrchestratorApp
         services.AddHostedService(provider => provider.GetRequiredService<EventSignal>());
         services.AddSingleton<JobRunner>();
         services.AddHostedService(provider => provider.GetRequiredService<JobRunner>());
+        services.AddSingleton<JobRetention>();
+        services.AddHostedService(provider => provider.GetRequiredService<JobRetention>());
         services.AddSingleton<JobService>();
         services.AddSingleton<EventStream>();
         services.AddSingleton<AccessPolicy>();

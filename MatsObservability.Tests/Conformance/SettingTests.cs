@@ -117,6 +117,7 @@ public sealed class SettingTests
         ["HttpResilience:RetryDelay"] = "at once",
         ["Mats:PhoenixPatience"] = "no waiting",
         ["Mats:RetriesPerAgent"] = "no second attempt",
+        ["Mats:RetentionDays"] = "for ever",
         ["Llm:RetryDelay"] = "at once",
         ["Llm:MaxCostUsd"] = "nothing may be spent",
         ["Llm:MaxCalls"] = "no call",

@@ -71,10 +71,11 @@ public sealed class ApiTests(EmptySystem system) : IClassFixture<EmptySystem>
     [InlineData("repo_url")]
     [InlineData("service")]
     [InlineData("baseline_project")]
-    [InlineData("user_request")]
-    public async Task Post_OversizedField_Is400NamingIt(string field)
+    [InlineData("user_request", 20_000)]
+    [InlineData("session_id", 200)]
+    [InlineData("user_email", 200)]
+    public async Task Post_OversizedField_Is400NamingIt(string field, int most = 2000)
     {
-        var most = field == "user_request" ? 20_000 : 2000;
         using var response = await system.Orchestrator.Client.PostAsJsonAsync(
             "/troubleshoot", new Dictionary<string, string> { ["prompt"] = "x", [field] = new string('x', most + 1) });
 
@@ -136,6 +137,41 @@ public sealed class ApiTests(EmptySystem system) : IClassFixture<EmptySystem>
         Assert.Equal(HttpStatusCode.ServiceUnavailable, response.StatusCode);
         Assert.Equal("2", response.Headers.RetryAfter?.ToString());
         Assert.Contains("The database does not answer", await response.Content.ReadAsStringAsync());
+    }
+
+    [Theory]
+    [InlineData("POST", "/jobs", "X-Session-ID")]
+    [InlineData("POST", "/jobs", "X-User-Email")]
+    [InlineData("GET", "/jobs", "X-User-Email")]
+    [InlineData("GET", "/jobs?session_id={0}", "session_id")]
+    [InlineData("GET", "/stream/anonymous/{0}", "session_id")]
+    [InlineData("POST", "/session/init", "session_id")]
+    [InlineData("POST", "/agents/sre/chat", "session_id")]
+    public async Task Request_NameTooLongToKeep_Is400NamingIt(string method, string route, string name)
+    {
+        var value = new string('x', 201);
+        using var request = new HttpRequestMessage(
+            new HttpMethod(method), string.Format(CultureInfo.InvariantCulture, route, value));
+        request.Headers.TryAddWithoutValidation(name.StartsWith("X-", StringComparison.Ordinal) ? name : "X-Other", value);
+        if (method == "POST")
+        {
+            request.Content = JsonContent.Create(new Dictionary<string, string> { ["prompt"] = "x", ["message"] = "x", [name] = value });
+        }
+
+        using var response = await system.Orchestrator.Client.SendAsync(request);
+
+        Assert.Equal(HttpStatusCode.BadRequest, response.StatusCode);
+        Assert.Equal(
+            $"{name} must be at most 200 characters, got 201",
+            (await response.Content.ReadFromJsonAsync<JsonElement>()).GetProperty("error").GetString());
+    }
+
+    [Fact]
+    public async Task Jobs_OfASessionWithNul_NeverFail()
+    {
+        using var response = await system.Orchestrator.Client.GetAsync("/jobs?session_id=s%00t");
+
+        Assert.Equal(HttpStatusCode.OK, response.StatusCode);
     }
 
     [Fact]

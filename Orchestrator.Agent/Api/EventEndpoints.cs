@@ -98,7 +98,7 @@ internal static class EventEndpoints
         }
 
         // Connecting first and posting afterwards is the usual order, so the channel is made here.
-        var name = EventLog.ChannelName(RequestIdentity.Text(user_id) ?? "", RequestIdentity.Text(session_id) ?? "");
+        var name = EventLog.ChannelName(RequestIdentity.Text(nameof(user_id), user_id) ?? "", RequestIdentity.Text(nameof(session_id), session_id) ?? "");
         var channel = await events.ChannelAsync(name, context.RequestAborted);
         var (first, last) = await events.RangeAsync(channel, context.RequestAborted);
 
@@ -117,7 +117,10 @@ internal static class EventEndpoints
         var (body, fault) = await Answers.ReadAsync(context, MatsJson.Web.SessionRequest, context.RequestAborted);
         if (fault is null)
         {
-            body = body! with { UserId = RequestIdentity.Text(body.UserId), SessionId = RequestIdentity.Text(body.SessionId) };
+            body = body! with
+            {
+                UserId = RequestIdentity.Text("user_id", body.UserId), SessionId = RequestIdentity.Text("session_id", body.SessionId),
+            };
             fault = body.SessionId is null
                 ? Answers.Error("session_id is required", StatusCodes.Status400BadRequest) : NotAllowed(context, body.UserId);
         }

@@ -3,8 +3,8 @@ using Npgsql;
 namespace Orchestrator.Agent.Api;
 
 /// <summary>
-/// Answers requests that fail on our side: 503 while the database does not answer, else 500; both as JSON with the request's id to look for
-/// in the log.
+/// Answers requests that fail: 400 for a name that cannot be kept, 503 while the database does not answer, else 500 with the request's id to
+/// look for in the log; all as JSON.
 /// </summary>
 internal static partial class FaultAnswers
 {
@@ -28,6 +28,11 @@ internal static partial class FaultAnswers
 
     private static IResult Answer(HttpContext context, Exception exception, ILogger logger)
     {
+        if (exception is BadHttpRequestException { StatusCode: var status })
+        {
+            return Answers.Error(exception.Message, status);
+        }
+
         if (exception is NpgsqlException and not PostgresException { IsTransient: false })
         {
             Log.DatabaseAway(logger, context.Request.Method, context.Request.Path, exception.Message);

@@ -9,7 +9,6 @@ internal static class JobEndpoints
 {
     private const int MaxWaitSeconds = 1800;
     private const int EventsInDocument = 200;
-    private const int MaxKeyChars = 200;
     private const int DefaultLimit = 20;
     private const int MaxLimit = 200;
 
@@ -87,7 +86,7 @@ internal static class JobEndpoints
         }
 
         var own = await jobs.ListAsync(
-            RequestIdentity.User(context), JobStates.ParseStatus(status), session_id, most, context.RequestAborted);
+            RequestIdentity.User(context), JobStates.ParseStatus(status), RequestIdentity.Text(nameof(session_id), session_id), most, context.RequestAborted);
         return Answers.Json(new JobList([.. own.Select(job => JobDocument.From(job, []))]), MatsJson.Web.JobList);
     }
 
@@ -159,6 +158,6 @@ internal static class JobEndpoints
         (string?)context.Request.Headers["Idempotency-Key"] is { Length: > 0 } key ? key : null;
 
     /// <summary>The answer to a key that cannot be kept: taken for none, a repeated call would run twice. Null when it is good.</summary>
-    private static IResult? KeyFault(HttpContext context) => Key(context)?.Length > MaxKeyChars
-        ? Answers.Error($"Idempotency-Key must be at most {MaxKeyChars} characters", StatusCodes.Status400BadRequest) : null;
+    private static IResult? KeyFault(HttpContext context) => Key(context)?.Length > RequestIdentity.MaxChars
+        ? Answers.Error($"Idempotency-Key must be at most {RequestIdentity.MaxChars} characters", StatusCodes.Status400BadRequest) : null;
 }

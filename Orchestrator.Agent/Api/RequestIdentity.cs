@@ -10,14 +10,16 @@ internal sealed record RequestIdentity(string UserEmail, string SessionId, strin
     public const string UserHeader = "X-User-Email";
     public const string SessionHeader = "X-Session-ID";
     public const string RequestHeader = "X-Request-ID";
-    private const int MaxChars = 200;
+
+    /// <summary>Longest user, session and idempotency key, in characters.</summary>
+    public const int MaxChars = 200;
 
     public static RequestIdentity From(HttpContext context, string? bodyUser = null, string? bodySession = null)
     {
         var hasParent = ActivityContext.TryParse(context.Request.Headers.TraceParent, context.Request.Headers.TraceState, out var parent);
         return new(
             User(context, bodyUser),
-            Text(bodySession) ?? Text(context.Request.Headers[SessionHeader]) ?? Guid.NewGuid().ToString("N"),
+            Text("session_id", bodySession) ?? Text(SessionHeader, context.Request.Headers[SessionHeader]) ?? Guid.NewGuid().ToString("N"),
             hasParent ? parent.TraceId.ToHexString() : ActivityTraceId.CreateRandom().ToHexString(),
             hasParent ? parent.SpanId.ToHexString() : null,
             (string)context.Items[RequestHeader]!);
@@ -25,13 +27,16 @@ internal sealed record RequestIdentity(string UserEmail, string SessionId, strin
 
     /// <summary>The user of a request: the header wins over the body.</summary>
     public static string User(HttpContext context, string? bodyUser = null) =>
-        Text(context.Request.Headers[UserHeader]) ?? Text(bodyUser) ?? "unknown";
+        Text(UserHeader, context.Request.Headers[UserHeader]) ?? Text("user_email", bodyUser) ?? "unknown";
 
-    /// <summary>A name as it is kept: without control characters, and of at most 200 characters; null when nothing is left.</summary>
-    public static string? Text(string? value)
+    /// <summary>The value of <paramref name="field"/> as it is kept: without control characters; null when nothing is left.</summary>
+    /// <exception cref="BadHttpRequestException">It is longer than <see cref="MaxChars"/>: cut, two names would be one.</exception>
+    public static string? Text(string field, string? value)
     {
         var text = string.Concat((value ?? "").Where(static c => !char.IsControl(c))).Trim();
-        return text.Length == 0 ? null : text.Length > MaxChars ? text[..MaxChars] : text;
+        return text.Length <= MaxChars
+            ? text.Length == 0 ? null : text
+            : throw new BadHttpRequestException($"{field} must be at most {MaxChars} characters, got {text.Length}");
     }
 }
 

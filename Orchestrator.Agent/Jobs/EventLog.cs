@@ -34,18 +34,12 @@ internal sealed class EventLog(NpgsqlDataSource database, TimeProvider time)
     public static string ChannelName(string userEmail, string sessionId) =>
         $"channel:user_{(userEmail is "" or "unknown" ? "anonymous" : userEmail)}:session_{sessionId}";
 
-    /// <summary>The id of a channel, made when it is new.</summary>
+    /// <summary>The id of a channel, made when it is new; retention leaves it alone from now on.</summary>
     public async Task<long> ChannelAsync(string name, CancellationToken cancellationToken)
     {
-        if (await FindChannelAsync(name, cancellationToken) is { } known)
-        {
-            return known;
-        }
-
-        // An update, not "do nothing": it also returns the row that another request is making at the same time.
         await using var command = database.CreateCommand(
             """
-            insert into mats.channels (name, last_seq) values ($1, 0) on conflict (name) do update set name = excluded.name returning id
+            insert into mats.channels (name, last_seq) values ($1, 0) on conflict (name) do update set used_at = now() returning id
             """);
         command.Parameters.AddWithValue(name);
         return (long)(await command.ExecuteScalarAsync(cancellationToken))!;
@@ -81,14 +75,6 @@ internal sealed class EventLog(NpgsqlDataSource database, TimeProvider time)
         };
         await clear.ExecuteNonQueryAsync(cancellationToken);
         await transaction.CommitAsync(cancellationToken);
-    }
-
-    /// <summary>The id of a channel; null when nothing was ever published on it.</summary>
-    public async Task<long?> FindChannelAsync(string name, CancellationToken cancellationToken)
-    {
-        await using var command = database.CreateCommand("select id from mats.channels where name = $1");
-        command.Parameters.AddWithValue(name);
-        return (long?)await command.ExecuteScalarAsync(cancellationToken);
     }
 
     /// <summary>Appends one event. It is durable when this returns; its number is the channel's next.</summary>

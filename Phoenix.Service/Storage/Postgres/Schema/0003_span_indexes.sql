@@ -1,4 +1,4 @@
--- Indexes of the telemetry partitions; every leaf gets the same ones (docs/benchmarks.md has what each costs).
+-- Indexes of the telemetry partitions; every leaf gets the same ones.
 
 -- Identity of a span. Grows at its right edge, and serves "newest in project".
 ALTER TABLE spans ADD UNIQUE (project_id, start_ns, trace_id, span_id);
