@@ -1,4 +1,5 @@
 using MatsObservability.ServiceDefaults;
+using Microsoft.AspNetCore.Mvc;
 using Microsoft.Extensions.Options;
 using Phoenix.Service.Query.Export;
 using Phoenix.Service.Query.Http;
@@ -18,6 +19,9 @@ namespace Phoenix.Service.Query;
 /// <summary>Everything that reads: the readers, and the REST routes over them.</summary>
 internal static class QueryEndpoints
 {
+    /// <summary>Longest body of a route that does not say otherwise: most take a few names.</summary>
+    private const int MostBodyBytes = 1024 * 1024;
+
     /// <summary>Registers the readers, and the roll-ups that lists read.</summary>
     public static void AddQuery(this IHostApplicationBuilder builder)
     {
@@ -43,7 +47,8 @@ internal static class QueryEndpoints
     /// <summary>Maps the REST routes.</summary>
     public static void MapQuery(this IEndpointRouteBuilder routes)
     {
-        var group = routes.MapGroup(string.Empty).AddEndpointFilter<DatabaseFaultFilter>().NeedsByMethod();
+        var group = routes.MapGroup(string.Empty).AddEndpointFilter<DatabaseFaultFilter>().NeedsByMethod()
+            .WithMetadata(new RequestSizeLimitAttribute(MostBodyBytes));
         group.MapProjects();
         group.MapSpans();
         group.MapTraces();

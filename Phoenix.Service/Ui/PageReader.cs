@@ -128,14 +128,14 @@ internal sealed class PageReader(
         static SessionTurn Turn(TraceRow trace, (string? Input, string? Output) root) => new(
             TelemetryIds.FormatTrace(trace.TraceId), trace.RootName ?? "(no root yet)", trace.StartNanos,
             trace.DurationNanos, trace.ErrorCount > 0,
-            trace.PromptTokens + trace.CompletionTokens, trace.CostPicoUsd, trace.SpanCount,
+            BoundedSum.Add(trace.PromptTokens, trace.CompletionTokens), trace.CostPicoUsd, trace.SpanCount,
             root.Input, root.Output);
     }
 
     private static SessionListItem View(SessionListRow row, string? input, string? output) => new(
         row.Session.SessionId, row.Session.UserId, row.Session.StartNanos, row.Session.EndNanos,
         row.Session.TraceCount, row.Session.ErrorCount,
-        row.Session.PromptTokens + row.Session.CompletionTokens, row.Session.CostPicoUsd, row.P50Nanos, row.SuccessShare, input, output);
+        BoundedSum.Add(row.Session.PromptTokens, row.Session.CompletionTokens), row.Session.CostPicoUsd, row.P50Nanos, row.SuccessShare, input, output);
 
     // What root spans were asked and answered, by trace, without traces whose root has not arrived. As many at once as a page may hold: of
     // large spans only what is shown is kept.
@@ -206,17 +206,16 @@ internal sealed class PageReader(
     public async Task<(IReadOnlyList<ChartLine> Lines, string? Unit, bool IsCut)?> ReadMetricAsync(
         int projectId, string name, TimeRange range, int mostSeries, int mostPoints, CancellationToken cancellationToken)
     {
-        var series = await metrics.ListSeriesAsync(projectId, name, afterName: null, afterId: 0, mostSeries + 1, cancellationToken);
+        var (series, hasMore) = await metrics.ListSeriesAsync(projectId, name, afterName: null, afterId: 0, mostSeries, cancellationToken);
         if (series.Count == 0)
         {
             return null;
         }
 
-        var shown = series.Take(mostSeries).ToList();
-        var resources = await interned.ResourcesAsync(shown.Select(static row => row.ResourceId), cancellationToken);
-        var points = await metrics.ReadPointsAsync(
-            [.. shown.Select(static row => row.Id)], range.StartNanos, range.EndNanos, after: null, mostPoints, cancellationToken);
-        return (MetricViews.Lines(shown, resources, points), series[0].Unit, series.Count > mostSeries || points.Count == mostPoints);
+        var resources = await interned.ResourcesAsync(series.Select(static row => row.ResourceId), cancellationToken);
+        var points = await metrics.ReadValuesAsync(
+            [.. series.Select(static row => row.Id)], range.StartNanos, range.EndNanos, mostPoints, cancellationToken);
+        return (MetricViews.Lines(series, resources, points), series[0].Unit, hasMore || points.Count == mostPoints);
     }
 
     /// <summary>Log records with their services.</summary>

@@ -101,6 +101,25 @@ public sealed class MemoryLimitTests(PostgresFixture postgres) : IClassFixture<P
         });
     }
 
+    [Theory]
+    [InlineData("[],")]
+    [InlineData("{},")]
+    [InlineData("1,")]
+    public async Task CreateSpans_JsonThatTakesMoreThanThereIs_IsRefusedBeforeItIsTaken(string item)
+    {
+        await using var phoenix = await StartAsync();
+        using var client = new HttpClient { BaseAddress = new Uri(phoenix.Process.HttpUrl) };
+        var items = string.Concat(Enumerable.Repeat(item, 18 * Mebibyte / item.Length));
+
+        using var answer = await client.PostAsync(
+            "/v1/projects/default/spans", new StringContent($$"""{"data":[{{items}}0]}""", Encoding.UTF8, "application/json"));
+
+        Assert.Equal(HttpStatusCode.TooManyRequests, answer.StatusCode);
+        Assert.NotNull(answer.Headers.RetryAfter);
+        Assert.True(
+            phoenix.Process.PeakResidentBytes <= LimitMebibytes * (long)Mebibyte, $"peak {phoenix.Process.PeakResidentBytes / Mebibyte} MiB");
+    }
+
     private static async Task<HttpStatusCode> SendLargeAsync(HttpClient client, ulong serial)
     {
         var request = new SpanLoad((int)serial).Next(4000);

@@ -1,4 +1,5 @@
 using System.Net;
+using System.Text;
 using System.Text.Json;
 using Phoenix.Service.Storage;
 
@@ -78,6 +79,88 @@ public sealed class CreateSpansTests(QueryServer server) : IClassFixture<QuerySe
         Assert.Equal(HttpStatusCode.UnprocessableEntity, status);
         Assert.Contains(location, body, StringComparison.Ordinal);
         await server.GetAsync("/v1/projects/malformed", HttpStatusCode.NotFound, "text/plain");
+    }
+
+    [Theory]
+    [InlineData("chat")]
+    [InlineData("OK")]
+    [InlineData("y")]
+    [InlineData("o")]
+    public async Task Create_TextThatIsNotUtf8_Is422WithItsIndex(string text)
+    {
+        var body = Encoding.UTF8.GetBytes($$"""{"data":[{{Span(8, 1)}}]}""");
+        body[body.AsSpan().IndexOf(Encoding.UTF8.GetBytes($"\"{text}\"")) + 1] = 0xFF;
+
+        var (status, answer) = await server.PostAsync("/v1/projects/bytes/spans", new ByteArrayContent(body));
+
+        Assert.Equal(HttpStatusCode.UnprocessableEntity, status);
+        Assert.Contains("""["body","data",0]""", answer, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Create_WithAByteOrderMark_IsTaken()
+    {
+        var body = Encoding.UTF8.Preamble.ToArray().Concat(Encoding.UTF8.GetBytes($$"""{"data":[{{Span(11, 1)}}]}""")).ToArray();
+
+        var (status, _) = await server.PostAsync("/v1/projects/marked/spans", new ByteArrayContent(body));
+
+        Assert.Equal(HttpStatusCode.Accepted, status);
+    }
+
+    [Theory]
+    [InlineData("{}")]
+    [InlineData("""{"name":"n","context":{"trace_id":"","span_id":""},"span_kind":"","status_code":"","start_time":"2026-01-02T03:04:05Z","end_time":"2026-01-02T03:04:05Z","events":[EVENTS]}""")]
+    public async Task Create_ThousandsOfFaults_TellsAHundred(string item)
+    {
+        var items = item.Contains("EVENTS", StringComparison.Ordinal)
+            ? item.Replace("EVENTS", string.Join(',', Enumerable.Repeat("{}", 10_000)), StringComparison.Ordinal)
+            : string.Join(',', Enumerable.Repeat(item, 10_000));
+
+        var (status, body) = await server.PostAsync("/v1/projects/malformed/spans", $$"""{"data":[{{items}}]}""");
+
+        Assert.Equal(HttpStatusCode.UnprocessableEntity, status);
+        Assert.InRange(JsonSerializer.Deserialize<JsonElement>(body).GetProperty("detail").GetArrayLength(), 100, 106);
+    }
+
+    [Fact]
+    public async Task Create_ProjectNameThatNoIndexTakes_Is422()
+    {
+        var name = Convert.ToHexStringLower(System.Security.Cryptography.RandomNumberGenerator.GetBytes(1500));
+
+        var (status, body) = await server.PostAsync($"/v1/projects/{name}/spans", $$"""{"data":[{{Span(12, 1)}}]}""");
+
+        Assert.Equal(HttpStatusCode.UnprocessableEntity, status);
+        Assert.Contains("1024 bytes", body, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("/v1/projects/default/spans", 21)]
+    [InlineData("/v1/projects/default/records/resolve", 2)]
+    [InlineData("/v1/sessions/delete", 2)]
+    public async Task Post_BodyAboveItsLimit_Is413(string route, int mebibytes)
+    {
+        foreach (var chunked in (bool[])[false, true])
+        {
+            using var request = new HttpRequestMessage(HttpMethod.Post, route)
+            {
+                Content = new ByteArrayContent(Encoding.UTF8.GetBytes(new string(' ', mebibytes * 1024 * 1024))),
+            };
+            request.Headers.TransferEncodingChunked = chunked;
+            request.Headers.ExpectContinue = true;
+            using var response = await server.Client.SendAsync(request);
+
+            Assert.Equal(HttpStatusCode.RequestEntityTooLarge, response.StatusCode);
+        }
+    }
+
+    [Fact]
+    public async Task Create_BodyOfManyMebibytes_IsTaken()
+    {
+        var padded = Span(13, 1).Replace("\"y\"", $"\"{new string('y', 5 * 1024 * 1024)}\"", StringComparison.Ordinal);
+
+        var (status, body) = await server.PostAsync("/v1/projects/long/spans", $$"""{"data":[{{padded}}]}""");
+
+        Assert.True(status == HttpStatusCode.Accepted, body);
     }
 
     [Theory]

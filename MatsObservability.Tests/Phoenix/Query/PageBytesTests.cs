@@ -7,6 +7,7 @@ using Microsoft.Extensions.DependencyInjection;
 using OpenTelemetry.Proto.Collector.Metrics.V1;
 using OpenTelemetry.Proto.Metrics.V1;
 using Phoenix.Service.Storage.Postgres.Readers;
+using Phoenix.Service.Ui;
 
 namespace MatsObservability.Tests.Phoenix.Query;
 
@@ -71,6 +72,42 @@ public sealed class PageBytesTests(PostgresFixture postgres) : IClassFixture<Pos
 
         static IEnumerable<string> Series(JsonElement page) => page.GetProperty("data").EnumerateArray().Select(item =>
             $"{item.GetProperty("series").GetProperty("name").GetString()}:{item.GetProperty("points").GetArrayLength()}");
+    }
+
+    [Fact]
+    public async Task Page_OfAMetricWithMorePointsThanAPageHasBytes_ShowsThemAll()
+    {
+        await using var server = await PhoenixServer.StartAsync(postgres, ("Phoenix:Query:MaxPageBytes", "65536"));
+        var metric = new Metric
+        {
+            Name = "m",
+            Gauge = new Gauge
+            {
+                DataPoints =
+                {
+                    Enumerable.Range(0, 1200).Select(index => new NumberDataPoint
+                    {
+                        TimeUnixNano = TestSpan.Epoch + (ulong)(index / 3),
+                        AsInt = index,
+                        Attributes = { Otlp.Text("series", $"{index % 3}") },
+                    }),
+                },
+            },
+        };
+        using var response = await server.Client.PostAsync(new ExportMetricsServiceRequest
+        {
+            ResourceMetrics = { new ResourceMetrics { Resource = QueryServer.ResourceOf("points"),
+                ScopeMetrics = { new ScopeMetrics { Metrics = { metric } } } } },
+        });
+        Assert.Equal(HttpStatusCode.OK, response.StatusCode);
+        var project = await server.ScalarAsync<int>("SELECT id FROM projects WHERE name = 'points'");
+
+        await using var scope = server.Services.CreateAsyncScope();
+        var shown = await scope.ServiceProvider.GetRequiredService<PageReader>().ReadMetricAsync(
+            project, "m", TimeRange.Parse(null, null, null, TimeProvider.System), 10, 10_000, CancellationToken.None);
+
+        Assert.Equal([400, 400, 400], shown!.Value.Lines.Select(line => line.Points.Count));
+        Assert.False(shown.Value.IsCut);
     }
 
     [Fact]

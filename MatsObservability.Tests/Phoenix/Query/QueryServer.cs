@@ -100,9 +100,13 @@ public sealed class QueryServer : IAsyncLifetime
     }
 
     /// <summary>POST of JSON text; the status and the body.</summary>
-    public async Task<(HttpStatusCode Status, string Body)> PostAsync(string path, string json)
+    public Task<(HttpStatusCode Status, string Body)> PostAsync(string path, string json) =>
+        PostAsync(path, new StringContent(json, Encoding.UTF8, "application/json"));
+
+    /// <summary>POST of any content; the status and the body.</summary>
+    public async Task<(HttpStatusCode Status, string Body)> PostAsync(string path, HttpContent content)
     {
-        using var response = await Client.PostAsync(path, new StringContent(json, Encoding.UTF8, "application/json"));
+        using var response = await Client.PostAsync(path, content);
         return (response.StatusCode, await response.Content.ReadAsStringAsync());
     }
 }

@@ -51,6 +51,9 @@ public sealed class SpanListTests(QueryServer server) : IClassFixture<QueryServe
     [InlineData("attribute=absent:1", "")]
     [InlineData("text=INSIDE", "4")]
     [InlineData("text=sear", "3")]
+    [InlineData("text=%22B%22%20%5Cc", "4")]
+    [InlineData("text=%22team%22:%20%22blue%22", "5")]
+    [InlineData("text=%22deep%22:%7B%22key%22", "4")]
     public async Task List_Filter_ReturnsExactlyTheMatchingSpans(string filter, string expected)
     {
         await EnsureFilterProjectAsync();

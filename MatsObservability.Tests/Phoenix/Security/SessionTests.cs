@@ -49,6 +49,18 @@ public sealed class SessionTests(SecuredServer server, PostgresFixture postgres)
         Assert.Equal(HttpStatusCode.UnprocessableEntity, answer.StatusCode);
     }
 
+    [Theory]
+    [InlineData("application/json")]
+    [InlineData("application/x-www-form-urlencoded")]
+    public async Task Login_BodyThatIsTooLarge_Is413(string type)
+    {
+        using var client = SecuredServer.NewClient(server.Phoenix);
+        using var answer = await client.PostAsync(
+            "/auth/login", new StringContent(new string(type.Contains("json", StringComparison.Ordinal) ? ' ' : 'x', 20_000), System.Text.Encoding.UTF8, type));
+
+        Assert.Equal(HttpStatusCode.RequestEntityTooLarge, answer.StatusCode);
+    }
+
     [Fact]
     public async Task Login_PageOfAnotherOrigin_Is401()
     {

@@ -24,7 +24,7 @@ public sealed class HostileRollupTests(PostgresFixture postgres) : IClassFixture
         }
 
         await QueryServer.SendAsync(server.Client, "hostile",
-            [.. Enumerable.Range(100, 1200).Select(id => Call(2, id, "no-price", 1L << 53))]);
+            [.. Enumerable.Range(100, 1200).Select(id => Call(2, id, "no-price", 1L << 53)), Call(2, 99, "no-price", 1, completion: 1)]);
         await QueryServer.SendAsync(server.Client, "honest", Call(3, 1, "gpt-4o", 10));
         await QueryServer.RolledUpAsync(server);
 
@@ -41,10 +41,19 @@ public sealed class HostileRollupTests(PostgresFixture postgres) : IClassFixture
 
         // What reads and changes these sums can, too.
         foreach (var page in (string[])["/", "/projects/hostile", "/projects/hostile/metrics", "/v1/projects/hostile/traces?limit=10",
-            "/v1/projects/hostile/sessions"])
+            "/v1/projects/hostile/sessions", $"/projects/hostile/traces/{TestSpan.Hex(1)}", $"/projects/hostile/traces/{TestSpan.Hex(2)}",
+            "/projects/hostile/session?id=shared", "/projects/hostile/sessions"])
         {
-            (await server.Client.GetAsync(page)).EnsureSuccessStatusCode();
+            using var answer = await server.Client.GetAsync(page);
+            var text = await answer.Content.ReadAsStringAsync();
+            Assert.True(answer.IsSuccessStatusCode, $"{page}: {(int)answer.StatusCode}");
+            Assert.DoesNotContain("-9.2", text, StringComparison.Ordinal);
+            Assert.DoesNotContain("-922", text, StringComparison.Ordinal);
         }
+
+        Assert.Contains(
+            "\"token_count_total\":9223372036854775807", await server.Client.GetStringAsync("/v1/projects/hostile/traces"),
+            StringComparison.Ordinal);
 
         (await server.Client.DeleteAsync($"/v1/traces/{TestSpan.Hex(1)}")).EnsureSuccessStatusCode();
     }
@@ -103,8 +112,9 @@ public sealed class HostileRollupTests(PostgresFixture postgres) : IClassFixture
                 new StringContent($$"""{"name":"{{name}}"}""", System.Text.Encoding.UTF8, "application/json"))).StatusCode);
     }
 
-    private static Span Call(int trace, int id, string model, long tokens) => TestSpan.Of(
-        trace, id, kind: "LLM", session: "shared", attributes: [("llm.model_name", model), ("llm.token_count.prompt", tokens)]);
+    private static Span Call(int trace, int id, string model, long tokens, long completion = 0) => TestSpan.Of(
+        trace, id, kind: "LLM", session: "shared",
+        attributes: [("llm.model_name", model), ("llm.token_count.prompt", tokens), ("llm.token_count.completion", completion)]);
 
     private static Span Long(Span span, ulong start)
     {

@@ -47,6 +47,23 @@ public sealed class PageTests(PostgresFixture postgres, PageTests.Shop shop) : I
         }
     }
 
+    [Theory]
+    [InlineData("")]
+    [InlineData("?span=0000000000000001&pane=true")]
+    [InlineData("?span=0000000000000001&pane=1")]
+    [InlineData("?pane=")]
+    public async Task Trace_EventPastTheYear2262_IsShown(string query)
+    {
+        await using var server = await PhoenixServer.StartAsync(postgres);
+        var span = Query.TestSpan.Of(1, 1);
+        span.Events.Add(new OpenTelemetry.Proto.Trace.V1.Span.Types.Event { Name = "too late", TimeUnixNano = ulong.MaxValue });
+        await Query.QueryServer.SendAsync(server.Client, "late", span);
+
+        var html = await server.Client.GetStringAsync($"/projects/late/traces/{Query.TestSpan.Hex(1)}{query}");
+
+        Assert.Contains("too late", html, StringComparison.Ordinal);
+    }
+
     [Fact]
     [Trait("Req", "A24")]
     [Trait("Req", "B001")]

@@ -115,7 +115,7 @@ internal sealed class ExportStream(SpanReader spans, LogReader logs, MetricReade
         MetricSeriesRow? last = null;
         while (true)
         {
-            var series = await metrics.ListSeriesAsync(request.ProjectId, null, last?.Name, last?.Id ?? 0, SeriesPage, cancellationToken);
+            var (series, _) = await metrics.ListSeriesAsync(request.ProjectId, null, last?.Name, last?.Id ?? 0, SeriesPage, cancellationToken);
             if (series.Count == 0)
             {
                 return count;

@@ -3,9 +3,9 @@ using Phoenix.Service.Storage.Postgres;
 namespace Phoenix.Service.Query.Http;
 
 /// <summary>
-/// Answers 503 with a reason when the database is away, not ready, or a statement took longer than it may, and 400 when a value of the
-/// request is no text. Once an answer is under way the
-/// fault goes on, which breaks the connection: a cut answer must not look whole. A caller that has gone gets no answer.
+/// Answers 503 with a reason when the database is away, not ready, or a statement took longer than it may, 400 when a value of the request
+/// is no text, and what the listener says of a body that it does not read to its end (413 when it is too large). Once an answer is under way
+/// the fault goes on, which breaks the connection: a cut answer must not look whole. A caller that has gone gets no answer.
 /// </summary>
 internal sealed partial class DatabaseFaultFilter(DatabaseState database, ILogger<DatabaseFaultFilter> logger) : IEndpointFilter
 {
@@ -21,6 +21,10 @@ internal sealed partial class DatabaseFaultFilter(DatabaseState database, ILogge
         try
         {
             return await next(context);
+        }
+        catch (BadHttpRequestException exception) when (!http.Response.HasStarted)
+        {
+            return ApiResults.Text(exception.StatusCode, exception.Message);
         }
         catch (Exception exception) when (PostgresErrors.IsDatabase(exception) && http.RequestAborted.IsCancellationRequested)
         {

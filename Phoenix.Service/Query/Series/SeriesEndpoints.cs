@@ -38,14 +38,8 @@ internal static class SeriesEndpoints
             return ApiResults.NoProject(project);
         }
 
-        var series = await metrics.ListSeriesAsync(found.Id, query.Text("name"), afterName, afterId, limit + 1, cancellationToken);
-        string? next = null;
-        if (series.Count > limit)
-        {
-            series.RemoveRange(limit, series.Count - limit);
-            next = Cursor.Format("m", series[^1].Name, series[^1].Id);
-        }
-
+        var (series, hasMore) = await metrics.ListSeriesAsync(found.Id, query.Text("name"), afterName, afterId, limit, cancellationToken);
+        var next = hasMore ? Cursor.Format("m", series[^1].Name, series[^1].Id) : null;
         var resources = await interned.ResourcesAsync(series.Select(row => row.ResourceId), cancellationToken);
         var points = new Dictionary<long, List<MetricPointRow>>();
         long bytes = 0;

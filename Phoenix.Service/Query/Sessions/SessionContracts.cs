@@ -14,7 +14,7 @@ internal sealed record SessionData(
     public static SessionData From(SessionRow row, IEnumerable<TraceRow> traces) => new(
         GlobalId.Format("ProjectSession", row.Id), row.SessionId, GlobalId.Format("Project", row.ProjectId), IsoTime.Format(row.StartNanos),
         IsoTime.Format(row.EndNanos), [.. traces.Select(SessionTraceData.From)], row.PromptTokens, row.CompletionTokens,
-        row.PromptTokens + row.CompletionTokens);
+        BoundedSum.Add(row.PromptTokens, row.CompletionTokens));
 }
 
 /// <summary>A trace of a session.</summary>

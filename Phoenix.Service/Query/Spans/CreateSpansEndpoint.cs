@@ -2,10 +2,16 @@ using System.Buffers;
 using System.Globalization;
 using System.IO.Pipelines;
 using System.Runtime.InteropServices;
+using System.Text;
+using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using Microsoft.AspNetCore.Http.HttpResults;
+using Microsoft.Extensions.Options;
 using Phoenix.Service.Ingest;
+using Phoenix.Service.Ingest.Decode;
+using Phoenix.Service.Ingest.Enqueue;
+using Phoenix.Service.Ingest.Receive;
 using Phoenix.Service.Metrics;
 using Phoenix.Service.Query.Http;
 using Phoenix.Service.Storage;
@@ -40,53 +46,131 @@ internal sealed partial class SpanJsonContext : JsonSerializerContext;
 /// </summary>
 internal static class CreateSpansEndpoint
 {
-    /// <summary>Checks, converts, stores.</summary>
+    /// <summary>About what a token of JSON takes: its place in the index, and what OTLP/JSON puts around it.</summary>
+    private const int TokenBytes = 64;
+
+    private static readonly JsonWriterOptions s_options = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+
+    /// <summary>Checks, converts, stores. Its memory is that of the ingest: reserved before it is taken, refused when there is too much.</summary>
     public static async Task<Results<JsonHttpResult<SpansQueued>, JsonHttpResult<SpansRefused>, JsonHttpResult<ValidationErrors>, ContentHttpResult>> CreateAsync(
-        string project, HttpContext context, ProjectReader projects, SpanReader spans, IngestPipeline pipeline,
-        CancellationToken cancellationToken)
+        string project, HttpContext context, ProjectReader projects, SpanReader spans, IngestQueue queue, IngestPipeline pipeline,
+        IOptions<IngestOptions> options, CancellationToken cancellationToken)
     {
-        JsonDocument document;
-        try
+        using var reservation = queue.TryAdmit(out var full);
+        if (reservation is null)
         {
-            document = await JsonDocument.ParseAsync(context.Request.Body, cancellationToken: cancellationToken);
-        }
-        catch (JsonException exception)
-        {
-            return ApiResults.Invalid(new ValidationError(["body"], $"Invalid JSON: {exception.Message}", "json_invalid"));
+            return Busy(context, full!, options.Value);
         }
 
-        using (document)
+        ReadOnlyMemory<byte> otlp;
+        int count;
+        ProjectRow? found;
+        using (var body = new RequestBody(reservation, options.Value.MaxRequestBytes))
         {
-            // By its bytes, because looking a name up throws on one beside it that is no text.
-            var data = document.RootElement.ValueKind == JsonValueKind.Object
-                ? document.RootElement.EnumerateObject()
-                    .LastOrDefault(static member => JsonMarshal.GetRawUtf8PropertyName(member).SequenceEqual("data"u8)).Value
-                : default;
-            if (data.ValueKind != JsonValueKind.Array)
+            switch (await body.ReadAsync(context.Request.BodyReader, context.Request.ContentLength, cancellationToken))
             {
-                return ApiResults.Invalid(new ValidationError(["body", "data"], "Field required: a list of spans", "missing"));
+                case BodyFault.TooLarge:
+                    return ApiResults.Text(
+                        StatusCodes.Status413PayloadTooLarge,
+                        $"the body is larger than {options.Value.MaxRequestBytes} bytes (Phoenix:Ingest:MaxRequestBytes)");
+                case BodyFault.Busy:
+                    return Busy(context, reservation.Refusal, options.Value);
             }
 
-            var errors = new List<ValidationError>();
-            var sent = data.EnumerateArray().Select((item, index) => SentSpan.Read(item, index, errors)).ToList();
-            if (errors.Count > 0)
+            if (body.Span.StartsWith(Encoding.UTF8.Preamble))
             {
-                return ApiResults.Invalid(errors);
+                body.Skip(Encoding.UTF8.Preamble.Length);
             }
 
-            var found = await projects.FindProjectAsync(project, cancellationToken);
-            if (found is null && GlobalId.TryParse(project, "Project", out _))
+            JsonDocument document;
+            try
             {
-                return ApiResults.NoProject(project);
+                if (!reservation.TryGrow(body.Memory.Length + ((long)CountTokens(body.Span) * TokenBytes)))
+                {
+                    return Busy(context, reservation.Refusal, options.Value);
+                }
+
+                document = JsonDocument.Parse(body.Memory);
+            }
+            catch (JsonException exception)
+            {
+                return ApiResults.Invalid(new ValidationError(["body"], $"Invalid JSON: {exception.Message}", "json_invalid"));
             }
 
-            if (await FindFaultsAsync(sent!, found, spans, cancellationToken) is { } refused)
+            using (document)
             {
-                return ApiResults.Json(refused, SpanJsonContext.Default.SpansRefused, StatusCodes.Status400BadRequest);
-            }
+                var errors = new List<ValidationError>();
+                var sent = ReadSpans(document.RootElement, errors);
+                if (errors.Count > 0)
+                {
+                    return ApiResults.Invalid(errors);
+                }
 
-            return sent.Count == 0 ? Queued(0, 0) : await StoreAsync(sent!, found?.Name ?? project, context, pipeline);
+                found = await projects.FindProjectAsync(project, cancellationToken);
+                if (found is null && GlobalId.TryParse(project, "Project", out _))
+                {
+                    return ApiResults.NoProject(project);
+                }
+
+                if (found is null && Encoding.UTF8.GetByteCount(project) > AttributePolicy.MaxLabelBytes)
+                {
+                    return ApiResults.Invalid(new ValidationError(
+                        ["path", "project"], $"A project's name has at most {AttributePolicy.MaxLabelBytes} bytes", "string_too_long"));
+                }
+
+                if (await FindFaultsAsync(sent, found, spans, cancellationToken) is { } refused)
+                {
+                    return ApiResults.Json(refused, SpanJsonContext.Default.SpansRefused, StatusCodes.Status400BadRequest);
+                }
+
+                (otlp, count) = (ToOtlp(sent), sent.Count);
+            }
         }
+
+        reservation.Settle(otlp.Length, 0);
+        return count == 0 ? Queued(0, 0) : await StoreAsync(otlp, count, found?.Name ?? project, context, pipeline);
+    }
+
+    /// <summary>The spans of <c>data</c>; what is malformed goes to <paramref name="errors"/>.</summary>
+    private static List<SentSpan> ReadSpans(JsonElement root, List<ValidationError> errors)
+    {
+        // By its bytes, because looking a name up throws on one beside it that is no text.
+        var data = root.ValueKind == JsonValueKind.Object
+            ? root.EnumerateObject().LastOrDefault(static member => JsonMarshal.GetRawUtf8PropertyName(member).SequenceEqual("data"u8)).Value
+            : default;
+        if (data.ValueKind != JsonValueKind.Array)
+        {
+            errors.Add(new ValidationError(["body", "data"], "Field required: a list of spans", "missing"));
+            return [];
+        }
+
+        var sent = new List<SentSpan>();
+        foreach (var (index, item) in data.EnumerateArray().Index())
+        {
+            if (errors.Count >= SentSpan.MostErrors)
+            {
+                break;
+            }
+
+            if (SentSpan.Read(item, index, errors) is { } span)
+            {
+                sent.Add(span);
+            }
+        }
+
+        return sent;
+    }
+
+    private static int CountTokens(ReadOnlySpan<byte> json)
+    {
+        var reader = new Utf8JsonReader(json);
+        var count = 0;
+        while (reader.Read())
+        {
+            count++;
+        }
+
+        return count;
     }
 
     private static async Task<SpansRefused?> FindFaultsAsync(
@@ -106,51 +190,50 @@ internal static class CreateSpansEndpoint
                 "Request contains invalid or duplicate spans", sent.Count, 0, duplicates.Count, invalid.Count, duplicates, invalid);
     }
 
-    private static async Task<Results<JsonHttpResult<SpansQueued>, JsonHttpResult<SpansRefused>, JsonHttpResult<ValidationErrors>, ContentHttpResult>> StoreAsync(
-        List<SentSpan> sent, string project, HttpContext context, IngestPipeline pipeline)
+    private static ReadOnlyMemory<byte> ToOtlp(List<SentSpan> sent)
     {
         var buffer = new ArrayBufferWriter<byte>(16 * 1024);
-        using (var writer = new Utf8JsonWriter(buffer))
+        using var writer = new Utf8JsonWriter(buffer, s_options);
+        writer.WriteStartObject();
+        writer.WriteStartArray("resourceSpans");
+        writer.WriteStartObject();
+        writer.WriteStartArray("scopeSpans");
+        writer.WriteStartObject();
+        writer.WriteStartArray("spans");
+        foreach (var span in sent)
         {
-            writer.WriteStartObject();
-            writer.WriteStartArray("resourceSpans");
-            writer.WriteStartObject();
-            writer.WriteStartArray("scopeSpans");
-            writer.WriteStartObject();
-            writer.WriteStartArray("spans");
-            foreach (var span in sent)
-            {
-                span.WriteOtlp(writer);
-            }
-
-            writer.WriteEndArray();
-            writer.WriteEndObject();
-            writer.WriteEndArray();
-            writer.WriteEndObject();
-            writer.WriteEndArray();
-            writer.WriteEndObject();
+            span.WriteOtlp(writer);
         }
 
+        writer.WriteEndArray();
+        writer.WriteEndObject();
+        writer.WriteEndArray();
+        writer.WriteEndObject();
+        writer.WriteEndArray();
+        writer.WriteEndObject();
+        writer.Flush();
+        return buffer.WrittenMemory;
+    }
+
+    private static async Task<Results<JsonHttpResult<SpansQueued>, JsonHttpResult<SpansRefused>, JsonHttpResult<ValidationErrors>, ContentHttpResult>> StoreAsync(
+        ReadOnlyMemory<byte> otlp, int count, string project, HttpContext context, IngestPipeline pipeline)
+    {
         var outcome = await pipeline.RunAsync(new IngestRequest
         {
             Signal = Signal.Spans,
             Transport = IngestTransport.Http,
-            Body = PipeReader.Create(new ReadOnlySequence<byte>(buffer.WrittenMemory)),
-            ContentLength = buffer.WrittenCount,
+            Body = PipeReader.Create(new ReadOnlySequence<byte>(otlp)),
+            ContentLength = otlp.Length,
             IsJson = true,
             ProjectName = project,
         }, context.RequestAborted);
         if (outcome.Status == IngestStatus.Accepted)
         {
-            return Queued(sent.Count, sent.Count - outcome.Rejected);
+            return Queued(count, count - outcome.Rejected);
         }
 
-        if (outcome.RetryAfter is { } delay)
-        {
-            context.Response.Headers.RetryAfter = Math.Ceiling(delay.TotalSeconds).ToString(CultureInfo.InvariantCulture);
-        }
-
-        return ApiResults.Text(
+        return Refused(
+            context, outcome.RetryAfter,
             outcome.Status switch
             {
                 IngestStatus.TooLarge => StatusCodes.Status413PayloadTooLarge,
@@ -159,6 +242,19 @@ internal static class CreateSpansEndpoint
                 _ => StatusCodes.Status503ServiceUnavailable,
             },
             outcome.Message ?? "The spans could not be stored");
+    }
+
+    private static ContentHttpResult Busy(HttpContext context, QueueRefusal refusal, IngestOptions options) =>
+        Refused(context, options.BusyRetryDelay, StatusCodes.Status429TooManyRequests, refusal.Reason);
+
+    private static ContentHttpResult Refused(HttpContext context, TimeSpan? retryAfter, int status, string reason)
+    {
+        if (retryAfter is { } delay)
+        {
+            context.Response.Headers.RetryAfter = Math.Ceiling(delay.TotalSeconds).ToString(CultureInfo.InvariantCulture);
+        }
+
+        return ApiResults.Text(status, reason);
     }
 
     private static JsonHttpResult<SpansQueued> Queued(int received, int queued) =>

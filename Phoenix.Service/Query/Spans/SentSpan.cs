@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Text.Json;
+using System.Text.Unicode;
 using Phoenix.Service.Query.Http;
 using Phoenix.Service.Storage;
 
@@ -9,6 +10,9 @@ namespace Phoenix.Service.Query.Spans;
 /// <summary>A span of a creation request: checked, not yet converted.</summary>
 internal sealed class SentSpan
 {
+    /// <summary>Most faults that are told of one request.</summary>
+    public const int MostErrors = 100;
+
     private static readonly string[] s_required = ["name", "span_kind", "start_time", "end_time", "status_code"];
 
     private readonly JsonElement _json;
@@ -46,9 +50,11 @@ internal sealed class SentSpan
             return null;
         }
 
-        if (SurrogateEscapes.HasHalf(JsonMarshal.GetRawUtf8Value(item)))
+        var text = JsonMarshal.GetRawUtf8Value(item);
+        if (SurrogateEscapes.HasHalf(text) || !Utf8.IsValid(text))
         {
-            errors.Add(new ValidationError(["body", "data", index], "Text holds half of a surrogate pair", "string_unicode"));
+            errors.Add(new ValidationError(
+                ["body", "data", index], "Text holds half of a surrogate pair, or bytes that are not UTF-8", "string_unicode"));
             return null;
         }
 
@@ -228,9 +234,13 @@ internal sealed class SentSpan
             return;
         }
 
-        var at = 0;
-        foreach (var item in events.EnumerateArray())
+        foreach (var (at, item) in events.EnumerateArray().Index())
         {
+            if (errors.Count >= MostErrors)
+            {
+                return;
+            }
+
             var time = item.ValueKind == JsonValueKind.Object && item.TryGetProperty("timestamp", out var value)
                 && value.ValueKind == JsonValueKind.String
                 ? value.GetString() : null;
@@ -241,8 +251,6 @@ internal sealed class SentSpan
                 errors.Add(
                     new ValidationError(["body", "data", index, "events", at, "name"], "Input should be a valid string", "string_type"));
             }
-
-            at++;
         }
     }
 

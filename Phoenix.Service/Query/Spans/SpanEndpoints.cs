@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Microsoft.AspNetCore.Http.HttpResults;
+using Microsoft.AspNetCore.Mvc;
 using Phoenix.Service.Query.Http;
 using Phoenix.Service.Storage;
 using Phoenix.Service.Storage.Postgres.Readers;
@@ -15,7 +16,7 @@ internal static class SpanEndpoints
     {
         routes.MapGet("/v1/projects/{project}/spans", ListPlainAsync);
         routes.MapGet("/v1/projects/{project}/spans/otlpv1", ListOtlpAsync);
-        routes.MapPost("/v1/projects/{project}/spans", CreateSpansEndpoint.CreateAsync);
+        routes.MapPost("/v1/projects/{project}/spans", CreateSpansEndpoint.CreateAsync).WithMetadata(new DisableRequestSizeLimitAttribute());
         routes.MapDelete("/v1/spans/{span}", DeleteAsync);
     }
 

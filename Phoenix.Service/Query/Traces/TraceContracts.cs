@@ -14,7 +14,7 @@ internal sealed record TraceData(
     public static TraceData From(TraceRow row, IReadOnlyList<TraceSpanData>? spans) => new(
         GlobalId.Format("Trace", row.Id), TelemetryIds.FormatTrace(row.TraceId), GlobalId.Format("Project", row.ProjectId),
         IsoTime.Format(row.StartNanos),
-        IsoTime.Format(row.EndNanos), row.PromptTokens, row.CompletionTokens, row.PromptTokens + row.CompletionTokens,
+        IsoTime.Format(row.EndNanos), row.PromptTokens, row.CompletionTokens, BoundedSum.Add(row.PromptTokens, row.CompletionTokens),
         row.SpanCount, row.ErrorCount,
         row.RootName, row.SessionId, row.CostPicoUsd / 1e12, spans);
 }

@@ -1,3 +1,4 @@
+using Phoenix.Service.Storage;
 using Phoenix.Service.Storage.Postgres.Readers;
 
 namespace Phoenix.Service.Ui.Models;
@@ -13,7 +14,7 @@ public sealed record ProjectOverview(
         Traces > OverviewReader.MostTraces ? $"{Format.Count(OverviewReader.MostTraces)}+" : Format.Count(Traces);
 
     /// <summary>Prompt and completion.</summary>
-    public long Tokens => PromptTokens + CompletionTokens;
+    public long Tokens => BoundedSum.Add(PromptTokens, CompletionTokens);
 
     /// <summary>The two apart.</summary>
     public string TokensTitle => $"{Format.Count(PromptTokens)} prompt, {Format.Count(CompletionTokens)} completion";

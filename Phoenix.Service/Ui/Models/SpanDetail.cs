@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Phoenix.Service.Query.Spans;
 using Phoenix.Service.Storage;
 
 namespace Phoenix.Service.Ui.Models;
@@ -128,7 +129,7 @@ public sealed class SpanDetail
         CostPicoUsd = row.CostPicoUsd,
         Attributes = new AttributeSet(row.Attributes, row.Derived),
         Events = ReadArray(row.Events, static item => new SpanEventView(
-            item.GetProperty("name").GetString() ?? "", item.GetProperty("time_ns").GetInt64(), AttributesOf(item))),
+            item.GetProperty("name").GetString() ?? "", SpanJson.Nanos(item.GetProperty("time_ns")), AttributesOf(item))),
         Links = ReadArray(row.Links, static item => new SpanLinkView(
             item.GetProperty("trace_id").GetString() ?? "", item.GetProperty("span_id").GetString() ?? "", AttributesOf(item))),
         Service = resource.ServiceName,

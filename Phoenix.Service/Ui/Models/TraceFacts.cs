@@ -19,7 +19,10 @@ public sealed record TraceFacts(
     private static readonly (string Key, string Label)[] s_investigationKeys =
         [("rca.status", "status"), ("incident.id", "incident"), ("target.service_id", "service"), ("evaluation.score", "score")];
 
-    /// <summary>Prompt and completion apart.</summary>
+    /// <summary>Prompt and completion.</summary>
+    public long Tokens => BoundedSum.Add(PromptTokens, CompletionTokens);
+
+    /// <summary>The two apart.</summary>
     public string TokensNote => $"{Format.Count(PromptTokens)} in · {Format.Count(CompletionTokens)} out";
 
     /// <summary>The row with those of its attributes alone that <see cref="From"/> reads.</summary>
@@ -54,9 +57,9 @@ public sealed record TraceFacts(
             TelemetryIds.FormatSpan(firstError?.SpanId),
             firstError?.Name,
             calls.Count,
-            calls.Sum(static row => row.PromptTokens ?? 0),
-            calls.Sum(static row => row.CompletionTokens ?? 0),
-            priced.Count == 0 ? null : priced.Sum(static row => row.CostPicoUsd!.Value),
+            BoundedSum.Of(calls.Select(static row => row.PromptTokens ?? 0)),
+            BoundedSum.Of(calls.Select(static row => row.CompletionTokens ?? 0)),
+            priced.Count == 0 ? null : BoundedSum.Of(priced.Select(static row => row.CostPicoUsd!.Value)),
             Names(tree.Nodes.Select(static node => node.Service)),
             Names(calls.Select(static row => row.LlmModel)),
             byStart.FirstOrDefault(static row => row.SessionId is not null)?.SessionId,

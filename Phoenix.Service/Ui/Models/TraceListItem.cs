@@ -1,3 +1,5 @@
+using Phoenix.Service.Storage;
+
 namespace Phoenix.Service.Ui.Models;
 
 /// <summary>A trace as a list shows it; name and kind are of its root, which may not have arrived.</summary>
@@ -7,7 +9,7 @@ public sealed record TraceListItem(
     long CompletionTokens, long CostPicoUsd, string? SessionId, string? UserId, string? Input, string? Output)
 {
     /// <summary>Prompt and completion.</summary>
-    public long Tokens => PromptTokens + CompletionTokens;
+    public long Tokens => BoundedSum.Add(PromptTokens, CompletionTokens);
 }
 
 /// <summary>A session as a list shows it.</summary>

@@ -1,4 +1,3 @@
-using System.Text.Json;
 using Npgsql;
 
 namespace Phoenix.Service.Storage.Postgres.Readers;
@@ -146,7 +145,7 @@ internal sealed class LogReader(NpgsqlDataSource dataSource, ReadLimits limits, 
         if (filter.EventName is { } eventName)
         {
             // Attributes are stored as this service writes JSON: without spaces.
-            var attribute = $"\"event.name\":\"{JsonEncodedText.Encode(eventName)}\"";
+            var attribute = $"\"event.name\":\"{TextCondition.InJson(eventName)}\"";
             text += $" AND (event_name = {command.Bind(eventName)} OR strpos(attributes, {command.Bind(attribute)}) > 0)";
         }
 
@@ -157,7 +156,7 @@ internal sealed class LogReader(NpgsqlDataSource dataSource, ReadLimits limits, 
 
         if (filter.BodyContains is { } part)
         {
-            text += $" AND strpos(lower(body), lower({command.Bind(part)})) > 0";
+            text += $" AND {new TextCondition(command, part).HeldBy("body")}";
         }
 
         var order = descending ? "time_ns DESC, id DESC" : "time_ns, id";

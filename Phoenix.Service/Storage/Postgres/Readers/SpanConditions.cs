@@ -29,10 +29,9 @@ internal static class SpanConditions
 
         if (filter.Text is { } part)
         {
-            var needle = $"lower({command.Bind(part)})";
-            text.Add($" AND (strpos(lower(name), {needle}) > 0 OR strpos(lower(attributes), {needle}) > 0 OR strpos(lower(derived), {needle}) > 0"
-                + $" OR strpos(lower(events), {needle}) > 0 OR strpos(lower(status_message), {needle}) > 0"
-                + $" OR {LoggedMessages.Completed($"(strpos(lower(logs.body), {needle}) > 0 OR strpos(lower(logs.attributes), {needle}) > 0)")})");
+            var condition = new TextCondition(command, part);
+            text.Add($" AND ({condition.HeldBy("name", "attributes", "derived", "events", "status_message")}"
+                + $" OR {LoggedMessages.Completed(condition.HeldBy("logs.body", "logs.attributes"))})");
         }
 
         foreach (var condition in filter.Attributes)

@@ -15,9 +15,9 @@ public partial class TracePage
     [SupplyParameterFromQuery(Name = "span")]
     public string? SpanId { get; set; }
 
-    /// <summary>Set by the script: only the details are wanted.</summary>
+    /// <summary><c>true</c>, set by the script: only the details are wanted.</summary>
     [SupplyParameterFromQuery]
-    public bool Pane { get; set; }
+    public string? Pane { get; set; }
 
     /// <inheritdoc/>
     protected override bool ShowsOverview => false;
@@ -30,6 +30,8 @@ public partial class TracePage
 
     private bool IsCut { get; set; }
 
+    private bool IsPane => Pane == "true";
+
     /// <inheritdoc/>
     protected override Task LoadProjectAsync(CancellationToken cancellationToken)
     {
@@ -40,7 +42,7 @@ public partial class TracePage
         }
 
         TraceId = TelemetryIds.FormatTrace(traceId);
-        return Pane ? LoadPaneAsync(traceId, cancellationToken) : LoadTraceAsync(traceId, cancellationToken);
+        return IsPane ? LoadPaneAsync(traceId, cancellationToken) : LoadTraceAsync(traceId, cancellationToken);
     }
 
     private async Task LoadPaneAsync(Guid traceId, CancellationToken cancellationToken)
