@@ -74,37 +74,45 @@ public sealed class PageBytesTests(PostgresFixture postgres) : IClassFixture<Pos
             $"{item.GetProperty("series").GetProperty("name").GetString()}:{item.GetProperty("points").GetArrayLength()}");
     }
 
+    /// <summary>A page holds 656 points until it has as many bytes as it may.</summary>
+    [Theory]
+    [InlineData(399)]
+    [InlineData(500)]
+    [InlineData(10_000)]
+    public async Task List_OfASeriesWithMorePointsThanAPage_SaysWhereItGoesOn(int limit)
+    {
+        await using var server = await PhoenixServer.StartAsync(postgres, ("Phoenix:Query:MaxPageBytes", "65536"));
+        using var response = await server.Client.PostAsync(Gauge("long", 1000, static (index, point) => point.TimeUnixNano += (ulong)index));
+        Assert.Equal(HttpStatusCode.OK, response.StatusCode);
+
+        var (values, from) = (new List<double>(), "");
+        while (from is not null)
+        {
+            var series = JsonSerializer.Deserialize<JsonElement>(await server.Client.GetStringAsync(
+                $"/v1/projects/long/metrics?points={limit}{from}")).GetProperty("data")[0];
+            values.AddRange(series.GetProperty("points").EnumerateArray().Select(point => point.GetProperty("value").GetDouble()));
+            var next = series.GetProperty("next_start_time_unix_nano");
+            from = next.ValueKind == JsonValueKind.Null ? null : $"&start_time_unix_nano={next}";
+        }
+
+        Assert.Equal(Enumerable.Range(0, 1000).Select(index => (double)index), values);
+    }
+
     [Fact]
     public async Task Page_OfAMetricWithMorePointsThanAPageHasBytes_ShowsThemAll()
     {
         await using var server = await PhoenixServer.StartAsync(postgres, ("Phoenix:Query:MaxPageBytes", "65536"));
-        var metric = new Metric
+        using var response = await server.Client.PostAsync(Gauge("points", 1200, static (index, point) =>
         {
-            Name = "m",
-            Gauge = new Gauge
-            {
-                DataPoints =
-                {
-                    Enumerable.Range(0, 1200).Select(index => new NumberDataPoint
-                    {
-                        TimeUnixNano = TestSpan.Epoch + (ulong)(index / 3),
-                        AsInt = index,
-                        Attributes = { Otlp.Text("series", $"{index % 3}") },
-                    }),
-                },
-            },
-        };
-        using var response = await server.Client.PostAsync(new ExportMetricsServiceRequest
-        {
-            ResourceMetrics = { new ResourceMetrics { Resource = QueryServer.ResourceOf("points"),
-                ScopeMetrics = { new ScopeMetrics { Metrics = { metric } } } } },
-        });
+            point.TimeUnixNano += (ulong)(index / 3);
+            point.Attributes.Add(Otlp.Text("series", $"{index % 3}"));
+        }));
         Assert.Equal(HttpStatusCode.OK, response.StatusCode);
         var project = await server.ScalarAsync<int>("SELECT id FROM projects WHERE name = 'points'");
 
         await using var scope = server.Services.CreateAsyncScope();
         var shown = await scope.ServiceProvider.GetRequiredService<PageReader>().ReadMetricAsync(
-            project, "m", TimeRange.Parse(null, null, null, TimeProvider.System), 10, 10_000, CancellationToken.None);
+            project, "points", TimeRange.Parse(null, null, null, TimeProvider.System), 10, 10_000, CancellationToken.None);
 
         Assert.Equal([400, 400, 400], shown!.Value.Lines.Select(line => line.Points.Count));
         Assert.False(shown.Value.IsCut);
@@ -188,6 +196,30 @@ public sealed class PageBytesTests(PostgresFixture postgres) : IClassFixture<Pos
 
         Assert.Equal((7, true), (all.Rows.Count, all.Cut));
         Assert.Equal((1, false), (one.Rows.Count, one.Cut));
+    }
+
+    /// <summary>A gauge, named as its project, whose points count up; <paramref name="change"/> gets each with its index.</summary>
+    private static ExportMetricsServiceRequest Gauge(string name, int points, Action<int, NumberDataPoint> change)
+    {
+        var gauge = new Gauge();
+        for (var index = 0; index < points; index++)
+        {
+            var point = new NumberDataPoint { TimeUnixNano = TestSpan.Epoch, AsInt = index };
+            change(index, point);
+            gauge.DataPoints.Add(point);
+        }
+
+        return new ExportMetricsServiceRequest
+        {
+            ResourceMetrics =
+            {
+                new ResourceMetrics
+                {
+                    Resource = QueryServer.ResourceOf(name),
+                    ScopeMetrics = { new ScopeMetrics { Metrics = { new Metric { Name = name, Gauge = gauge } } } },
+                },
+            },
+        };
     }
 
     /// <summary>Spans 1 to <see cref="Records"/>, each of a trace of its own.</summary>

@@ -41,13 +41,15 @@ internal static class SeriesEndpoints
         var (series, hasMore) = await metrics.ListSeriesAsync(found.Id, query.Text("name"), afterName, afterId, limit, cancellationToken);
         var next = hasMore ? Cursor.Format("m", series[^1].Name, series[^1].Id) : null;
         var resources = await interned.ResourcesAsync(series.Select(row => row.ResourceId), cancellationToken);
-        var points = new Dictionary<long, List<MetricPointRow>>();
+        var points = new Dictionary<long, SeriesPoints>();
         long bytes = 0;
         for (var index = 0; pointLimit > 0 && index < series.Count; index++)
         {
             var row = series[index];
-            points[row.Id] = await metrics.ReadPointsAsync([row.Id], start, end, null, pointLimit, cancellationToken);
-            bytes += points[row.Id].Sum(static point => (long)point.Bytes);
+            var read = await metrics.ReadPointsAsync([row.Id], start, end, null, pointLimit + 1, cancellationToken);
+            var size = read.Sum(static point => (long)point.Bytes);
+            points[row.Id] = new SeriesPoints([.. read.Take(pointLimit)], read.Count > pointLimit || size >= limits.MaxPageBytes);
+            bytes += size;
             if (bytes >= limits.MaxPageBytes && index < series.Count - 1)
             {
                 series.RemoveRange(index + 1, series.Count - index - 1);
@@ -56,17 +58,17 @@ internal static class SeriesEndpoints
         }
 
         await SpanJson.WriteListAsync(
-            context, series, next, (writer, row) => Write(writer, row, resources[row.ResourceId], points.GetValueOrDefault(row.Id, [])),
+            context, series, next, (writer, row) => Write(writer, row, resources[row.ResourceId], points.GetValueOrDefault(row.Id, new([], false))),
             cancellationToken);
         return TypedResults.Empty;
     }
 
-    private static void Write(Utf8JsonWriter writer, MetricSeriesRow series, ResourceRow resource, List<MetricPointRow> points)
+    private static void Write(Utf8JsonWriter writer, MetricSeriesRow series, ResourceRow resource, SeriesPoints points)
     {
         writer.WriteStartObject();
         RecordJson.WriteSeries(writer, series, resource);
         writer.WriteStartArray("points");
-        foreach (var point in points)
+        foreach (var point in points.Shown)
         {
             writer.WriteStartObject();
             writer.WriteNumber("time_unix_nano", point.TimeNanos);
@@ -86,6 +88,16 @@ internal static class SeriesEndpoints
         }
 
         writer.WriteEndArray();
+        writer.WritePropertyName("next_start_time_unix_nano");
+        if (points.HasMore)
+        {
+            writer.WriteNumberValue(Bounds.After(points.Shown[^1].TimeNanos));
+        }
+        else
+        {
+            writer.WriteNullValue();
+        }
+
         writer.WriteEndObject();
     }
 
@@ -100,4 +112,7 @@ internal static class SeriesEndpoints
             writer.WriteNull(name);
         }
     }
+
+    /// <summary>The points of one series that an answer holds, and whether there are, or may be, others behind them.</summary>
+    private readonly record struct SeriesPoints(List<MetricPointRow> Shown, bool HasMore);
 }
